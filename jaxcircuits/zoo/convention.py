@@ -1,0 +1,63 @@
+"""What a network expects of a picture: value range, channel order, native size."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from jaxcircuits.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class InputConvention:
+    """How a picture with values in [0, 1] becomes a network's input: `(scale * picture - mean) / std`.
+
+    A wrong value range is the commonest reason for pictures that make no sense, so it is stated, never guessed.
+
+    Attributes:
+      size: native height and width in pixels.
+      channels: of the picture; 3 for colour, 1 for grey.
+      scale: factor on the picture: 255 for networks that read bytes, 2 (with mean 1) for [-1, 1].
+      mean, std: subtracted and divided by, one number or one a channel **in the network's order**.
+      order: `RGB`, or `BGR` for networks from Caffe; pictures themselves are always RGB.
+    """
+
+    size: tuple[int, int] = (224, 224)
+    channels: int = 3
+    scale: float = 1.0
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+    order: str = "RGB"
+
+    def __post_init__(self):
+        for field in ("size", "mean", "std"):
+            value = getattr(self, field)
+            if not isinstance(value, (int, float)):
+                object.__setattr__(self, field, tuple(value))
+        if self.order not in ("RGB", "BGR"):
+            raise InputError(f"channel order {self.order!r}; expected 'RGB' or 'BGR'")
+        for field in ("mean", "std"):
+            value = getattr(self, field)
+            if isinstance(value, tuple) and len(value) != self.channels:
+                raise InputError(f"{field} has {len(value)} numbers; expected one, or one for each of {self.channels} channels")
+
+    def __call__(self, pictures):
+        """Maps pictures (..., H, W, channels), RGB in [0, 1], to what the network reads; keeps shape and dtype."""
+        import jax.numpy as jnp
+
+        if self.order == "BGR":
+            pictures = pictures[..., ::-1]
+        mean, std = (jnp.asarray(value, pictures.dtype) for value in (self.mean, self.std))
+        return (pictures * self.scale - mean) / std
+
+    def to_dict(self) -> dict[str, Any]:
+        """The convention as plain JSON types."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> InputConvention:
+        """The convention that `to_dict` wrote; raises `InputError` for fields it does not know or lacks."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        if not isinstance(fields, dict) or set(fields) != set(names):
+            raise InputError(f"input convention {fields!r}; expected the fields {', '.join(names)}")
+        return cls(**fields)

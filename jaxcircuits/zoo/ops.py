@@ -1,0 +1,84 @@
+"""The operations of the zoo's networks, on (N, H, W, C) arrays.
+
+Pools are maxima over shifted slices, not `reduce_window`: the gradient of the latter (select-and-scatter) makes a
+whole step to mixed4b 1.6 times slower on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxcircuits.zoo.architecture import LRN
+
+Padding = tuple[tuple[int, int], tuple[int, int]]
+
+
+def window_padding(
+    size: tuple[int, int], kernel: int, stride: int, convention: Literal["SAME", "CAFFE"], pool: bool = False
+) -> Padding:
+    """Cells to add before and after each spatial axis.
+
+    Args:
+      size: height and width of the input.
+      kernel, stride: of the window.
+      convention: `SAME` (TensorFlow) or `CAFFE`.
+      pool: Caffe's strided pools are not padded, but their last window may hang over the edge (its ceil mode).
+
+    Returns:
+      ((top, bottom), (left, right)).
+    """
+
+    def axis(n: int) -> tuple[int, int]:
+        if convention == "SAME":
+            total = max((math.ceil(n / stride) - 1) * stride + kernel - n, 0)
+            return total // 2, total - total // 2
+        if pool and stride > 1:
+            return 0, max(math.ceil((n - kernel) / stride) * stride + kernel - n, 0)
+        return kernel // 2, kernel // 2
+
+    return axis(size[0]), axis(size[1])
+
+
+def max_pool(x: jax.Array, kernel: int, stride: int, padding: Padding) -> jax.Array:
+    """Largest value of each window, padded with minus infinity: first along rows, then along columns."""
+    for axis in (1, 2):
+        windows = _windows(x, axis, kernel, stride, padding[axis - 1], -jnp.inf)
+        x = windows[0]
+        for window in windows[1:]:
+            x = jnp.maximum(x, window)
+    return x
+
+
+def average_pool(x: jax.Array, kernel: int, stride: int, padding: Padding) -> jax.Array:
+    """Mean of each window over the cells that lie inside the picture, as TensorFlow counts them."""
+    for axis in (1, 2):
+        total = sum(_windows(x, axis, kernel, stride, padding[axis - 1], 0))
+        ones = jnp.ones([x.shape[axis] if a == axis else 1 for a in range(4)], x.dtype)
+        x = total / sum(_windows(ones, axis, kernel, stride, padding[axis - 1], 0))
+    return x
+
+
+def _windows(x: jax.Array, axis: int, kernel: int, stride: int, padding: tuple[int, int], fill: float):
+    """The `kernel` shifted, strided slices along `axis` of which every window takes one cell each."""
+    config = [(0, 0, 0)] * x.ndim
+    config[axis] = (*padding, 0)
+    x = lax.pad(x, jnp.asarray(fill, x.dtype), config)
+    count = (x.shape[axis] - kernel) // stride + 1
+    return [
+        lax.slice_in_dim(x, shift, shift + (count - 1) * stride + 1, stride, axis) for shift in range(kernel)
+    ]
+
+
+def local_response_norm(x: jax.Array, lrn: LRN) -> jax.Array:
+    """`x / (bias + alpha * sum(x^2)) ** beta`, the sum over `2 * radius + 1` neighbouring channels.
+
+    In float32 whatever the dtype of `x` (Krizhevsky et al. 2012; `alpha` is not divided by the window).
+    """
+    squares = jnp.square(x.astype(jnp.float32))
+    total = sum(_windows(squares, 3, 2 * lrn.radius + 1, 1, (lrn.radius, lrn.radius), 0))
+    return (x * (lrn.bias + lrn.alpha * total) ** -lrn.beta).astype(x.dtype)
