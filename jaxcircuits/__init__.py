@@ -1,0 +1,66 @@
+"""A microscope for neural networks: what every unit of a vision network looks for, and how units are wired.
+
+    import jaxcircuits as jc
+
+    network = jc.load("inceptionv1")
+    jc.render(network, jc.channel("mixed4b", range(16)))
+
+Names are loaded when they are first used, so that importing the package stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jaxcircuits.errors import InputError
+    from jaxcircuits.network import Network, load
+    from jaxcircuits.vis import (
+        Objective,
+        Recipe,
+        Rendering,
+        channel,
+        class_logit,
+        contact_sheet,
+        deepdream,
+        direction,
+        neuron,
+        render,
+        render_batches,
+    )
+    from jaxcircuits.zoo import InputConvention, Layer
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "jaxcircuits.errors": ("InputError",),
+    "jaxcircuits.network": ("Network", "load"),
+    "jaxcircuits.vis": (
+        "Objective",
+        "Recipe",
+        "Rendering",
+        "channel",
+        "class_logit",
+        "contact_sheet",
+        "deepdream",
+        "direction",
+        "neuron",
+        "render",
+        "render_batches",
+    ),
+    "jaxcircuits.zoo": ("InputConvention", "Layer"),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -39,7 +39,7 @@ class InputConvention:
         for field in ("mean", "std"):
             value = getattr(self, field)
             if isinstance(value, tuple) and len(value) != self.channels:
-                raise InputError(f"{field} has {len(value)} numbers; expected one, or one for each of {self.channels} channels")
+                raise InputError(f"{field} has {len(value)} numbers; expected one, or {self.channels}, one a channel")
 
     def __call__(self, pictures):
         """Maps pictures (..., H, W, channels), RGB in [0, 1], to what the network reads; keeps shape and dtype."""

@@ -6,7 +6,6 @@ the node names of `tensorflow_inception_graph.pb`; `googlenet` is that of BVLC G
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from jaxcircuits.zoo.architecture import INPUT, LRN, Architecture, Layer
@@ -139,18 +138,17 @@ def inception(
         return add(Layer(name, "lrn", (source,), layers[-1].channels))
 
     def block(block_id: str, source: str, widths: BlockWidths) -> str:
-        called: Callable[[str], str] = lambda pattern: pattern.format(block_id)
         into = layers[-1].channels
-        one = conv(called(names.one), source, widths.one, 1)
-        three = conv(called(names.three_bottleneck), source, widths.three_bottleneck, 1)
-        three = conv(called(names.three), three, widths.three, 3)
-        five = conv(called(names.five_bottleneck), source, widths.five_bottleneck, 1)
-        five = conv(called(names.five), five, widths.five, 5)
-        pooled = add(Layer(called(names.pool), "max_pool", (source,), into, 3, 1))
-        pooled = conv(called(names.pool_reduce), pooled, widths.pool, 1)
+        one = conv(names.one.format(block_id), source, widths.one, 1)
+        three = conv(names.three_bottleneck.format(block_id), source, widths.three_bottleneck, 1)
+        three = conv(names.three.format(block_id), three, widths.three, 3)
+        five = conv(names.five_bottleneck.format(block_id), source, widths.five_bottleneck, 1)
+        five = conv(names.five.format(block_id), five, widths.five, 5)
+        pooled = add(Layer(names.pool.format(block_id), "max_pool", (source,), into, 3, 1))
+        pooled = conv(names.pool_reduce.format(block_id), pooled, widths.pool, 1)
         branches = (one, three, five, pooled)
         channels = widths.one + widths.three + widths.five + widths.pool
-        output = called(names.block)
+        output = names.block.format(block_id)
         add(Layer(f"{output}_pre_relu", "concat", tuple(f"{b}_pre_relu" for b in branches), channels))
         return add(Layer(output, "concat", branches, channels))
 

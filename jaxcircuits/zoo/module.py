@@ -34,9 +34,7 @@ class InceptionV1(nnx.Module):
             if layer.op == "conv":
                 size, strides = (layer.kernel, layer.kernel), (layer.stride, layer.stride)
                 # Padding depends on the picture's size, so it is added by hand before a VALID convolution.
-                conv = nnx.Conv(
-                    architecture.fan_in(layer), layer.channels, size, strides, padding="VALID", rngs=rngs
-                )
+                conv = nnx.Conv(architecture.fan_in(layer), layer.channels, size, strides, padding="VALID", rngs=rngs)
                 setattr(self, layer.weights, conv)
             elif layer.op == "dense":
                 setattr(self, layer.weights, nnx.Linear(architecture.fan_in(layer), layer.channels, rngs=rngs))

@@ -1,0 +1,316 @@
+"""Network: a trained model as a pure function from pictures to named activations.
+
+The only thing that the rest of the library sees of a model. Three lines bring in one's own:
+
+    network = Network.from_linen(model, variables, InputConvention(size=(32, 32), mean=0.5, std=0.25))
+    network.layers                                        # what it has to look at
+    render(network, channel("Conv_3", range(16))).images  # what its units look for
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jaxcircuits import adapters
+from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.zoo import ZOO, Architecture, InputConvention, Layer
+
+Params = Any
+"""A pytree of arrays."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """Pictures -> named activations, as a pure function that compiled programs can be cached by.
+
+    Attributes:
+      model: (params, network input, layer names) -> {name: activation}; hashable.
+      convention: how pictures become network input.
+    """
+
+    model: Callable[[Params, jax.Array, tuple[str, ...] | None], dict[str, jax.Array]]
+    convention: InputConvention
+
+    def __call__(
+        self, params: Params, pictures: jax.Array, layers: tuple[str, ...] | None = None, dtype: str = "float32"
+    ) -> dict[str, jax.Array]:
+        """Pictures (N, H, W, channels), RGB in [0, 1] -> name -> (N, ..., channels), computed in `dtype`."""
+        return self.model(params, self.convention(pictures).astype(dtype), layers)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """A trained model: parameters, a function to named activations, and what one needs to know to use them.
+
+    Attributes:
+      name: for files and messages.
+      params: pytree of arrays; of a zoo network `{weights: {"kernel": ..., "bias": ...}}`.
+      forward: the pure function, see `Forward`.
+      layers: name -> `Layer`, in order from the image.
+      labels: what the outputs stand for, by index; empty where unknown.
+      logits: the layer whose channels are the classes; None where there is none.
+      architecture: of a zoo network.
+    """
+
+    name: str
+    params: Params
+    forward: Forward
+    layers: Mapping[str, Layer]
+    labels: tuple[str, ...] = ()
+    logits: str | None = None
+    architecture: Architecture | None = None
+
+    @property
+    def convention(self) -> InputConvention:
+        """What the network expects of a picture."""
+        return self.forward.convention
+
+    def activations(self, images: jax.Array, layers: str | Sequence[str] | None = None) -> dict[str, jax.Array]:
+        """What the layers answer to pictures.
+
+        Args:
+          images: float (N, H, W, channels), RGB in [0, 1], any size that the network takes.
+          layers: names; None for all. Layers beyond the last one named cost nothing.
+
+        Returns:
+          name -> float32 (N, h, w, channels), or (N, channels) for layers without positions.
+
+        Raises:
+          InputError: for an unknown layer, or pictures of another shape, type or value range.
+        """
+        images = self.check_pictures(images)
+        names = (layers,) if isinstance(layers, str) else tuple(self.layers if layers is None else layers)
+        for name in names:
+            self.layer(name)
+        result = _activations(self.forward, names)(self.params, images)
+        return {name: result[name] for name in names}  # in the order asked for
+
+    def layer(self, name: str) -> Layer:
+        """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
+        if name not in self.layers:
+            raise unknown("layer", name, self.layers, self.name)
+        return self.layers[name]
+
+    def check_pictures(self, images: jax.Array) -> jax.Array:
+        """Pictures (N, H, W, channels) in [0, 1] as a float32 array; raises `InputError` where they are not that."""
+        images = images if isinstance(images, jax.Array) else np.asarray(images)
+        expected = f"{self.name} takes float pictures (N, height, width, {self.convention.channels}) in [0, 1]"
+        if images.ndim != 4:
+            hint = "; add the leading axis with images[None]" if images.ndim == 3 else ""
+            raise InputError(f"pictures of shape {images.shape}; {expected}{hint}")
+        channels = images.shape[-1]
+        if channels != self.convention.channels:
+            hint = {
+                (1, 3): " (grey: repeat the channel with np.repeat(images, 3, -1))",
+                (4, 3): " (RGBA: drop alpha with images[..., :3])",
+            }.get((channels, self.convention.channels), "")
+            raise InputError(f"pictures with {channels} channels{hint}; {expected}")
+        if not jnp.issubdtype(images.dtype, jnp.floating):
+            hint = "; divide bytes by 255" if images.dtype == np.uint8 else ""
+            raise InputError(f"pictures of type {images.dtype}; {expected}{hint}")
+        if not isinstance(images, jax.core.Tracer) and images.size:
+            low, high = float(images.min()), float(images.max())
+            # Half a grey level of slack: resampling overshoots by rounding.
+            if not (low >= -0.002 and high <= 1.002):
+                raise InputError(f"picture values from {low:.4g} to {high:.4g}; {expected}")
+        return jnp.asarray(images, jnp.float32)
+
+    def class_index(self, label: str) -> int:
+        """The output whose label is `label` or has it as one of its comma-separated names or as its first word.
+
+        Raises:
+          InputError: where no label matches or several do.
+        """
+        wanted = label.strip().lower()
+        matches = [i for i, text in enumerate(self.labels) if wanted in _label_names(text)]
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            several = "; ".join(f"{i}: {self.labels[i]}" for i in matches)
+            raise InputError(f"label {label!r} of {self.name} is ambiguous: {several}")
+        raise unknown("label", label, [name for text in self.labels for name in _label_names(text)], self.name)
+
+    def linearized(self) -> Network:
+        """The same network with ReLU as identity, max-pool as average-pool and no LRN, for expanded weights.
+
+        Raises:
+          InputError: for networks from outside the zoo, whose layers are not known one by one.
+        """
+        if self.architecture is None:
+            raise InputError(f"{self.name} cannot be linearized: only zoo networks know their layers one by one")
+        linear = dataclasses.replace(self.architecture, linear=True)
+        return Network.from_architecture(linear, self.params, self.convention, name=self.name, labels=self.labels)
+
+    @classmethod
+    def from_architecture(
+        cls,
+        architecture: Architecture,
+        params: Params,
+        convention: InputConvention,
+        *,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+    ) -> Network:
+        """A zoo network.
+
+        Args:
+          architecture: such as `jaxcircuits.zoo.INCEPTIONV1`.
+          params: `{weights: {"kernel": (h, w, in, out), "bias": (out,)}}`.
+          convention: its input.
+          name: defaults to the architecture's.
+          labels: of its outputs.
+        """
+        return cls(
+            name=name or architecture.name,
+            params=params,
+            forward=Forward(adapters.zoo_model(architecture), convention),
+            layers=architecture.by_name,
+            labels=tuple(labels),
+            logits=architecture.logits,
+            architecture=architecture,
+        )
+
+    @classmethod
+    def from_nnx(
+        cls,
+        module: nnx.Module,
+        convention: InputConvention = InputConvention(),
+        *,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+        **call_kwargs: Any,
+    ) -> Network:
+        """Any Flax NNX module that maps (N, H, W, channels) to something.
+
+        Its layers are the outputs of every submodule, under their paths (`blocks/0/conv`), what it sows, and
+        `output`; or, where it returns a dict of arrays, those. It runs in evaluation mode (`module.eval()`), on a
+        copy.
+
+        Args:
+          module: with trained parameters.
+          convention: what it expects of a picture.
+          name: for files and messages; the class name by default.
+          labels: of its outputs.
+          **call_kwargs: handed to every call.
+        """
+        model, params = adapters.nnx_model(module, call_kwargs)
+        return cls._from_model(name or type(module).__name__, model, params, convention, labels)
+
+    @classmethod
+    def from_linen(
+        cls,
+        module: Any,
+        variables: Params,
+        convention: InputConvention = InputConvention(),
+        *,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+        **call_kwargs: Any,
+    ) -> Network:
+        """Any Flax Linen module with its variables.
+
+        Its layers are the outputs of every submodule, under their paths (`Block_0/Conv_1`), what it sows as
+        `intermediates`, and `output`; or, where it returns a dict of arrays, those.
+
+        Args:
+          module: a `flax.linen.Module`.
+          variables: what `module.init` gave or training made of it, with its collections.
+          convention: what it expects of a picture.
+          name: for files and messages; the class name by default.
+          labels: of its outputs.
+          **call_kwargs: handed to every call, such as `train=False`.
+        """
+        model = adapters.LinenModel(module, tuple(sorted(call_kwargs.items())))
+        return cls._from_model(name or type(module).__name__, model, variables, convention, labels)
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[[Params, jax.Array], dict[str, jax.Array] | jax.Array],
+        params: Params,
+        convention: InputConvention = InputConvention(),
+        *,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+    ) -> Network:
+        """A plain function.
+
+        Args:
+          function: (params, network input (N, H, W, channels)) -> {name: activation}, or one array, `output`.
+          params: pytree of arrays, handed to it.
+          convention: what it expects of a picture.
+          name: for files and messages; the function's name by default.
+          labels: of its outputs.
+        """
+        name = name or getattr(function, "__name__", "network")
+        return cls._from_model(name, adapters.FunctionModel(function), params, convention, labels)
+
+    @classmethod
+    def _from_model(cls, name, model, params, convention, labels) -> Network:
+        layers = adapters.discover_layers(model, params, convention)
+        logits = "output" if "output" in layers else None
+        return cls(name, params, Forward(model, convention), MappingProxyType(layers), tuple(labels), logits)
+
+
+def load(name_or_path: str | os.PathLike) -> Network:
+    """A network of the zoo by its name, or a converted weights file.
+
+    Weights are looked for in `$JAXCIRCUITS_WEIGHTS` (a folder with NAME.safetensors), then in the user's cache folder,
+    then at the published source, which is downloaded, checked against its pinned hash, converted and cached.
+
+    Args:
+      name_or_path: `inceptionv1`, `inceptionv1-2015`, `googlenet`, or the path of a `.safetensors` file that
+        `weights-convert` wrote.
+
+    Returns:
+      The `Network`.
+
+    Raises:
+      InputError: for an unknown name, for weights that cannot be had (it says every place tried), and for a file
+        that is damaged or does not fit its architecture.
+    """
+    import weights_convert
+
+    name = os.fspath(name_or_path)
+    if name in ZOO:
+        entry, path = ZOO[name], weights_convert.find_or_fetch(name)
+    elif Path(name).exists() or name.endswith(".safetensors"):
+        entry, path = None, Path(name)
+    else:
+        raise unknown("network", name, ZOO)
+    weights = weights_convert.read_weights(path)
+    architecture = weights.architecture
+    if entry and architecture != entry.architecture:
+        raise InputError(f"{path}: holds weights of {architecture.name}, not of {name}")
+    params: dict[str, dict[str, jax.Array]] = {}
+    for tensor, values in weights.tensors.items():
+        layer, kind = tensor.rsplit("/", 1)
+        params.setdefault(layer, {})[kind] = jnp.asarray(values)
+    return Network.from_architecture(
+        architecture, params, weights.convention, name=entry.name if entry else Path(name).stem, labels=weights.labels
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _activations(forward: Forward, names: tuple[str, ...]):
+    @jax.jit
+    def run(params, pictures):
+        return {name: value.astype(jnp.float32) for name, value in forward(params, pictures, names).items()}
+
+    return run
+
+
+def _label_names(text: str) -> list[str]:
+    synset, _, names = text.lower().partition(" ")
+    return [text.lower(), synset, *(name.strip() for name in (names if names else synset).split(","))]

@@ -1,0 +1,125 @@
+"""Recipe: everything that decides the look of a picture, as data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.vis import parametrization as parametrizations
+from jaxcircuits.vis import transforms as transforms_module
+from jaxcircuits.vis.parametrization import Fourier, Parametrization, Shape
+from jaxcircuits.vis.transforms import LUCID, Transform, view_size
+
+_NAMED = {
+    cls.__name__: cls
+    for cls in (
+        parametrizations.Fourier,
+        transforms_module.Pad,
+        transforms_module.Jitter,
+        transforms_module.Scale,
+        transforms_module.Rotate,
+    )
+}
+"""What a recipe may hold, by the name in its JSON."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a picture is made; the default is Lucid's recipe.
+
+    Adam by optax adds its epsilon (1e-8) after the bias correction, TensorFlow's before; the pictures do not tell.
+
+    Attributes:
+      size: height and width of the pictures in pixels; one number for squares.
+      parametrization: what is optimised.
+      transforms: the random view of each step, in order.
+      steps: of gradient ascent.
+      learning_rate: of Adam.
+      redirect_steps: first steps with redirected ReLU gradients, see `jaxcircuits.vis.redirect`.
+      dtype: of the network's arithmetic, `float32` or `bfloat16`; all else is float32.
+    """
+
+    size: int | tuple[int, int] = 128
+    parametrization: Parametrization = Fourier()
+    transforms: tuple[Transform, ...] = LUCID
+    steps: int = 512
+    learning_rate: float = 0.05
+    redirect_steps: int = 16
+    dtype: str = "float32"
+
+    def __post_init__(self):
+        size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
+        if len(size) != 2 or not all(isinstance(n, int) and n >= 2 for n in size):
+            raise InputError(f"size {self.size!r}; expected a number of pixels from 2 on, or (height, width)")
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "transforms", tuple(self.transforms))
+        if self.dtype not in ("float32", "bfloat16"):
+            raise unknown("dtype", self.dtype, ("float32", "bfloat16"))
+        for field, least in (("steps", 0), ("redirect_steps", 0)):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < least:
+                raise InputError(f"{field} {value!r}; expected a whole number from {least} on")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate {self.learning_rate!r}; expected a positive number")
+        if min(self.view_size) < 1:
+            raise InputError(f"the transforms leave nothing of a picture of {size[0]}x{size[1]} pixels")
+
+    @property
+    def view_size(self) -> tuple[int, int]:
+        """Height and width of what the network sees at each step."""
+        return view_size(self.transforms, self.size)
+
+    def shape(self, channels: int) -> Shape:
+        """(height, width, channels) of one picture."""
+        return (*self.size, channels)
+
+    def to_json(self) -> str:
+        """The recipe as JSON; `from_json` gives an equal one."""
+        return json.dumps(_to_data(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Recipe:
+        """The recipe that JSON describes; fields left out have their default.
+
+        Raises:
+          InputError: for text that is not JSON, an unknown field or type, or a value out of range.
+        """
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"a recipe that is not JSON: {error}") from None
+        if not isinstance(fields, dict):
+            raise InputError(f"a recipe that is a {type(fields).__name__}; expected a JSON object")
+        return _build(cls, {name: value for name, value in fields.items() if name != "type"})
+
+
+def _to_data(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: _to_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"type": type(value).__name__, **fields}
+    return [_to_data(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _from_data(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_from_data(item) for item in value)
+    if not isinstance(value, dict):
+        return value
+    fields = dict(value)
+    name = fields.pop("type", None)
+    if name not in _NAMED:
+        raise unknown("type", name, _NAMED, "recipes")
+    return _build(_NAMED[name], fields)
+
+
+def _build(cls: type, fields: dict[str, Any]) -> Any:
+    known = [field.name for field in dataclasses.fields(cls)]
+    for name in fields:
+        if name not in known:
+            raise unknown("field", name, known, cls.__name__)
+    try:
+        return cls(**{name: _from_data(value) for name, value in fields.items()})
+    except TypeError as error:
+        raise InputError(f"{cls.__name__}: {error}") from None

@@ -1,0 +1,113 @@
+"""Networks and data that several tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcircuits.network import Network, load
+from jaxcircuits.zoo import ZOO, InputConvention
+from jaxcircuits.zoo.architecture import LRN
+from jaxcircuits.zoo.inception import CAFFE_NAMES, GOOGLE_NAMES, GOOGLE_WIDTHS, BlockWidths, inception
+
+SHARED = Path(os.environ.get("JAXCIRCUITS_TEST_DATA", Path(__file__).parents[1].parent / "shared"))
+"""Published weights, photographs and independently computed activations, where they are at hand."""
+
+PUBLISHED = {
+    "inceptionv1-2015": ("inceptionv1_google2015.pb", "inceptionv1_google2015.labels.txt"),
+    "googlenet": ("bvlc_googlenet.caffemodel", "inceptionv1_google2015.labels.txt"),
+}
+
+
+def data(*parts: str) -> Path:
+    """A file or folder of the test data; skips the test where it is missing."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        pytest.skip(f"needs {'/'.join(parts)} of the test data, looked for in {SHARED}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def converted(tmp_path_factory):
+    """A function from a zoo name to its weights file, converted once from the published one."""
+    from weights_convert import convert
+
+    folder = tmp_path_factory.mktemp("weights")
+
+    def find(name: str) -> Path:
+        weights, labels = PUBLISHED[name]
+        path = folder / f"{name}.safetensors"
+        if not path.exists():
+            convert(data("weights", weights), path, labels=data("weights", labels))
+        return path
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def zoo_network(converted):
+    """A function from a zoo name to the loaded network."""
+    networks: dict[str, Network] = {}
+
+    def find(name: str) -> Network:
+        if name not in networks:
+            networks[name] = load(converted(name))
+        return networks[name]
+
+    return find
+
+
+def random_params(architecture, seed: int = 0):
+    """Random weights that keep activations of order one, so that every layer has something to say."""
+    key = jax.random.key(seed)
+    params: dict[str, dict[str, jax.Array]] = {}
+    for name, shape in architecture.tensors().items():
+        weights, kind = name.rsplit("/", 1)
+        key, sub = jax.random.split(key)
+        scale = np.sqrt(2 / np.prod(shape[:-1])) if kind == "kernel" else 0.1
+        params.setdefault(weights, {})[kind] = scale * jax.random.normal(sub, shape, jnp.float32)
+    return params
+
+
+SMALL_WIDTHS = {block: BlockWidths(*(max(n // 16, 2) for n in widths)) for block, widths in GOOGLE_WIDTHS.items()}
+
+SMALL = {
+    "google": inception(
+        "small-google",
+        names=GOOGLE_NAMES,
+        stem=(8, 8, 12),
+        blocks=SMALL_WIDTHS,
+        classes=10,
+        padding="SAME",
+        lrn=LRN(radius=2, bias=2.0, alpha=0.1, beta=0.5),
+    ),
+    "caffe": inception(
+        "small-caffe",
+        names=CAFFE_NAMES,
+        stem=(8, 8, 12),
+        blocks=SMALL_WIDTHS,
+        classes=10,
+        padding="CAFFE",
+        lrn=LRN(radius=1, bias=1.0, alpha=0.1, beta=0.75),
+    ),
+}
+"""The zoo's architecture at a sixteenth of its widths, in both conventions."""
+
+
+@pytest.fixture(scope="session")
+def small() -> Network:
+    """A small network of the zoo's kind with random weights."""
+    convention = InputConvention(size=(64, 64), mean=0.5, std=0.25)
+    return Network.from_architecture(SMALL["google"], random_params(SMALL["google"]), convention)
+
+
+@pytest.fixture(scope="session")
+def full_size() -> Network:
+    """InceptionV1 at its full widths with random weights."""
+    entry = ZOO["inceptionv1"]
+    return Network.from_architecture(entry.architecture, random_params(entry.architecture), entry.convention)

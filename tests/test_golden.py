@@ -1,0 +1,62 @@
+"""Converted published networks against activations that TensorFlow and PyTorch computed from the same files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SHARED, data
+from PIL import Image
+
+from jaxcircuits.network import load
+from weights_convert import convert
+
+NETWORKS = {"google2015": "inceptionv1-2015", "bvlc": "googlenet"}
+
+GOLDEN = sorted((SHARED / "golden").glob("*.npz")) or [Path("golden-activations")]
+
+
+def tolerance(name: str) -> float:
+    """1e-5 at the first layers, 1e-4 at mixed5b."""
+    return 1e-5 if name.startswith(("conv", "maxpool0", "maxpool1", "pool1", "pool2", "local")) else 1e-4
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_activations(path, zoo_network):
+    golden = np.load(data("golden", path.name))
+    network = zoo_network(NETWORKS[path.stem.split("_")[0]])
+    stored = {name: golden[name] for name in golden.files if name != "image"}
+    picture = golden["image"][None] / np.float32(255)
+    result = network.activations(picture, [name.partition("[")[0] for name in stored])
+    for name, expected in stored.items():
+        layer, _, every_fourth = name.partition("[")
+        value = np.asarray(result[layer][0], np.float64)
+        value = value[::4, ::4] if every_fourth else value
+        error = np.linalg.norm(value - expected) / np.linalg.norm(expected)
+        assert error < tolerance(layer), (name, error)
+
+
+def test_hdf5_folder_gives_the_same_network(zoo_network, tmp_path):
+    folder = data("weights", "inceptionv1_2015_h5")
+    network = load(convert(folder, tmp_path / "from-hdf5.safetensors"))
+    from_graph = zoo_network("inceptionv1-2015")
+    for layer, tensors in from_graph.params.items():
+        for kind, values in tensors.items():
+            assert np.array_equal(network.params[layer][kind], values), (layer, kind)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("inceptionv1-2015", 84.6), ("googlenet", 74.1)])
+def test_top_1_accuracy(name, expected, zoo_network):
+    """Percent of 800 photographs whose class comes first, which TensorFlow and PyTorch give within half a point."""
+    network = zoo_network(name)
+    photographs = sorted(data("images", "train").glob("*/*.jpg"))
+    labels = data("weights", "inceptionv1_google2015.labels.txt").read_text().splitlines()
+    synsets = [line.split()[0] for line in labels]
+    outputs = synsets if name == "inceptionv1-2015" else sorted(synsets[1:1001])
+    hits = 0
+    for start in range(0, len(photographs), 50):
+        batch = photographs[start : start + 50]
+        pictures = [np.asarray(Image.open(path).convert("RGB").resize((224, 224), Image.BILINEAR)) for path in batch]
+        logits = network.activations(np.stack(pictures) / np.float32(255), network.logits)[network.logits]
+        best = np.asarray(logits).argmax(-1)
+        hits += sum(outputs[i] == path.parent.name for i, path in zip(best, batch))
+    assert abs(100 * hits / len(photographs) - expected) <= 0.5, hits / len(photographs)
