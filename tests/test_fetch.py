@@ -1,0 +1,271 @@
+"""Finding and downloading weights, from a real server on the loopback interface."""
+
+import hashlib
+import http.server
+import io
+import socket
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import SHARED
+
+from jaxcircuits.errors import InputError
+from weights_convert import find_or_fetch, read_weights
+from weights_convert.fetching import download, fetch
+from weights_convert.sources import SOURCES, Remote, Source
+
+WEIGHTS = SHARED / "weights"
+GRAPH, CAFFEMODEL, LABELS = (
+    WEIGHTS / name
+    for name in ("inceptionv1_google2015.pb", "bvlc_googlenet.caffemodel", "inceptionv1_google2015.labels.txt")
+)
+
+needs_weights = pytest.mark.skipif(not WEIGHTS.is_dir(), reason=f"no weights in {WEIGHTS}")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Serves `files` and answers Range requests.
+
+    Attributes:
+      files: path -> content.
+      cuts: path -> how many bytes each of the next connections gets before it is cut.
+      ranges: whether Range is honoured.
+      log: (path, Range header) of every request.
+    """
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files, self.cuts, self.ranges, self.log = {}, {}, True, []
+
+    def url(self, name):
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+    def remote(self, name, content, algorithm="sha256", **options):
+        """Serves a file and says what the program would be told of it."""
+        self.files[f"/{name}"] = content
+        return Remote(self.url(name), f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}", **options)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        asked = self.headers.get("Range")
+        self.server.log.append((self.path, asked))
+        content = self.server.files.get(self.path)
+        if content is None:
+            self.send_error(404)
+            return
+        start = int(asked.removeprefix("bytes=").removesuffix("-")) if asked and self.server.ranges else 0
+        if start and start >= len(content):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        cuts = self.server.cuts.get(self.path, [])
+        self.wfile.write(content[start : start + cuts.pop(0)] if cuts else content[start:])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """A home folder of its own, and no weights folder."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home" / "cache"))
+    monkeypatch.delenv("JAXCIRCUITS_WEIGHTS", raising=False)
+    return tmp_path / "home"
+
+
+CONTENT = bytes(range(256)) * 2000
+
+
+def ignore(done, total):
+    """A progress callback."""
+
+
+def caffe_source(server):
+    labels = server.remote("synsets.txt", LABELS.read_bytes(), needed=False)
+    files = (server.remote("bvlc_googlenet.caffemodel", CAFFEMODEL.read_bytes(), "sha1"), labels)
+    return Source(files, weights="bvlc_googlenet.caffemodel", labels="synsets.txt")
+
+
+# One file.
+
+
+def test_download_gives_the_file(server, tmp_path):
+    seen = []
+    remote = server.remote("weights", CONTENT)
+    path = download(remote, tmp_path, lambda done, total: seen.append((done, total)))
+    assert path.read_bytes() == CONTENT and path.parent == tmp_path
+    assert seen[-1] == (len(CONTENT), len(CONTENT)) and seen == sorted(seen)
+    assert download(remote, tmp_path, ignore) == path
+    assert server.log == [("/weights", None)]
+
+
+def test_cut_connections_are_resumed(server, tmp_path):
+    remote = server.remote("weights", CONTENT)
+    server.cuts["/weights"] = [100_000, 150_000]
+    assert download(remote, tmp_path, ignore).read_bytes() == CONTENT
+    assert server.log == [("/weights", None), ("/weights", "bytes=100000-"), ("/weights", "bytes=250000-")]
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_stopped(server, tmp_path):
+    remote = server.remote("weights", CONTENT)
+    server.cuts["/weights"] = [1000, 0]
+    with pytest.raises(InputError, match="cut"):
+        download(remote, tmp_path, ignore)
+    assert [path.name for path in tmp_path.glob("weights*")] == ["weights.part"]
+    assert download(remote, tmp_path, ignore).read_bytes() == CONTENT
+    assert server.log[-1] == ("/weights", "bytes=1000-")
+
+
+def test_servers_without_ranges_start_again(server, tmp_path):
+    remote = server.remote("weights", CONTENT)
+    server.cuts["/weights"], server.ranges = [100_000], False
+    assert download(remote, tmp_path, ignore).read_bytes() == CONTENT
+
+
+def test_a_part_longer_than_the_file_is_dropped(server, tmp_path):
+    remote = server.remote("weights", CONTENT)
+    (tmp_path / "weights.part").write_bytes(CONTENT + b"more")
+    assert download(remote, tmp_path, ignore).read_bytes() == CONTENT
+    assert server.log == [("/weights", f"bytes={len(CONTENT) + 4}-"), ("/weights", None)]
+
+
+@pytest.mark.parametrize("cuts", [[], [1000]], ids=["whole", "resumed"])
+def test_another_file_is_deleted(cuts, server, tmp_path):
+    remote = server.remote("weights", CONTENT)
+    server.files["/weights"] = CONTENT[::-1]
+    server.cuts["/weights"] = cuts
+    with pytest.raises(InputError, match=f"{remote.url}.*SHA256.*expected {remote.pin.split(':')[1]}"):
+        download(remote, tmp_path, ignore)
+    assert not list(tmp_path.glob("weights*"))
+
+
+def test_missing_file_and_missing_server(server, tmp_path):
+    with pytest.raises(InputError, match="nothing: the server answers 404"):
+        download(Remote(server.url("nothing"), "sha256:0"), tmp_path, ignore)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/weights"
+        with pytest.raises(InputError, match="refused"):
+            download(Remote(url, "sha256:0"), tmp_path, ignore)
+    assert not list(tmp_path.glob("[nw]*"))
+
+
+# A network.
+
+
+@needs_weights
+def test_find_downloads_once_and_then_uses_the_cache(server, monkeypatch, home, capsys):
+    monkeypatch.setitem(SOURCES, "googlenet", caffe_source(server))
+    path = find_or_fetch("googlenet")
+    assert path.is_relative_to(home)
+    weights = read_weights(path)
+    assert (weights.network, weights.source) == ("googlenet", "bvlc_googlenet.caffemodel")
+    assert weights.labels[0] == "n01440764 tench, Tinca tinca" and len(weights.labels) == 1000
+    requests = list(server.log)
+    assert find_or_fetch("googlenet") == path
+    assert server.log == requests and len(requests) == 2
+    assert [file for file in home.rglob("*") if file.is_file()] == [path]
+    captured = capsys.readouterr()
+    assert captured.out == "" and "synsets.txt (2/2)" in captured.err
+
+
+def test_the_weights_folder_comes_first(monkeypatch, tmp_path):
+    monkeypatch.setenv("JAXCIRCUITS_WEIGHTS", str(tmp_path))
+    (tmp_path / "googlenet.safetensors").write_bytes(b"found, and not read here")
+    assert find_or_fetch("googlenet") == tmp_path / "googlenet.safetensors"
+
+
+def test_the_error_names_every_place_and_what_to_do(server, monkeypatch, tmp_path, home):
+    source = Source((Remote(server.url("gone.caffemodel"), "sha256:0"),), weights="gone.caffemodel", labels="")
+    monkeypatch.setitem(SOURCES, "googlenet", source)
+    monkeypatch.setenv("JAXCIRCUITS_WEIGHTS", str(tmp_path / "mine"))
+    with pytest.raises(InputError) as error:
+        find_or_fetch("googlenet")
+    (line,) = str(error.value).splitlines()
+    for place in (tmp_path / "mine" / "googlenet.safetensors", home / "cache", server.url("gone.caffemodel"), "404"):
+        assert str(place) in line
+    assert "weights-convert FILE --out googlenet.safetensors" in line and "JAXCIRCUITS_WEIGHTS" in line
+
+
+def test_unknown_network():
+    with pytest.raises(InputError, match="unknown network 'inception'; did you mean inceptionv1"):
+        find_or_fetch("inception")
+
+
+@needs_weights
+def test_labels_can_be_done_without(server, tmp_path, capsys):
+    source = caffe_source(server)
+    del server.files["/synsets.txt"]
+    assert read_weights(fetch(source, tmp_path / "googlenet.safetensors")).labels == ()
+    assert "going on without synsets.txt" in capsys.readouterr().err
+
+
+# An archive.
+
+
+def archive_source(server, members, pinned):
+    """A source that is a zip archive with `members`, (path, content) each, of which those in `pinned` are wanted."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, content in members:
+            archive.writestr(path, content)
+    pins = {name: f"sha256:{hashlib.sha256(content).hexdigest()}" for name, content in pinned.items()}
+    return Source((server.remote("archive.zip", buffer.getvalue()),), "graph.pb", "labels.txt", pins)
+
+
+@needs_weights
+def test_pinned_members_are_taken_out_of_an_archive_and_nothing_else(server, tmp_path):
+    graph, labels = GRAPH.read_bytes(), LABELS.read_bytes()
+    wanted = {"graph.pb": graph, "labels.txt": labels}
+    members = [("../../climbed", b"!"), ("/climbed", b"!"), *wanted.items(), ("extra", b"!")]
+    source = archive_source(server, members, wanted)
+    out = tmp_path / "deep" / "down" / "inceptionv1.safetensors"
+    weights = read_weights(fetch(source, out))
+    assert weights.source == "graph.pb" and len(weights.labels) == 1008
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [out]
+    assert not Path("/climbed").exists()
+
+
+def test_archives_that_are_not_what_was_pinned(server, tmp_path):
+    climbing = archive_source(server, [("../graph.pb", b"graph")], {"graph.pb": b"graph"})
+    with pytest.raises(InputError, match=r"lacks graph.pb; it holds \['../graph.pb'\]"):
+        fetch(climbing, tmp_path / "climbing.safetensors")
+    other = archive_source(server, [("graph.pb", b"another graph")], {"graph.pb": b"graph"})
+    with pytest.raises(InputError, match=r"archive.zip: graph.pb: its SHA256 is .*expected"):
+        fetch(other, tmp_path / "other.safetensors")
+    broken = Source((server.remote("archive.zip", b"PK\x03\x04 cut"),), "graph.pb", "", {"graph.pb": "sha256:0"})
+    with pytest.raises(InputError, match="damaged or cut short"):
+        fetch(broken, tmp_path / "broken.safetensors")
+    assert not list(tmp_path.rglob("graph.pb")) and not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_every_source_is_pinned():
+    for source in SOURCES.values():
+        pins = [remote.pin for remote in source.files] + list(source.members.values())
+        for algorithm, pin in (pin.split(":") for pin in pins):
+            assert len(bytes.fromhex(pin)) == hashlib.new(algorithm).digest_size
+        assert len({remote.name for remote in source.files}) == len(source.files)
+
+
+@needs_weights
+def test_pins_of_the_2015_release_are_those_of_its_files():
+    pins = {remote.name: remote.pin for remote in SOURCES["inceptionv1-2015"].files}
+    for path in (WEIGHTS / "inceptionv1_2015_h5").iterdir():
+        assert pins.pop(path.name) == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert pins == {"synsets.txt": f"sha256:{hashlib.sha256(LABELS.read_bytes()).hexdigest()}"}

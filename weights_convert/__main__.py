@@ -1,0 +1,5 @@
+"""`python -m weights_convert`."""
+
+from weights_convert.cli import main
+
+main()

@@ -1,0 +1,61 @@
+"""`weights-convert`: the command line, thin."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jaxcircuits.errors import InputError
+from weights_convert.conversion import convert
+from weights_convert.verification import verify
+from weights_convert.weights_file import read_weights
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command()
+def run(
+    source: Annotated[Path | None, typer.Argument(help="File or folder with foreign weights.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The safetensors file to write.")] = None,
+    architecture: Annotated[str | None, typer.Option(help="What they are the weights of; else told by shapes.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Text file: what the outputs stand for, one a line.")] = None,
+    check: Annotated[Path | None, typer.Option("--verify", help="A converted file to check instead.")] = None,
+) -> None:
+    """Converts foreign weights to one safetensors file, or verifies such a file.
+
+    SOURCE is a frozen TensorFlow GraphDef, a .caffemodel, a folder of HDF5 files (one a tensor), an .npz, or a
+    PyTorch state dict as safetensors; which one is recognised from the content.
+    """
+    if check is not None:
+        raise typer.Exit(_verify(check))
+    if source is None or out is None:
+        raise InputError("expected SOURCE --out FILE, or --verify FILE")
+    weights = read_weights(convert(source, out, architecture=architecture, labels=labels))
+    values = sum(tensor.size for tensor in weights.tensors.values())
+    print(f"recognised {source}: {weights.source_format} with the weights of {weights.architecture.name}")
+    print(f"network    {weights.network or 'not one of the published ones'}")
+    print(f"wrote      {out}: {len(weights.tensors)} tensors, {values:,} values, {len(weights.labels)} labels")
+
+
+def main() -> None:
+    """Runs the command; bad input is one line on stderr and exit code 2."""
+    try:
+        app()
+    except (InputError, OSError) as error:
+        print(f"weights-convert: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
+def _verify(path: Path) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    checks = verify(path)
+    table = Table("check", "found", "expected", "ok", title=str(path))
+    for check in checks:
+        table.add_row(check.name, check.found, check.expected, "yes" if check.ok else "NO")
+    Console().print(table, markup=False)
+    return 0 if all(check.ok for check in checks) else 2
