@@ -87,6 +87,29 @@ class FunctionModel:
         return {}
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Unhashable:
+    """A model that holds something unhashable, such as a NumPy array among its settings: equal to itself only."""
+
+    model: Any
+
+    def __call__(self, params: Any, x: jax.Array, layers: tuple[str, ...] | None) -> Activations:
+        return self.model(params, x, layers)
+
+    def ops(self, params: Any, x: jax.Array) -> dict[str, str]:
+        """See the model's."""
+        return self.model.ops(params, x)
+
+
+def hashable(model: Any) -> Any:
+    """The model, or `Unhashable` around it."""
+    try:
+        hash(model)
+    except TypeError:
+        return Unhashable(model)
+    return model
+
+
 def nnx_model(module: nnx.Module, call_kwargs: dict[str, Any]) -> tuple[NNXModel, Any]:
     """Splits a module into its adapter and its arrays, as plain nested dicts."""
     graphdef, state = nnx.split(module)

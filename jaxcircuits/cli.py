@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -12,6 +12,9 @@ from rich.table import Table
 
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.zoo import ZOO
+
+if TYPE_CHECKING:
+    from jaxcircuits.network import Network
 
 app = typer.Typer(
     help="A microscope for neural networks: draws what the units of a vision network look for.",
@@ -25,11 +28,11 @@ NetworkName = Annotated[str, typer.Argument(help=f"One of {', '.join(ZOO)}, or a
 
 @app.command()
 def render(
-    network: Annotated[str, typer.Option(help="A network's name, or a converted .safetensors file.")] = "inceptionv1",
+    network: Annotated[str, typer.Option(help="A network's name, or a converted .safetensors file.")] = "slide",
     layer: Annotated[str | None, typer.Option(help="Whose units; see `jaxcircuits layers NETWORK`.")] = None,
     units: Annotated[str, typer.Option(help="Which, such as 0-15,20; or all.")] = "0-15",
     steps: Annotated[int, typer.Option(help="Of gradient ascent.")] = 512,
-    size: Annotated[int, typer.Option(help="Of the pictures, in pixels.")] = 128,
+    size: Annotated[int | None, typer.Option(help="In pixels; by default 128, or a smaller network's own.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
     out: Annotated[Path, typer.Option(help="Pictures go to OUT/NETWORK/LAYER/UNIT.png.")] = Path("pictures"),
     batch_size: Annotated[int | None, typer.Option(help="Pictures drawn together.")] = None,
@@ -42,15 +45,15 @@ def render(
     from jaxcircuits.network import load
     from jaxcircuits.vis import Recipe, channel, render_batches
 
-    recipe = Recipe(size=size, steps=steps, dtype=dtype)
     model = load(network)
+    recipe = Recipe(size=size if size is not None else min(128, *model.convention.size), steps=steps, dtype=dtype)
     layer = layer if layer is not None else _first_layer(model)
     chosen = parse_units(units, model.layer(layer).channels, layer)
     folder = LayerFolder(out / model.name / layer)
-    folder.write_recipe(recipe)
     pictures: list[np.ndarray] = []
     try:
         for rows, batch in render_batches(model, channel(layer, chosen), recipe, seed=seed, batch_size=batch_size):
+            folder.write_recipe(recipe)
             for row, picture, score in zip(rows, batch.images, batch.scores):
                 facts = {"network": model.name, "layer": layer, "unit": chosen[row], "seed": seed, "score": score}
                 folder.write_picture(chosen[row], picture, facts)
@@ -70,7 +73,7 @@ def networks() -> None:
     table = Table("name", "what it is", "layers", "licence", box=None)
     for entry in ZOO.values():
         table.add_row(entry.name, entry.summary, str(len(entry.architecture.layers)), entry.licence)
-    Console().print(table)
+    _print(table)
 
 
 @app.command()
@@ -91,7 +94,7 @@ def layers(network: NetworkName) -> None:
         layer = architecture.by_name[name]
         size = "x".join(str(n) for n in shape[1:-1])
         table.add_row(name, str(layer.channels), size, layer.op, " ".join(layer.inputs))
-    Console().print(table)
+    _print(table)
 
 
 def parse_units(text: str, channels: int, layer: str) -> list[int]:
@@ -126,12 +129,17 @@ def main() -> None:
         sys.exit(2)
 
 
-def _first_layer(model) -> str:
-    """Where to begin when no layer is named: the fourth stage's second block."""
-    for name in ("mixed4b", "inception_4b/output"):
-        if name in model.layers:
-            return name
-    raise InputError(f"{model.name} has no layer to begin with; name one with --layer")
+def _first_layer(model: Network) -> str:
+    """Where to begin when no layer is named."""
+    return next(entry.first_layer for entry in ZOO.values() if entry.architecture == model.architecture)
+
+
+def _print(table: Table) -> None:
+    """Prints a table; into a file or a pipe at its full width, so that no name is cut."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    console.print(table)
 
 
 def _say(text: str) -> None:

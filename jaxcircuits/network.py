@@ -258,6 +258,7 @@ class Network:
 
     @classmethod
     def _from_model(cls, name, model, params, convention, labels) -> Network:
+        model = adapters.hashable(model)
         layers = adapters.discover_layers(model, params, convention)
         logits = "output" if "output" in layers else None
         return cls(name, params, Forward(model, convention), MappingProxyType(layers), tuple(labels), logits)
@@ -298,7 +299,11 @@ def load(name_or_path: str | os.PathLike) -> Network:
         layer, kind = tensor.rsplit("/", 1)
         params.setdefault(layer, {})[kind] = jnp.asarray(values)
     return Network.from_architecture(
-        architecture, params, weights.convention, name=entry.name if entry else Path(name).stem, labels=weights.labels
+        architecture,
+        params,
+        weights.convention,
+        name=entry.name if entry else weights.network or Path(name).stem,
+        labels=weights.labels,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxcircuits.network import Network, load
 from jaxcircuits.zoo import ZOO, InputConvention
@@ -30,6 +32,15 @@ def data(*parts: str) -> Path:
     if not path.exists():
         pytest.skip(f"needs {'/'.join(parts)} of the test data, looked for in {SHARED}")
     return path
+
+
+def photographs(batch: int = 50) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Batches of 800 photographs, one an ImageNet class: their synsets, and (N, 224, 224, 3) in [0, 1]."""
+    paths = sorted(data("images", "train").glob("*/*.jpg"))
+    for start in range(0, len(paths), batch):
+        chosen = paths[start : start + batch]
+        pictures = [np.asarray(Image.open(path).convert("RGB").resize((224, 224), Image.BILINEAR)) for path in chosen]
+        yield [path.parent.name for path in chosen], np.stack(pictures) / np.float32(255)
 
 
 @pytest.fixture(scope="session")
@@ -64,13 +75,12 @@ def zoo_network(converted):
 
 def random_params(architecture, seed: int = 0):
     """Random weights that keep activations of order one, so that every layer has something to say."""
-    key = jax.random.key(seed)
+    rng = np.random.default_rng(seed)
     params: dict[str, dict[str, jax.Array]] = {}
     for name, shape in architecture.tensors().items():
         weights, kind = name.rsplit("/", 1)
-        key, sub = jax.random.split(key)
         scale = np.sqrt(2 / np.prod(shape[:-1])) if kind == "kernel" else 0.1
-        params.setdefault(weights, {})[kind] = scale * jax.random.normal(sub, shape, jnp.float32)
+        params.setdefault(weights, {})[kind] = jnp.asarray(rng.normal(scale=scale, size=shape), jnp.float32)
     return params
 
 

@@ -126,5 +126,6 @@ def test_every_layer_of_a_small_network(convention, size, linear):
     result = network.activations(np.float32(picture)[None])
     assert list(result) == list(network.layers)
     for name, value in result.items():
-        error = np.linalg.norm(value[0] - expected[name]) / np.linalg.norm(expected[name])
-        assert error < 1e-5, (name, error)
+        # A layer of few units may be silent everywhere.
+        error, norm = np.linalg.norm(value[0] - expected[name]), np.linalg.norm(expected[name])
+        assert error <= 1e-5 * norm + 1e-9, (name, error, norm)

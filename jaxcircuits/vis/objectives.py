@@ -31,6 +31,8 @@ class Objective:
     Pictures pair up row by row; an objective for one picture pairs with any number of them.
     """
 
+    __array_ufunc__ = None  # so that `array * objective` is ours, not NumPy's
+
     def __call__(self, activations: Activations) -> jax.Array:
         """The score of one picture: a scalar to maximise."""
         raise NotImplementedError

@@ -113,13 +113,13 @@ def render_batches(
     snapshots = _check_snapshots(snapshots, recipe.steps)
     keys = picture_keys(objective, seeds)
     on_cpu = jax.default_backend() == "cpu"
-    sizes = _even_batches(count, batch_size if batch_size is not None else (16 if on_cpu else 64))
+    batch_size = _even_batches(count, batch_size if batch_size is not None else (16 if on_cpu else 64))
     programs = _programs(network.forward, recipe, not on_cpu)
     params = _cast(network.params, recipe.dtype)
 
     def draw(rows: range, bar: RenderProgress) -> Rendering:
         # The last batch may be short: it is filled up with copies of its last picture, so that no program is added.
-        padded = [*rows, *[rows[-1]] * (sizes - len(rows))]
+        padded = [*rows, *[rows[-1]] * (batch_size - len(rows))]
         batch = _Batch(params, jax.device_put(objective.take(padded)), keys[np.array(padded)])
         kept = {}
         state = start = programs.start(batch.keys)
@@ -134,8 +134,8 @@ def render_batches(
         return Rendering(np.asarray(images)[: len(rows)], scores[: len(rows)], labels, kept)
 
     with RenderProgress(" ".join(objective.layers), count, recipe.steps, progress) as bar:
-        for start in range(0, count, sizes):
-            rows = range(start, min(start + sizes, count))
+        for start in range(0, count, batch_size):
+            rows = range(start, min(start + batch_size, count))
             yield rows, draw(rows, bar)
 
 
@@ -154,8 +154,7 @@ class _State(NamedTuple):
     optimizer: optax.OptState
 
 
-@functools.lru_cache(maxsize=32)
-class _programs:
+class _Programs:
     """The compiled functions for a network and a recipe; `jax.jit` adds one for each kind of objective."""
 
     def __init__(self, forward: Forward, recipe: Recipe, loop_inside: bool):
@@ -216,6 +215,9 @@ class _programs:
             state = jax.block_until_ready(self.steps(batch, state, done, ahead))
             done = ahead
             yield done, state
+
+
+_programs = functools.lru_cache(maxsize=32)(_Programs)
 
 
 def _even_batches(count: int, most: int) -> int:

@@ -92,7 +92,7 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Rotate:
-    """Turns about the centre by one of `degrees`, chosen at random."""
+    """Turns counterclockwise about the centre by one of `degrees`, chosen at random."""
 
     degrees: tuple[float, ...]
 
@@ -102,7 +102,7 @@ class Rotate:
     def matrix(self, key: jax.Array) -> jax.Array:
         angle = jnp.deg2rad(jax.random.choice(key, jnp.asarray(self.degrees, jnp.float32)))
         cos, sin = jnp.cos(angle), jnp.sin(angle)
-        return jnp.eye(3).at[:2, :2].set(jnp.array([[cos, -sin], [sin, cos]]))
+        return jnp.eye(3).at[:2, :2].set(jnp.array([[cos, sin], [-sin, cos]]))
 
     def reach(self) -> float:
         return max(abs(math.cos(math.radians(d))) + abs(math.sin(math.radians(d))) for d in self.degrees)

@@ -1,0 +1,167 @@
+"""The command line as a person uses it: pictures, sheets, errors, interruption."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxcircuits import InputError, Recipe
+from jaxcircuits.cli import parse_units
+from jaxcircuits.files import replacing
+from jaxcircuits.vis import contact_sheet, to_image
+
+QUICK = ["--layer", "conv2d1", "--size", "32", "--steps", "3"]
+
+
+def command(*arguments, weights=None, cwd=None):
+    """Runs `jaxcircuits`, with a folder of converted weights where given."""
+    environment = dict(os.environ, JAXCIRCUITS_WEIGHTS=str(weights.parent) if weights else "", COLUMNS="200")
+    code = "from jaxcircuits.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, timeout=300
+    )
+
+
+def test_render(converted, tmp_path):
+    weights = converted("inceptionv1-2015")
+    arguments = ["--network", "inceptionv1-2015", *QUICK, "--units", "3,0-2,5", "--seed", "7", "--batch-size", "2"]
+    done = command("render", *arguments, "--out", tmp_path, weights=weights)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "inceptionv1-2015" / "conv2d1"
+    units = [0, 1, 2, 3, 5]
+    assert sorted(p.name for p in folder.iterdir()) == [*(f"{u:04d}.png" for u in units), "recipe.json", "sheet.png"]
+    assert str(folder / "sheet.png") in done.stdout
+    for unit in units:
+        picture = Image.open(folder / f"{unit:04d}.png")
+        assert picture.size == (32, 32) and picture.mode == "RGB"
+        assert np.asarray(picture).std() > 3
+        facts = {"network": "inceptionv1-2015", "layer": "conv2d1", "unit": str(unit), "seed": "7"}
+        assert facts.items() <= picture.text.items() and float(picture.text["score"]) > 0
+    assert Recipe.from_json((folder / "recipe.json").read_text()) == Recipe(size=32, steps=3)
+
+
+def test_networks_and_layers():
+    listed = command("networks")
+    assert listed.returncode == 0
+    for name in ("inceptionv1", "inceptionv1-2015", "googlenet"):
+        assert name in listed.stdout
+    layers = command("layers", "googlenet")
+    line = next(line for line in layers.stdout.splitlines() if line.split()[0] == "inception_4b/output")
+    assert line.split()[1:4] == ["512", "14x14", "concat"]
+
+
+BAD = {
+    "network": (["render", "--network", "inceptionv7"], "unknown network 'inceptionv7'; did you mean inceptionv1"),
+    "layer": (["render", "--layer", "mixed9z"], "unknown layer 'mixed9z' of inceptionv1-2015; did you mean mixed"),
+    "unit": (["render", "--layer", "conv2d0", "--units", "64"], "unknown unit 64 of conv2d0; it has units 0 to 63"),
+    "units": (["render", "--units", "1-x"], "units '1-x'; expected numbers and ranges such as 0-15,20"),
+    "size": (["render", "--size", "0"], "size 0; expected a number of pixels"),
+    "steps": (["render", "--steps", "-1"], "steps -1; expected a whole number"),
+    "dtype": (["render", "--dtype", "float46"], "unknown dtype 'float46'; did you mean"),
+    "seed": (["render", "--seed", "-1"], "seed -1; expected a whole number"),
+    "layers": (["layers", "googlenetx"], "unknown network 'googlenetx'; did you mean googlenet"),
+    "file": (["render", "--network", "missing.safetensors"], "missing.safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_exit_code_2(case, converted, tmp_path):
+    arguments, message = BAD[case]
+    if arguments[0] == "render" and "--network" not in arguments:
+        arguments = [*arguments, "--network", "inceptionv1-2015"]
+    done = command(*arguments, weights=converted("inceptionv1-2015"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert done.stderr.startswith("jaxcircuits: ") and message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_weights_say_what_to_do(tmp_path):
+    """Without a connection: every place tried, and the way out, in one line."""
+    environment = dict(
+        os.environ, JAXCIRCUITS_WEIGHTS=str(tmp_path), XDG_CACHE_HOME=str(tmp_path / "cache"), HOME=str(tmp_path)
+    )
+    for scheme in ("http", "https"):
+        environment[f"{scheme}_proxy"] = environment[f"{scheme.upper()}_PROXY"] = "http://127.0.0.1:9"
+    code = "from jaxcircuits.cli import main; main()"
+    arguments = [sys.executable, "-c", code, "render", "--network", "inceptionv1", "--out", str(tmp_path / "out")]
+    done = subprocess.run(arguments, capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    for part in (str(tmp_path / "inceptionv1.safetensors"), "cache", "weights-convert", "JAXCIRCUITS_WEIGHTS"):
+        assert part in last
+    assert not (tmp_path / "out").exists()
+
+
+def test_interrupted_work_is_kept(converted, tmp_path):
+    """Ctrl-C after the first picture: what is finished stays, and nothing partial."""
+    weights = converted("inceptionv1-2015")
+    environment = dict(os.environ, JAXCIRCUITS_WEIGHTS=str(weights.parent))
+    code = "from jaxcircuits.cli import main; main()"
+    arguments = ["render", "--network", "inceptionv1-2015", "--layer", "conv2d1", "--size", "32", "--steps", "40"]
+    arguments += ["--units", "all", "--batch-size", "1", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    folder = tmp_path / "inceptionv1-2015" / "conv2d1"
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("0*.png")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "of 64 pictures finished" in out and "Traceback" not in err
+    finished = sorted(folder.glob("0*.png"))
+    assert 1 <= len(finished) < 64
+    assert {p.name for p in folder.iterdir()} == {*(p.name for p in finished), "sheet.png", "recipe.json"}
+    for path in [*finished, folder / "sheet.png"]:
+        Image.open(path).load()
+
+
+def test_unit_lists():
+    assert parse_units("0-3,7, 2 ,9-9", 10, "x") == [0, 1, 2, 3, 7, 9]
+    assert parse_units("all", 4, "x") == [0, 1, 2, 3]
+    for text in ("", "a", "1--2", "-1", "1.5", "1,,2", "٣-x"):
+        with pytest.raises(InputError, match="expected numbers and ranges"):
+            parse_units(text, 10, "x")
+    for text in ("10", "0-99999999999"):
+        with pytest.raises(InputError, match="it has units 0 to 9"):
+            parse_units(text, 10, "x")
+    with pytest.raises(InputError, match="ends before it begins"):
+        parse_units("5-3", 10, "x")
+
+
+def test_contact_sheet_holds_every_picture():
+    pictures = np.zeros((5, 20, 30, 3), np.float32)
+    pictures[:, :, :, 0] = np.linspace(0.2, 1, 5)[:, None, None]
+    sheet = np.asarray(contact_sheet(pictures, [f"unit {i}" for i in range(5)]))
+    for level in np.round(np.linspace(0.2, 1, 5) * 255):
+        assert ((sheet == [level, 0, 0]).all(-1)).sum() == 20 * 30
+    grey = contact_sheet(np.full((2, 8, 8, 1), 0.5, np.float32))
+    assert (np.asarray(grey) == 128).all(-1).sum() == 2 * 64
+    with pytest.raises(InputError, match="picture of shape \\(4, 4, 2\\)"):
+        to_image(np.zeros((4, 4, 2)))
+
+
+def test_files_are_whole_or_absent(tmp_path):
+    path = tmp_path / "new" / "file"
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert not list(path.parent.iterdir())
+    with replacing(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole"
+    (tmp_path / "blocked").write_text("a file where a folder is wanted")
+    with pytest.raises(InputError, match="blocked/file: cannot be written"), replacing(tmp_path / "blocked" / "file"):
+        pass

@@ -1,0 +1,324 @@
+"""Objectives, recipes and the compiled loop."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import monitoring
+
+import jaxcircuits as jc
+from jaxcircuits import InputError, Recipe
+from jaxcircuits.vis import LUCID, Fourier, Pad, Rotate, Scale
+from jaxcircuits.vis.objectives import picture_keys
+from jaxcircuits.vis.render import _Batch, _programs
+
+RNG = np.random.default_rng(0)
+SEEN = {"mixed4b": RNG.normal(size=(6, 5, 8)), "logits": RNG.normal(size=10)}
+VECTOR = RNG.normal(size=8)
+
+QUICK = Recipe(size=32, steps=12, transforms=(Pad(2), Scale((0.9, 1.1)), Rotate((-5, 5))), redirect_steps=4)
+
+OBJECTIVES = {
+    "channel": (jc.channel("mixed4b", 3), lambda a: a["mixed4b"][..., 3].mean()),
+    "neuron, centre": (jc.neuron("mixed4b", 3), lambda a: a["mixed4b"][3, 2, 3]),
+    "neuron, placed": (jc.neuron("mixed4b", 3, (5, 0)), lambda a: a["mixed4b"][5, 0, 3]),
+    "direction": (jc.direction("mixed4b", VECTOR), lambda a: (a["mixed4b"] @ VECTOR).mean()),
+    "deepdream": (jc.deepdream("mixed4b"), lambda a: (a["mixed4b"] ** 2).mean()),
+    "class_logit": (jc.class_logit("logits", 7), lambda a: a["logits"][7]),
+    "sum": (
+        jc.channel("mixed4b", 1) + jc.class_logit("logits", 2),
+        lambda a: a["mixed4b"][..., 1].mean() + a["logits"][2],
+    ),
+    "difference": (
+        jc.channel("mixed4b", 1) - jc.channel("mixed4b", 2),
+        lambda a: (a["mixed4b"] @ [0, 1, -1, *[0] * 5]).mean(),
+    ),
+    "product": (
+        jc.deepdream("mixed4b") * jc.class_logit("logits", 2),
+        lambda a: (a["mixed4b"] ** 2).mean() * a["logits"][2],
+    ),
+    "numbers": (2 - 3 * -jc.class_logit("logits", 2) + 1, lambda a: 3 + 3 * a["logits"][2]),
+    "sum()": (sum([jc.class_logit("logits", 2)] * 3), lambda a: 3 * a["logits"][2]),
+}
+
+
+def of_first_picture(objective):
+    return jax.tree.map(lambda leaf: leaf[0], objective)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_objective_values(name):
+    objective, expected = OBJECTIVES[name]
+    seen = {layer: jnp.asarray(value, jnp.float32) for layer, value in SEEN.items()}
+    np.testing.assert_allclose(of_first_picture(objective)(seen), expected(SEEN), rtol=1e-5, atol=1e-6)
+    assert objective.count == 1
+
+
+def test_rows_pair_up():
+    objective = jc.channel("mixed4b", [1, 2, 3]) + np.array([10, 20, 30]) * jc.class_logit("logits", 5)
+    assert objective.count == 3
+    assert objective.layers == ("mixed4b", "logits")
+    seen = {layer: jnp.asarray(value, jnp.float32) for layer, value in SEEN.items()}
+    scores = jax.vmap(lambda o: o(seen))(objective)
+    expected = SEEN["mixed4b"][..., 1:4].mean((0, 1)) + np.array([10, 20, 30]) * SEEN["logits"][5]
+    np.testing.assert_allclose(scores, expected, rtol=1e-5)
+    assert objective.take([2]).label(0) == objective.label(2)
+
+
+BAD_OBJECTIVES = {
+    "layer": (lambda: jc.channel("mixed4", 3), "unknown layer 'mixed4' of small-google; did you mean mixed4"),
+    "unit too large": (lambda: jc.channel("conv2d0", [0, 8]), "unknown unit 8 of conv2d0; .* 0 to 7 \\(nearest: 7\\)"),
+    "negative unit": (lambda: jc.neuron("conv2d0", -1), "unknown unit -1 of conv2d0; .*nearest: 0"),
+    "class": (lambda: jc.class_logit("softmax2_pre_activation", 10), "unknown unit 10 of softmax2_pre_activation"),
+    "fraction": (lambda: jc.channel("conv2d0", 1.5), "unit 1.5; expected a whole number"),
+    "no units": (lambda: jc.channel("conv2d0", []), "unit \\[\\]; expected a whole number"),
+    "table of units": (lambda: jc.channel("conv2d0", [[1]]), "expected a whole number"),
+    "position": (lambda: jc.neuron("conv2d0", 1, (1, 2, 3)), "position \\(1, 2, 3\\); expected 2 whole numbers"),
+    "neuron of logits": (lambda: jc.neuron("softmax2_pre_activation", 1), "wants a layer with positions.*use channel"),
+    "direction": (lambda: jc.direction("conv2d0", np.ones(5)), "a direction of 5 numbers; conv2d0 has 8 channels"),
+    "not finite": (lambda: jc.direction("conv2d0", np.full(8, np.nan)), "not finite"),
+    "rows": (lambda: jc.channel("conv2d0", [1, 2]) + jc.channel("conv2d0", [1, 2, 3]), "for 2 pictures .* with 3"),
+    "text": (lambda: jc.channel("conv2d0", 1) + "a", "'a' is neither an objective nor a number"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_OBJECTIVES)
+def test_bad_objectives(case, small):
+    make, message = BAD_OBJECTIVES[case]
+    with pytest.raises(InputError, match=message) as error:
+        jc.render(small, make(), QUICK)
+    assert "\n" not in str(error.value)
+
+
+BAD_NUMBERS = {
+    "seed": ({"seed": -1}, "seed -1; expected a whole number"),
+    "seeds": ({"seed": [1, 2, 3]}, "2 pictures does not pair with 3"),
+    "batch size": ({"batch_size": 0}, "batch_size 0; expected a whole number from 1"),
+    "snapshot": ({"snapshots": [13]}, "snapshot after 13 steps; the recipe has steps 1 to 12"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_NUMBERS)
+def test_bad_numbers(case, small):
+    arguments, message = BAD_NUMBERS[case]
+    with pytest.raises(InputError, match=message):
+        jc.render(small, jc.channel("conv2d0", [1, 2]), QUICK, **arguments)
+
+
+def test_default_recipe_is_lucids():
+    recipe = Recipe()
+    assert (recipe.size, recipe.steps, recipe.learning_rate, recipe.redirect_steps) == ((128, 128), 512, 0.05, 16)
+    assert recipe.transforms == LUCID
+    assert recipe.parametrization == Fourier(sd=0.01, decay=1.0)
+    assert recipe.view_size == (140, 140)
+
+
+RECIPES = [Recipe(), QUICK, Recipe(size=(30, 41), parametrization=Fourier(decay=1.5), transforms=(), dtype="bfloat16")]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipes_survive_json(recipe):
+    again = Recipe.from_json(recipe.to_json())
+    assert again == recipe
+    assert hash(again) == hash(recipe)
+    assert Recipe.from_json("{}") == Recipe()
+
+
+BAD_RECIPES = {
+    "not json": ("{", "not JSON"),
+    "a list": ("[]", "a recipe that is a list"),
+    "field": ('{"step": 5}', "unknown field 'step' of Recipe; did you mean steps"),
+    "type": ('{"parametrization": {"type": "Furier"}}', "unknown type 'Furier' of recipes; did you mean Fourier"),
+    "inner field": (
+        '{"transforms": [{"type": "Pad", "pixel": 3}]}',
+        "unknown field 'pixel' of Pad; did you mean pixels",
+    ),
+    "missing": ('{"transforms": [{"type": "Pad"}]}', "Pad: .*pixels"),
+    "steps": ('{"steps": -1}', "steps -1; expected a whole number"),
+    "size": ('{"size": [1, 2, 3]}', "size \\(1, 2, 3\\); expected"),
+    "dtype": ('{"dtype": "float16"}', "unknown dtype 'float16'; did you mean bfloat16"),
+    "rate": ('{"learning_rate": 0}', "learning_rate 0; expected a positive number"),
+    "nothing left": (
+        '{"size": 8, "transforms": [{"type": "Jitter", "pixels": 8}]}',
+        "leave nothing of a picture of 8x8",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_RECIPES)
+def test_bad_recipes(case):
+    text, message = BAD_RECIPES[case]
+    with pytest.raises(InputError, match=message) as error:
+        Recipe.from_json(text)
+    assert "\n" not in str(error.value)
+
+
+def draw_by_hand(network, unit, recipe, seed):
+    """Gradient ascent as the recipe says, for one picture, with Adam written out in NumPy."""
+    objective = jc.channel("mixed3b", [unit])
+    (key,) = picture_keys(objective, [seed])
+    z = np.asarray(recipe.parametrization.init(key, (32, 32, 3)), np.float64)
+
+    @jax.jit
+    @jax.value_and_grad
+    def score(z):
+        picture = recipe.parametrization.picture(z, (32, 32, 3))
+        activations = network.forward(network.params, picture[None], ("mixed3b",))
+        return activations["mixed3b"][0, ..., unit].mean()
+
+    m = v = 0
+    for t in range(1, recipe.steps + 1):
+        gradient = np.asarray(score(np.float32(z))[1], np.float64)
+        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
+        z += recipe.learning_rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    return np.asarray(recipe.parametrization.picture(np.float32(z), (32, 32, 3))), float(score(np.float32(z))[0])
+
+
+def test_the_loop_is_gradient_ascent_by_adam(small):
+    recipe = Recipe(size=32, steps=8, transforms=(), redirect_steps=0)
+    rendering = jc.render(small, jc.channel("mixed3b", 5), recipe, seed=3)
+    picture, score = draw_by_hand(small, 5, recipe, 3)
+    np.testing.assert_allclose(rendering.images[0], picture, atol=2e-3)
+    np.testing.assert_allclose(rendering.scores[0], score, rtol=1e-2)
+
+
+def test_pictures_do_not_depend_on_their_batch(small):
+    units = [2, 5, 7, 11, 3]
+    recipe = dataclasses.replace(QUICK, steps=6)
+    together = jc.render(small, jc.channel("mixed3b", units), recipe, batch_size=5)
+    for arguments in ({"batch_size": 1}, {"batch_size": 2}):
+        apart = jc.render(small, jc.channel("mixed3b", units), recipe, **arguments)
+        np.testing.assert_allclose(apart.images, together.images, atol=1e-3)
+    alone = jc.render(small, jc.channel("mixed3b", 11), recipe)
+    np.testing.assert_allclose(alone.images[0], together.images[3], atol=1e-3)
+    assert together.labels[3] == alone.labels[0] == "mixed3b:11"
+    assert np.abs(together.images[0] - together.images[1]).mean() > 0.01
+
+
+def test_seeds_draw_other_pictures_of_a_unit(small):
+    rendering = jc.render(small, jc.channel("mixed3b", 3), QUICK, seed=[0, 1, 0])
+    assert len(rendering.images) == 3
+    np.testing.assert_allclose(rendering.images[0], rendering.images[2], atol=1e-5)
+    assert np.abs(rendering.images[0] - rendering.images[1]).mean() > 0.01
+
+
+@pytest.mark.parametrize("name", ["channel", "neuron", "direction", "deepdream", "class_logit", "sum", "product"])
+def test_drawing_raises_the_score(name, small):
+    objective = {
+        "channel": jc.channel("mixed3b", [0, 9]),
+        "neuron": jc.neuron("mixed3b", [0, 9]),
+        "direction": jc.direction("mixed3b", RNG.uniform(size=(2, small.layers["mixed3b"].channels))),
+        "deepdream": jc.deepdream("mixed3a"),
+        "class_logit": jc.class_logit(small.logits, [0, 9]),
+        "sum": jc.channel("mixed3b", [0, 9]) + 0.1 * jc.deepdream("mixed3a"),
+        "product": jc.channel("mixed3b", [0, 9]) * jc.channel("mixed3a", 1),
+    }[name]
+    start = jc.render(small, objective, dataclasses.replace(QUICK, steps=0))
+    end = jc.render(small, objective, dataclasses.replace(QUICK, steps=40))
+    assert (end.scores > start.scores).all()
+    assert np.isfinite(end.images).all() and end.images.min() >= 0 and end.images.max() <= 1
+
+
+def test_snapshots_and_steps(small):
+    rendering = jc.render(small, jc.channel("mixed3b", [1, 2, 3]), QUICK, snapshots=[4, 12], batch_size=2)
+    assert sorted(rendering.snapshots) == [4, 12]
+    np.testing.assert_array_equal(rendering.snapshots[12], rendering.images)
+    shorter = jc.render(small, jc.channel("mixed3b", [1, 2, 3]), dataclasses.replace(QUICK, steps=4))
+    np.testing.assert_allclose(rendering.snapshots[4], shorter.images, atol=1e-3)
+
+
+def test_the_loop_inside_the_program_is_the_loop_outside(small):
+    """Accelerators run the steps inside the program, CPUs outside."""
+    objective = jc.channel("mixed3b", [1, 2])
+    keys = picture_keys(objective, [0, 0])
+    recipe = dataclasses.replace(QUICK, steps=7)
+    pictures = []
+    for inside in (False, True):
+        programs = _programs(small.forward, recipe, inside)
+        batch = _Batch(small.params, objective, keys)
+        steps = list(programs.advance(batch, programs.start(keys), recipe.steps, frozenset({3})))
+        assert [step for step, _ in steps] == ([3, 7] if inside else [1, 2, 3, 4, 5, 6, 7])
+        pictures.append(np.asarray(programs.pictures(steps[-1][1])))
+    np.testing.assert_allclose(pictures[0], pictures[1], atol=1e-3)
+
+
+def test_bfloat16_draws_what_float32_draws(small):
+    recipe = Recipe(size=32, steps=60, transforms=())
+    scores = {}
+    for dtype in ("float32", "bfloat16"):
+        rendering = jc.render(small, jc.channel("mixed3b", range(6)), dataclasses.replace(recipe, dtype=dtype))
+        assert rendering.images.dtype == rendering.scores.dtype == np.float32
+        seen = np.asarray(small.activations(rendering.images, "mixed3b")["mixed3b"])
+        scores[dtype] = seen.mean((1, 2))[np.arange(6), np.arange(6)]
+    np.testing.assert_allclose(scores["bfloat16"].mean(), scores["float32"].mean(), rtol=0.15)
+
+
+@pytest.fixture
+def compilations():
+    """A list that grows by one with every program that XLA compiles."""
+    events = []
+
+    def listen(name, duration, **kwargs):
+        if name == "/jax/core/compile/backend_compile_duration":
+            events.append(duration)
+
+    monitoring.register_event_duration_secs_listener(listen)
+    yield events
+    monitoring.unregister_event_duration_listener(listen)
+
+
+def test_another_unit_compiles_nothing(small, compilations):
+    recipe = dataclasses.replace(QUICK, steps=3, learning_rate=0.0375)
+    vectors = RNG.normal(size=(4, small.layers["mixed3a"].channels))
+
+    def draw(units, vector, weight):
+        jc.render(small, jc.channel("mixed3b", units) + weight * jc.direction("mixed3a", vector), recipe, seed=units[0])
+
+    draw([1, 2], vectors[0], 0.5)
+    assert compilations
+    compilations.clear()
+    draw([3, 0], vectors[1], 2.0)
+    draw([5, 6], vectors[2:], [1.0, -3.0])
+    assert not compilations
+
+
+def multiplications(architecture, layer, size):
+    """Of one forward pass as far as a layer, counted by hand from the convolutions' shapes."""
+    sizes, total = {"input": size}, 0
+    for node in architecture.needed([layer]):
+        n = -(-sizes[node.inputs[0]] // node.stride)
+        sizes[node.name] = n
+        if node.op == "conv":
+            total += n * n * node.kernel**2 * architecture.fan_in(node) * node.channels
+    return total
+
+
+def test_a_layer_costs_what_it_costs(full_size):
+    """A step's arithmetic is that of the convolutions as far as the layer, forward and backward, and little more."""
+    flops = {}
+    for layer in ("conv2d1", "conv2d2", "mixed5b"):
+        objective = jc.channel(layer, [0, 1])
+        keys = picture_keys(objective, [0, 0])
+        programs = _programs(full_size.forward, Recipe(), False)
+        batch = _Batch(full_size.params, objective, keys)
+        compiled = programs.step.lower(batch, programs.start(keys), 0).compile()
+        flops[layer] = compiled.cost_analysis()["flops"]
+        by_hand = 2 * 2 * 2 * multiplications(full_size.architecture, layer, Recipe().view_size[0])
+        assert 0.9 < flops[layer] / by_hand < 1.5, (layer, flops[layer], by_hand)
+    assert flops["conv2d1"] < flops["mixed5b"] / 5, flops
+    assert flops["conv2d2"] < flops["mixed5b"] / 3, flops
+
+
+def test_notebooks_show_a_sheet(small):
+    rendering = jc.render(small, jc.channel("mixed3b", range(3)), QUICK)
+    assert rendering._repr_png_().startswith(b"\x89PNG\r\n")
+
+
+def test_recipe_json_is_readable():
+    fields = json.loads(Recipe().to_json())
+    assert fields["steps"] == 512
+    assert fields["parametrization"] == {"type": "Fourier", "sd": 0.01, "decay": 1.0}
+    assert fields["transforms"][0] == {"type": "Pad", "pixels": 12}
