@@ -1,9 +1,9 @@
 """A microscope for neural networks: what every unit of a vision network looks for, and how units are wired.
 
-    import jaxcircuits as jc
+>>> import jaxcircuits as jc
 
-    network = jc.load("inceptionv1")
-    jc.render(network, jc.channel("mixed4b", range(16)))
+>>> network = jc.load("inceptionv1")
+>>> jc.render(network, jc.channel("mixed4b", range(16)))
 
 Names are loaded when they are first used, so that importing the package stays light.
 """

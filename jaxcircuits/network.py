@@ -2,9 +2,9 @@
 
 The only thing that the rest of the library sees of a model. Three lines bring in one's own:
 
-    network = Network.from_linen(model, variables, InputConvention(size=(32, 32), mean=0.5, std=0.25))
-    network.layers                                        # what it has to look at
-    render(network, channel("Conv_3", range(16))).images  # what its units look for
+>>> network = Network.from_linen(model, variables, InputConvention(size=(32, 32), mean=0.5, std=0.25))
+>>> network.layers                                        # what it has to look at
+>>> render(network, channel("Conv_3", range(16))).images  # what its units look for
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Forward:
         return self.model(params, self.convention(pictures).astype(dtype), layers)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """A trained model: parameters, a function to named activations, and what one needs to know to use them.
 
@@ -70,6 +70,10 @@ class Network:
     labels: tuple[str, ...] = ()
     logits: str | None = None
     architecture: Architecture | None = None
+
+    def __repr__(self) -> str:
+        height, width = self.convention.size
+        return f"Network({self.name}: {len(self.layers)} layers, native size {height}x{width} px)"
 
     @property
     def convention(self) -> InputConvention:

@@ -12,7 +12,7 @@ from jax import monitoring
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe
 from jaxcircuits.vis import LUCID, Fourier, Pad, Rotate, Scale
-from jaxcircuits.vis.objectives import picture_keys
+from jaxcircuits.vis.objective import picture_keys
 from jaxcircuits.vis.render import _Batch, _programs
 
 RNG = np.random.default_rng(0)
@@ -78,6 +78,8 @@ BAD_OBJECTIVES = {
     "table of units": (lambda: jc.channel("conv2d0", [[1]]), "expected a whole number"),
     "position": (lambda: jc.neuron("conv2d0", 1, (1, 2, 3)), "position \\(1, 2, 3\\); expected 2 whole numbers"),
     "neuron of logits": (lambda: jc.neuron("softmax2_pre_activation", 1), "wants a layer with positions.*use channel"),
+    "outside": (lambda: jc.neuron("conv2d0", 1, (18, 0)), r"position \(18, 0\) of conv2d0, which has 18 rows"),
+    "no directions": (lambda: jc.direction("conv2d0", np.ones((0, 8))), r"directions of shape \(0, 8\)"),
     "direction": (lambda: jc.direction("conv2d0", np.ones(5)), "a direction of 5 numbers; conv2d0 has 8 channels"),
     "not finite": (lambda: jc.direction("conv2d0", np.full(8, np.nan)), "not finite"),
     "rows": (lambda: jc.channel("conv2d0", [1, 2]) + jc.channel("conv2d0", [1, 2, 3]), "for 2 pictures .* with 3"),
@@ -315,6 +317,8 @@ def test_a_layer_costs_what_it_costs(full_size):
 def test_notebooks_show_a_sheet(small):
     rendering = jc.render(small, jc.channel("mixed3b", range(3)), QUICK)
     assert rendering._repr_png_().startswith(b"\x89PNG\r\n")
+    assert repr(rendering) == "Rendering(3 pictures of 32x32 px: mixed3b:0, mixed3b:1, mixed3b:2)"
+    assert repr(small) == "Network(small-google: 150 layers, native size 64x64 px)"
 
 
 def test_recipe_json_is_readable():

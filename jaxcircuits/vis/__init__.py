@@ -3,8 +3,8 @@
 Olah, Mordvintsev, Schubert, Feature Visualization, Distill, 2017.
 """
 
+from jaxcircuits.vis.objective import Objective
 from jaxcircuits.vis.objectives import (
-    Objective,
     channel,
     class_logit,
     deepdream,

@@ -13,8 +13,8 @@ class RenderProgress:
 
     def __init__(self, title: str, pictures: int, steps: int, enabled: bool = True):
         console = Console(stderr=True)
-        self._pictures, self._steps = pictures, max(steps, 1)
-        self._began = time.monotonic()
+        self._steps = max(steps, 1)
+        self._first: tuple[float, int] | None = None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -38,7 +38,8 @@ class RenderProgress:
     def update(self, done: int, drawing: int, step: int) -> None:
         """Shows that `done` pictures are finished and `drawing` more are at `step`."""
         work = done * self._steps + drawing * step
-        rate = work / self._steps / max(time.monotonic() - self._began, 1e-9)
-        self._bar.update(
-            self._task, completed=work, units=done, step=f"{step}/{self._steps}", rate=f"{rate:.3g} pictures/s"
-        )
+        # The first call comes after compiling: pictures a second are counted from there.
+        now = time.monotonic()
+        began, before = self._first = self._first or (now, work)
+        rate = f"{(work - before) / self._steps / (now - began):.3g} pictures/s" if work > before else "compiled"
+        self._bar.update(self._task, completed=work, units=done, step=f"{step}/{self._steps}", rate=rate)

@@ -22,7 +22,7 @@ import optax
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
-from jaxcircuits.vis.objectives import Objective, picture_keys
+from jaxcircuits.vis.objective import Objective, picture_keys
 from jaxcircuits.vis.progress import RenderProgress
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.redirect import redirected_relu, replace_relu
@@ -36,7 +36,7 @@ STEPS_A_CALL = 64
 """Steps between two signs of life, where the loop runs inside the program."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Rendering:
     """Finished pictures.
 
@@ -51,6 +51,10 @@ class Rendering:
     scores: np.ndarray
     labels: tuple[str, ...]
     snapshots: dict[int, np.ndarray]
+
+    def __repr__(self) -> str:
+        count, height, width, _ = self.images.shape
+        return f"Rendering({count} pictures of {height}x{width} px: {', '.join(self.labels[:3])}{' ...' * (count > 3)})"
 
     def _repr_png_(self) -> bytes:
         """The contact sheet that a notebook shows."""
@@ -108,7 +112,7 @@ def render_batches(
     seeds = [seed] if isinstance(seed, int) else list(seed)
     count = max(objective.count, len(seeds))
     objective = objective.rows(count)
-    objective.check(network)
+    objective.check(network, recipe.view_size)
     seeds = _check_seeds(seeds, count)
     snapshots = _check_snapshots(snapshots, recipe.steps)
     keys = picture_keys(objective, seeds)
@@ -129,7 +133,7 @@ def render_batches(
                 kept[step] = np.asarray(programs.pictures(state))[: len(rows)]
         images = programs.pictures(state)
         scores = np.mean([programs.score(batch, images, recipe.steps + i) for i in range(SCORE_VIEWS)], axis=0)
-        bar.update(rows.stop, 0, 0)
+        bar.update(rows.stop, 0, recipe.steps)
         labels = tuple(objective.label(i) for i in rows)
         return Rendering(np.asarray(images)[: len(rows)], scores[: len(rows)], labels, kept)
 
