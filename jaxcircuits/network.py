@@ -106,6 +106,16 @@ class Network:
             raise unknown("layer", name, self.layers, self.name)
         return self.layers[name]
 
+    def check_units(self, layer: str, units: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Unit numbers of a layer as an array (N,); raises `InputError` for one that the layer does not have."""
+        channels, array = self.layer(layer).channels, np.asarray(units)
+        if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
+            raise InputError(f"units {units!r} of {layer}; expected a sequence of whole numbers")
+        for unit in array[(array < 0) | (array >= channels)].tolist():
+            nearest = min(max(unit, 0), channels - 1)
+            raise InputError(f"unknown unit {unit} of {layer}; it has units 0 to {channels - 1} (nearest: {nearest})")
+        return array
+
     def check_pictures(self, images: jax.Array) -> jax.Array:
         """Pictures (N, H, W, channels) in [0, 1] as a float32 array; raises `InputError` where they are not that."""
         images = images if isinstance(images, jax.Array) else np.asarray(images)

@@ -39,7 +39,7 @@ class Channel(_OfLayer):
         return _mean_over_space(activations[self.layer])[self.units]
 
     def check(self, network: Network, view: tuple[int, int]) -> None:
-        _check_units(network, self.layer, self.units)
+        network.check_units(self.layer, self.units)
 
     def label(self, i: int) -> str:
         return f"{self.layer}:{row_of(self.units, i)}"
@@ -60,7 +60,7 @@ class Neuron(_OfLayer):
         return activation[row, column, self.units].astype(jnp.float32)
 
     def check(self, network: Network, view: tuple[int, int]) -> None:
-        _check_units(network, self.layer, self.units)
+        network.check_units(self.layer, self.units)
         shape = _shape(network, self.layer, view)
         if len(shape) != 3:
             raise InputError(f"neuron wants a layer with positions; {self.layer} has none: use channel")
@@ -184,14 +184,6 @@ def _whole_numbers(kind: str, values, columns: int) -> np.ndarray:
 def _mean_over_space(activation: jax.Array) -> jax.Array:
     """(..., channels) -> float32 (channels,)."""
     return activation.mean(tuple(range(activation.ndim - 1)), dtype=jnp.float32)
-
-
-def _check_units(network: Network, layer: str, units: np.ndarray) -> None:
-    channels = network.layer(layer).channels
-    for unit in np.asarray(units).ravel().tolist():
-        if not 0 <= unit < channels:
-            nearest = min(max(unit, 0), channels - 1)
-            raise InputError(f"unknown unit {unit} of {layer}; it has units 0 to {channels - 1} (nearest: {nearest})")
 
 
 def _shape(network: Network, layer: str, view: tuple[int, int]) -> tuple[int, ...]:

@@ -1,0 +1,197 @@
+"""Expanded weights: what a unit makes of a layer several layers before it.
+
+Voss et al., Visualizing Weights (Distill 2021): the gradient of a unit's cell with respect to an earlier layer's
+activation, in the linearized network or at a picture.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcircuits.circuits.reentry import run_from
+from jaxcircuits.circuits.units import channels, check_units
+from jaxcircuits.circuits.window import Window, smallest_interior, window
+from jaxcircuits.errors import InputError
+from jaxcircuits.network import Forward, Network
+from jaxcircuits.zoo import INPUT
+
+CHUNK_BYTES = 2**30
+"""Activations and their gradients that are held at once."""
+LARGEST_RESULT = 2**33
+"""Bytes of the largest array that is made."""
+
+
+def expanded_weights(
+    network: Network,
+    source_layer: str,
+    target_layer: str,
+    units: Sequence[int] | np.ndarray | None = None,
+    *,
+    at: np.ndarray | jax.Array | None = None,
+    position: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Gradients of units, before their ReLU, with respect to an earlier layer's activation.
+
+    Without a picture they are those of the linearized network, the same at every cell away from the borders, and
+    equal `layer_weights` between directly connected layers. At a picture they are those of the network as it is: of
+    each unit's cell where it is most active, or of the cell at `position`.
+
+    What one cell of the target reads is the window that is returned, its receptive field in the source layer; at a
+    picture the part of it beyond the border is zero. Where the window is not known or is everything (networks from
+    outside the zoo, targets without positions) the source's whole map is returned, in place; in the linearized
+    network that of a picture of native size.
+
+    Args:
+      network: of the zoo; any other at pictures.
+      source_layer: a layer, or `input`, the network's input in its own value range.
+      target_layer: a layer computed from it, before or after its ReLU.
+      units: of the target; None for all.
+      at: a picture (H, W, channels), or pictures (N, H, W, channels) over which the gradients are averaged.
+      position: row and column in the target's map; by default where each unit is most active.
+
+    Returns:
+      float32 (units, h, w, source channels), in cells of the source layer.
+
+    Raises:
+      InputError: for unknown layers, units and positions, a target that is not computed from the source, networks
+        that cannot be linearized, and results beyond 8 GiB.
+    """
+    channels(network, source_layer)  # says so where the layer is unknown
+    units = check_units(network, target_layer, units)
+    before_relu = f"{target_layer}_pre_relu"
+    target = before_relu if before_relu in network.layers else target_layer
+    if at is None:
+        network, at, position = _linearized(network, source_layer, target, position)
+    at = np.asarray(at)
+    pictures = network.check_pictures(at[None] if at.ndim == 3 else at)
+    windows = _windows(network, source_layer, target, pictures.shape[1:3])
+    shapes = _shapes(network, pictures[:1], source_layer, target)
+    if len(pictures) > 1 and not windows and position is None and len(shapes[target]) > 2:
+        raise InputError(f"the windows of {network.name} are not known; state the position at which pictures average")
+
+    # A cell reads a square; whole maps are read from their first cell.
+    corner, size = ([w.start for w in windows], windows[0].size) if windows else (0, None)
+    stride = [w.stride for w in windows] if windows else 0
+    whole = shapes[source_layer][1:]
+    result = _empty((len(units), size, size, whole[-1]) if size else (len(units), *whole))
+    chunk = int(np.clip(CHUNK_BYTES // (4 * sum(map(np.prod, shapes.values()))), 1, len(units)))
+    gradients = _gradients(network.forward, source_layer, target, size)
+    for picture in pictures[:, None]:
+        cells = _cells(network, target, shapes[target][1:-1], units, picture, position)
+        for start in range(0, len(units), chunk):
+            # The last chunk is filled up, so that one program serves them all.
+            rows = np.minimum(np.arange(start, start + chunk), len(units) - 1)
+            values = gradients(network.params, picture, units[rows], cells[rows], cells[rows] * stride + corner)
+            part = result[start : start + chunk]
+            part += np.asarray(values)[: len(part)] / len(pictures)
+    return result
+
+
+def _linearized(network: Network, source: str, target: str, position: tuple[int, ...] | None):
+    """The linearized network, a picture whose size lets a cell feel no border, and that cell.
+
+    The gradient depends on the picture's size alone.
+    """
+    if position is not None:
+        raise InputError("position is for pictures, given with at=; without them weights are alike everywhere")
+    if network.architecture is None:
+        raise InputError(f"{network.name} is no zoo network and cannot be linearized; give pictures with at=")
+    if network.layers[target].op == "softmax":
+        raise InputError(f"{target} is not linear; take the logits, {network.logits}, or give pictures with at=")
+    size = network.convention.size
+    if _has_positions(network, target):
+        pixels, cell = smallest_interior(network.architecture, source, target)
+        size, position = (pixels, pixels), (cell, cell)
+    return network.linearized(), np.zeros((1, *size, network.convention.channels), np.float32), position
+
+
+def _windows(network: Network, source: str, target: str, size: tuple[int, int]) -> list[Window] | None:
+    """What a cell of the target reads along either axis; None where that is not known or is the whole map."""
+    if network.architecture is None:
+        return None
+    windows = [window(network.architecture, source, target, pixels) for pixels in size]
+    return windows if _has_positions(network, target) else None
+
+
+def _has_positions(network: Network, layer: str) -> bool:
+    return network.layers[layer].op not in ("average", "dense", "softmax")
+
+
+def _empty(shape: tuple[int, ...]) -> np.ndarray:
+    size = 4 * math.prod(shape)
+    if size > LARGEST_RESULT:
+        raise InputError(f"weights of shape {shape} take {size / 2**30:.0f} GiB; ask for fewer units")
+    return np.zeros(shape, np.float32)
+
+
+@functools.lru_cache(maxsize=64)
+def _gradients(forward: Forward, source: str, target: str, size: int | None):
+    """The compiled program: units, their cells and their windows' first cells -> gradients, cut to the windows."""
+
+    @jax.jit
+    def run(params, picture, units, cells, corners):
+        x = forward.convention(picture)
+        activation = x if source == INPUT else forward.model(params, x, (source,))[source]
+        answer, pull = jax.vjp(lambda value: run_from(forward.model, source, target, params, x, value)[0], activation)
+
+        def gradient(unit, cell, corner):
+            at_cell = jnp.zeros_like(answer).at[(*cell, unit)].set(1)
+            (whole,) = pull(at_cell)
+            return whole[0] if size is None else _cut(whole[0], corner, size)
+
+        return jax.vmap(gradient)(units, cells, corners)
+
+    def precise(*arguments):
+        with jax.default_matmul_precision("highest"):
+            return run(*arguments)
+
+    return precise
+
+
+def _cut(values: jax.Array, corner: jax.Array, size: int) -> jax.Array:
+    """The square of `size` cells that begins at `corner`; zero beyond the border."""
+    for axis in (0, 1):
+        index = corner[axis] + jnp.arange(size)
+        beyond = values.shape[axis]
+        # A negative index would count from the end.
+        index = jnp.where(index < 0, beyond, index)
+        values = jnp.take(values, index, axis, mode="fill", fill_value=0)
+    return values
+
+
+def _cells(
+    network: Network,
+    target: str,
+    positions: tuple[int, ...],
+    units: np.ndarray,
+    picture: jax.Array,
+    position: tuple[int, ...] | None,
+) -> np.ndarray:
+    """Each unit's cell in the target's map, (units, 2), or (units, 0) for targets without positions."""
+    if position is not None:
+        if len(position) != len(positions) or not all(0 <= cell < n for cell, n in zip(position, positions)):
+            raise InputError(f"position {tuple(position)} of {target}, whose map here is {positions}")
+        return np.tile(position, (len(units), 1))
+    if not positions:
+        return np.zeros((len(units), 0), int)
+    answers = np.asarray(network.activations(picture, target)[target][0])[..., units]
+    return np.stack(np.unravel_index(answers.reshape(-1, len(units)).argmax(0), positions), -1)
+
+
+def _shapes(network: Network, picture: jax.Array, source: str, target: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of all activations from the source to the target."""
+    names = list(network.layers)
+    first, last = 0 if source == INPUT else names.index(source), names.index(target)
+    wanted = tuple(names[min(first, last) : max(first, last) + 1])
+
+    def run(params, picture):
+        x = network.forward.convention(picture)
+        return {INPUT: x, **network.forward.model(params, x, wanted)}
+
+    return {name: shape.shape for name, shape in jax.eval_shape(run, network.params, picture).items()}
