@@ -66,7 +66,11 @@ def compare(network: jc.Network, photographs: Path, units: dict[str, list[int]],
                     "best_photograph": round(float(best[layer][unit]), 2),
                 }
             )
-        print(layer, *(f"{row['unit']}: {row['picture']}/{row['best_photograph']}" for row in rows[-len(seen) :]), flush=True)
+        print(
+            layer,
+            *(f"{row['unit']}: {row['picture']}/{row['best_photograph']}" for row in rows[-len(seen) :]),
+            flush=True,
+        )
     return rows
 
 
