@@ -12,6 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
+from jaxcircuits import zoo
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.zoo import ZOO
 from weights_convert.arrays import open_zip
@@ -21,6 +22,9 @@ from weights_convert.sources import SOURCES, Remote, Source
 
 FOLDER_VARIABLE = "JAXCIRCUITS_WEIGHTS"
 """Environment variable with a folder of converted files, NAME.safetensors."""
+
+SHIPPED = Path(zoo.__file__).parent / "weights"
+"""Weights that come with the package."""
 
 TRIES = 5
 """Connections for one file: each goes on where the last one was cut."""
@@ -36,8 +40,9 @@ Progress = Callable[[int, int | None], None]
 def find_or_fetch(name: str) -> Path:
     """The converted weights of a zoo network.
 
-    Looks in the folder `$JAXCIRCUITS_WEIGHTS`, then in the user's cache folder; else downloads the published files,
-    with progress on stderr, checks them against their pinned hashes, converts them and caches the result.
+    Looks in the folder `$JAXCIRCUITS_WEIGHTS`, among what comes with the package, then in the user's cache folder; else
+    downloads the published files, with progress on stderr, checks them against their pinned hashes, converts them and
+    caches the result.
 
     Args:
       name: a name in `jaxcircuits.zoo.ZOO`.
@@ -52,10 +57,13 @@ def find_or_fetch(name: str) -> Path:
         raise unknown("network", name, ZOO)
     cache = Path(platformdirs.user_cache_dir("jaxcircuits"))
     folders = [Path(os.environ[FOLDER_VARIABLE])] if os.environ.get(FOLDER_VARIABLE) else []
-    places = [folder / f"{name}.safetensors" for folder in [*folders, cache]]
+    places = [folder / f"{name}.safetensors" for folder in [*folders, SHIPPED, cache]]
     for place in places:
         if place.is_file():
             return place
+    if name not in SOURCES:
+        tried = " nor at ".join(map(str, places))
+        raise InputError(f"no weights of {name}: not at {tried}; they come with jaxcircuits: install it again")
     try:
         return fetch(SOURCES[name], places[-1])
     except (InputError, OSError) as error:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Protocol
 
 import jax
 import jax.numpy as jnp
@@ -27,21 +26,24 @@ from jaxcircuits.vis.resample import resample
 Size = tuple[int, int]
 
 
-class Transform(Protocol):
-    """A random geometric transform of one picture; hashable, without arrays."""
+class Transform:
+    """A random geometric transform of one picture; hashable, without arrays. By itself it changes nothing."""
 
     def size(self, size: Size) -> Size:
         """Height and width of the view, from those of the picture."""
+        return size
 
     def matrix(self, key: jax.Array) -> jax.Array:
         """A random (3, 3) matrix from view to picture coordinates: (y, x, 1) in pixels from the centre."""
+        return jnp.eye(3)
 
     def reach(self) -> float:
         """Upper bound of how far apart, in view pixels along one axis, picture pixels one pixel apart come to lie."""
+        return 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Pad:
+class Pad(Transform):
     """Adds `pixels` of mid-grey on every side."""
 
     pixels: int
@@ -49,15 +51,9 @@ class Pad:
     def size(self, size: Size) -> Size:
         return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
 
-    def matrix(self, key: jax.Array) -> jax.Array:
-        return jnp.eye(3)
-
-    def reach(self) -> float:
-        return 1.0
-
 
 @dataclasses.dataclass(frozen=True)
-class Jitter:
+class Jitter(Transform):
     """Crops `pixels` from height and width at a random whole-pixel offset from 0 to `pixels`."""
 
     pixels: int
@@ -69,18 +65,12 @@ class Jitter:
         offset = jax.random.randint(key, (2,), 0, self.pixels + 1) - self.pixels / 2
         return jnp.eye(3).at[:2, 2].set(offset)
 
-    def reach(self) -> float:
-        return 1.0
-
 
 @dataclasses.dataclass(frozen=True)
-class Scale:
+class Scale(Transform):
     """Zooms about the centre by one of `scales`, chosen at random; more than 1 makes things larger."""
 
     scales: tuple[float, ...]
-
-    def size(self, size: Size) -> Size:
-        return size
 
     def matrix(self, key: jax.Array) -> jax.Array:
         zoom = 1 / jax.random.choice(key, jnp.asarray(self.scales))
@@ -91,13 +81,10 @@ class Scale:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rotate:
+class Rotate(Transform):
     """Turns counterclockwise about the centre by one of `degrees`, chosen at random."""
 
     degrees: tuple[float, ...]
-
-    def size(self, size: Size) -> Size:
-        return size
 
     def matrix(self, key: jax.Array) -> jax.Array:
         angle = jnp.deg2rad(jax.random.choice(key, jnp.asarray(self.degrees, jnp.float32)))

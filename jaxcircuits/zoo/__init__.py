@@ -5,8 +5,9 @@ The structure is data and imports no JAX; the module `jaxcircuits.zoo.module` do
 
 from jaxcircuits.zoo.architecture import INPUT, LRN, Architecture, Layer
 from jaxcircuits.zoo.convention import InputConvention
-from jaxcircuits.zoo.inception import ARCHITECTURES, GOOGLENET, INCEPTIONV1
-from jaxcircuits.zoo.registry import ZOO, Entry
+from jaxcircuits.zoo.inception import GOOGLENET, INCEPTIONV1
+from jaxcircuits.zoo.registry import ARCHITECTURES, ZOO, Entry
+from jaxcircuits.zoo.slide import SLIDE
 
 __all__ = [
     "ARCHITECTURES",
@@ -14,6 +15,7 @@ __all__ = [
     "INCEPTIONV1",
     "INPUT",
     "LRN",
+    "SLIDE",
     "ZOO",
     "Architecture",
     "Entry",

@@ -188,6 +188,3 @@ GOOGLENET = inception(
     # Caffe divides alpha by the window's 5 channels.
     lrn=LRN(radius=2, bias=1.0, alpha=1e-4 / 5, beta=0.75),
 )
-
-ARCHITECTURES = {architecture.name: architecture for architecture in (INCEPTIONV1, GOOGLENET)}
-"""Name -> architecture, for reading a weights file's metadata."""

@@ -7,6 +7,7 @@ import dataclasses
 from jaxcircuits.zoo.architecture import Architecture
 from jaxcircuits.zoo.convention import InputConvention
 from jaxcircuits.zoo.inception import GOOGLENET, INCEPTIONV1
+from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Entry:
       summary: one line on what it is and how its units are numbered.
       architecture: its layers.
       convention: its input.
-      licence: of the published weights.
+      licence: of the weights.
+      first_layer: a layer to begin with.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Entry:
     architecture: Architecture
     convention: InputConvention
     licence: str
+    first_layer: str = "mixed4b"
 
 
 GOOGLE_INPUT = InputConvention(size=(224, 224), scale=255.0, mean=117.0)
@@ -34,6 +37,13 @@ CAFFE_INPUT = InputConvention(size=(224, 224), scale=255.0, mean=(104.0, 117.0, 
 ZOO = {
     entry.name: entry
     for entry in (
+        Entry(
+            "slide",
+            "a small network in the box, trained on procedural pictures, whose circuits are known",
+            SLIDE,
+            SLIDE_INPUT,
+            "Apache-2.0",
+        ),
         Entry(
             "inceptionv1",
             "Google's inception5h, the network of the Circuits articles: their unit numbers apply",
@@ -54,7 +64,11 @@ ZOO = {
             GOOGLENET,
             CAFFE_INPUT,
             "unrestricted use",
+            first_layer="inception_4b/output",
         ),
     )
 }
 """Name -> `Entry`."""
+
+ARCHITECTURES = {entry.architecture.name: entry.architecture for entry in ZOO.values()}
+"""Name -> architecture, for reading a weights file's metadata."""

@@ -1,0 +1,134 @@
+"""Synthetic objects made of parts, for circuits that put parts together: heads that face somewhere, and cars.
+
+The conventions are those of `jaxcircuits.evidence.stimuli`. The parts can be put in wrong places, which a detector of
+the whole should mind and a detector of a part should not.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxcircuits.evidence import drawing as d
+from jaxcircuits.evidence.stimuli import GREY, MIDDLE, canvas
+
+SNOUT, EAR, EYE = 0.15, -2.25, -0.75
+"""Directions from the middle of a head that faces right to its parts."""
+NECK = 2.0
+"""Direction from the middle of a head that faces right to its neck: down and back."""
+LEFT, RIGHT = -1.0, 1.0
+ABOVE, BELOW = -1.0, 1.0
+BEHIND, NONE, IN_FRONT = 1.0, 0.0, -1.0
+
+BROWN, DARK, LIGHT, GLASS = (0.6, 0.42, 0.25), (0.08, 0.07, 0.07), (0.95, 0.95, 0.92), (0.75, 0.88, 0.95)
+RED = (0.75, 0.15, 0.12)
+
+
+def head(
+    facing: ArrayLike = RIGHT,
+    radius: ArrayLike = 18.0,
+    nod: ArrayLike = 0.0,
+    size: int = 96,
+    *,
+    neck: ArrayLike = NONE,
+    parts: ArrayLike = (SNOUT, EAR, EYE),
+    fur: ArrayLike = 0.15,
+    grain: ArrayLike = 0.0,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = BROWN,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """The head of a furry animal in profile: skull, snout with a nose, ear, eye, and a neck or none.
+
+    Args:
+      facing: `RIGHT` (1), or `LEFT` (-1), which is its mirror image.
+      radius: of the skull.
+      nod: radians by which the snout is lowered.
+      size: of the picture.
+      neck: `NONE` (0), `BEHIND` the snout where it belongs (1), or `IN_FRONT`, below the snout (-1).
+      parts: directions from the middle to snout, ear and eye, as in a head that faces right; other directions than
+        the default scramble it.
+      fur: depth of the fur's texture.
+      grain: shifts the fur's texture.
+      centre: of the skull.
+      colour: of the fur; the ear is darker.
+      ground: colour or picture beneath.
+
+    Returns:
+      The picture, (size, size, 3).
+    """
+    centre, (snout, ear, eye) = jnp.asarray(centre), parts
+    x, y = d.place(d.plane(size), centre)
+    points = d.place((x * facing, y), MIDDLE, nod, radius)
+    strands = d.wave(points, 1.2, 0.28, 1.5 * d.wave(points, 0.1, 0.7, grain) + grain)
+    coat = jnp.clip(jnp.asarray(colour) * (1 + fur * strands[..., None]), 0.0, 1.0)
+
+    def towards(angle: ArrayLike, reach: float) -> jax.Array:
+        return reach * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+
+    def cover(distance: jax.Array) -> jax.Array:
+        return d.cover(distance * radius)
+
+    # The neck's mirror image about the vertical is the wrong one.
+    nape = towards(NECK, 1.0) * jnp.stack([jnp.sign(neck + 0.5), jnp.ones_like(neck, jnp.float32)])
+    shown = jnp.abs(neck)
+    picture = canvas(ground, size)
+    picture = d.paint(picture, shown * cover(d.segment(points, 0.4 * nape, 2.6 * nape, 1.0)), coat)
+    picture = d.paint(picture, cover(d.disc(points)), coat)
+    picture = d.paint(picture, cover(d.segment(points, towards(snout, 0.7), towards(snout, 1.6), 0.76)), coat)
+    picture = d.paint(picture, cover(d.disc(d.place(points, towards(snout, 1.88)), 0.26)), DARK)
+    flap = d.segment(points, towards(ear, 0.8), towards(ear, 1.45), 0.66)
+    picture = d.paint(picture, cover(flap), 0.45 * coat)
+    eyeball = d.disc(d.place(points, towards(eye, 0.5)), 0.3)
+    picture = d.paint(picture, cover(eyeball), LIGHT)
+    return d.paint(picture, cover(eyeball + 0.14), DARK)
+
+
+def car(
+    windows: ArrayLike = ABOVE,
+    wheels: ArrayLike = BELOW,
+    length: ArrayLike = 60.0,
+    tilt: ArrayLike = 0.0,
+    size: int = 96,
+    *,
+    facing: ArrayLike = RIGHT,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = RED,
+    glass: ArrayLike = GLASS,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """A car from the side: windows above a body above wheels, or the same parts elsewhere.
+
+    Args:
+      windows, wheels: `ABOVE` (-1) or `BELOW` (1) the body.
+      length: of the body.
+      tilt: radians, clockwise.
+      size: of the picture.
+      facing: side to which the cabin lies farther, `LEFT` (-1) or `RIGHT` (1).
+      centre: of the body.
+      colour: of the body.
+      glass: of the windows.
+      ground: colour or picture beneath.
+
+    Returns:
+      The picture, (size, size, 3).
+    """
+    unit = length / 2
+    x, y = d.place(d.plane(size), centre, tilt, unit)
+    x = x * facing
+
+    def cover(distance: jax.Array) -> jax.Array:
+        return d.cover(distance * unit)
+
+    picture = canvas(ground, size)
+    cabin = x - 0.08, y * windows - 0.36
+    picture = d.paint(picture, cover(d.box(cabin, 1.2, 0.5, 0.16)), colour)
+    for middle in (-0.27, 0.27):
+        picture = d.paint(picture, cover(d.box((cabin[0] - middle, cabin[1] - 0.02), 0.42, 0.3, 0.06)), glass)
+    picture = d.paint(picture, cover(d.box((x, y), 2.0, 0.5, 0.14)), colour)
+    for middle in (-0.55, 0.55):
+        wheel = d.disc((x - middle, y * wheels - 0.28), 0.27)
+        picture = d.paint(picture, cover(wheel), DARK)
+        picture = d.paint(picture, cover(wheel + 0.15), (0.7, 0.7, 0.7))
+    return picture

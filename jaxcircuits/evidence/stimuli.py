@@ -1,0 +1,229 @@
+"""Synthetic stimuli: figures by their parameters, on a plain ground or laid over a picture.
+
+Every function returns one picture (size, size, 3) with values in [0, 1] where its colours are, and is pure and
+traceable in everything but `size`: vmap it over an orientation and it is a tuning experiment (Cammarata et al., Curve
+Detectors, Distill 2020). Lengths are pixels, angles radians clockwise from +x with y down.
+
+All take
+  centre: (x, y) from the middle of the picture;
+  colour: (3,) of the figure;
+  ground: (3,), or a picture (size, size, 3) to draw on;
+  size: height and width of the picture.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxcircuits.evidence import drawing as d
+
+WHITE, GREY, BLACK = (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0)
+MIDDLE = (0.0, 0.0)
+
+
+def canvas(ground: ArrayLike, size: int) -> jax.Array:
+    """A plain colour (3,) or a picture as a picture (size, size, 3)."""
+    return jnp.broadcast_to(jnp.asarray(ground, jnp.float32), (size, size, 3))
+
+
+def curve(
+    orientation: ArrayLike,
+    radius: ArrayLike = 20.0,
+    width: ArrayLike = 4.0,
+    size: int = 96,
+    *,
+    extent: ArrayLike = 2.1,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """A part of a circle.
+
+    Args:
+      orientation: direction in which it bulges.
+      radius: of the circle; the curvature is its inverse.
+      width: of the stroke.
+      size: of the picture.
+      extent: angle that the arc spans.
+      centre: of the figure, half-way between the arc's middle and its chord.
+      colour: of the stroke.
+      ground: colour or picture beneath.
+
+    Returns:
+      The picture, (size, size, 3).
+    """
+    points = d.place(d.plane(size), centre, orientation)
+    points = points[0] + radius * (1 + jnp.cos(extent / 2)) / 2, points[1]
+    return d.paint(canvas(ground, size), d.cover(d.arc(points, radius, extent, width)), colour)
+
+
+def circle(
+    radius: ArrayLike = 20.0,
+    width: ArrayLike = 4.0,
+    size: int = 96,
+    *,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """A whole circle, stroked `width` wide."""
+    distance = d.ring(d.place(d.plane(size), centre), radius, width)
+    return d.paint(canvas(ground, size), d.cover(distance), colour)
+
+
+def spiral(
+    orientation: ArrayLike,
+    pitch: ArrayLike = 12.0,
+    width: ArrayLike = 4.0,
+    size: int = 96,
+    *,
+    turns: ArrayLike = 2,
+    handedness: ArrayLike = 1.0,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """An Archimedean spiral of `turns` turns `pitch` apart; it leaves its middle towards `orientation`.
+
+    With `handedness` 1 it winds clockwise outwards, with -1 the other way.
+    """
+    x, y = d.place(d.plane(size), centre, orientation)
+    distance = d.spiral((x, y * handedness), pitch, turns, width)
+    return d.paint(canvas(ground, size), d.cover(distance), colour)
+
+
+def s_curve(
+    orientation: ArrayLike,
+    radius: ArrayLike = 14.0,
+    width: ArrayLike = 4.0,
+    size: int = 96,
+    *,
+    extent: ArrayLike = 2.6,
+    handedness: ArrayLike = 1.0,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """Two arcs of opposite sense that meet in the middle; `handedness` -1 mirrors it."""
+
+    def half(x: jax.Array, y: jax.Array) -> jax.Array:
+        # From the joint in the origin along a circle about (0, -radius).
+        points = d.place((x, y), jnp.stack([jnp.zeros_like(radius, jnp.float32), -radius]), (jnp.pi - extent) / 2)
+        return d.arc(points, radius, extent, width)
+
+    x, y = d.place(d.plane(size), centre, orientation)
+    y = y * handedness
+    return d.paint(canvas(ground, size), d.cover(jnp.minimum(half(x, y), half(-x, -y))), colour)
+
+
+def line(
+    orientation: ArrayLike,
+    length: ArrayLike = 60.0,
+    width: ArrayLike = 4.0,
+    size: int = 96,
+    *,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """A straight line that runs along `orientation`, about `centre`."""
+    return corner(orientation, jnp.pi, length / 2, width, size, centre=centre, colour=colour, ground=ground)
+
+
+def corner(
+    orientation: ArrayLike,
+    opening: ArrayLike = jnp.pi / 2,
+    length: ArrayLike = 30.0,
+    width: ArrayLike = 4.0,
+    size: int = 96,
+    *,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """Two lines from one point: the first runs towards `orientation`, the second `opening` clockwise of it."""
+    points = d.place(d.plane(size), centre, orientation)
+    second = length * jnp.stack([jnp.cos(opening), jnp.sin(opening)])
+    first = length * jnp.array([1.0, 0.0])
+    distance = jnp.minimum(d.segment(points, MIDDLE, first, width), d.segment(points, MIDDLE, second, width))
+    return d.paint(canvas(ground, size), d.cover(distance), colour)
+
+
+def grating(
+    orientation: ArrayLike,
+    wavelength: ArrayLike = 8.0,
+    phase: ArrayLike = 0.0,
+    size: int = 96,
+    *,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = BLACK,
+) -> jax.Array:
+    """A sine grating between two colours that fills the picture; its waves advance towards `orientation`."""
+    return d.paint(canvas(ground, size), 0.5 + 0.5 * d.wave(d.plane(size), orientation, wavelength, phase), colour)
+
+
+def dots(
+    orientation: ArrayLike,
+    spacing: ArrayLike = 14.0,
+    radius: ArrayLike = 4.0,
+    size: int = 96,
+    *,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """A square lattice of discs that fills the picture, one of them at `centre`."""
+    x, y = d.place(d.plane(size), centre, orientation)
+    x, y = ((u + spacing / 2) % spacing - spacing / 2 for u in (x, y))
+    return d.paint(canvas(ground, size), d.cover(d.disc((x, y), radius)), colour)
+
+
+def high_low_frequency(
+    orientation: ArrayLike,
+    high: ArrayLike = 4.0,
+    low: ArrayLike = 16.0,
+    size: int = 96,
+    *,
+    grain: ArrayLike = 0.7,
+    phase: ArrayLike = 0.0,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = BLACK,
+) -> jax.Array:
+    """A fine texture beside a coarse one (Schubert et al., High-Low Frequency Detectors, Distill 2021).
+
+    Args:
+      orientation: direction in which the fine half lies; the boundary runs through `centre` at right angles to it.
+      high, low: wavelengths of the fine and the coarse half.
+      size: of the picture.
+      grain: orientation of the texture, a plaid of two waves at right angles.
+      phase: of the waves.
+      centre: on the boundary.
+      colour, ground: the two colours of the texture.
+
+    Returns:
+      The picture, (size, size, 3).
+    """
+    points = d.plane(size)
+    towards, _ = d.place(points, centre, orientation)
+    fine = d.cover(-towards)
+    plaid = [
+        d.wave(points, grain, wavelength, phase) * d.wave(points, grain + jnp.pi / 2, wavelength, phase)
+        for wavelength in (low, high)
+    ]
+    texture = 0.5 + 0.5 * (plaid[0] + fine * (plaid[1] - plaid[0]))
+    return d.paint(canvas(ground, size), texture, colour)
+
+
+def patch(
+    radius: ArrayLike = 20.0,
+    size: int = 96,
+    *,
+    centre: ArrayLike = MIDDLE,
+    colour: ArrayLike = WHITE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """A filled disc: a colour in the middle of another."""
+    return d.paint(canvas(ground, size), d.cover(d.disc(d.place(d.plane(size), centre), radius)), colour)
