@@ -2,13 +2,13 @@
 
     python -m jaxcircuits.evidence.train_slide --out jaxcircuits/zoo/weights
 
-Cost: 6.4 minutes on two CPU cores that other programs shared (about 0.3 s a step undisturbed), without any files; on a
+Cost: 7.7 minutes on two CPU cores that other programs shared (about 0.3 s a step undisturbed), without any files; on a
 machine with a GPU JAX uses that. A run that is cut short goes on where it was when it is started again.
 Result with the defaults (800 steps, 44,800 scenes of 28 classes; all figures in slide.json): accuracy 0.998 on 2,016
 fresh scenes, no dead unit, 0.8 MB as float16. 19 curve units of mixed4b tile the circle, widest gap 68 degrees. Units
-for heads that face left and right emerge in mixed5a and mixed5b; units for either way, with a neck, from mixed4e on,
-but none for bare heads that face either way. The two car units of mixed5b lose nine tenths of their answer when wheels
-and windows swap places; those of earlier layers answer the parts of a car in almost any order.
+for heads that face left emerge from mixed5a on, for heads that face right in mixed5b, for heads with a neck that face
+either way from mixed4e on; none for bare heads that face either way. The two car units of mixed5b lose nine tenths of
+their answer when wheels and windows swap places; most of those of earlier layers answer the parts in any order.
 """
 
 from __future__ import annotations
