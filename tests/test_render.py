@@ -191,9 +191,8 @@ def test_pictures_do_not_depend_on_their_batch(small):
     units = [2, 5, 7, 11, 3]
     recipe = dataclasses.replace(QUICK, steps=6)
     together = jc.render(small, jc.channel("mixed3b", units), recipe, batch_size=5)
-    for arguments in ({"batch_size": 1}, {"batch_size": 2}):
-        apart = jc.render(small, jc.channel("mixed3b", units), recipe, **arguments)
-        np.testing.assert_allclose(apart.images, together.images, atol=1e-3)
+    apart = jc.render(small, jc.channel("mixed3b", units), recipe, batch_size=2)
+    np.testing.assert_allclose(apart.images, together.images, atol=1e-3)
     alone = jc.render(small, jc.channel("mixed3b", 11), recipe)
     np.testing.assert_allclose(alone.images[0], together.images[3], atol=1e-3)
     assert together.labels[3] == alone.labels[0] == "mixed3b:11"
@@ -248,7 +247,7 @@ def test_the_loop_inside_the_program_is_the_loop_outside(small):
 
 
 def test_bfloat16_draws_what_float32_draws(small):
-    recipe = Recipe(size=32, steps=60, transforms=())
+    recipe = Recipe(size=32, steps=30, transforms=())
     scores = {}
     for dtype in ("float32", "bfloat16"):
         rendering = jc.render(small, jc.channel("mixed3b", range(6)), dataclasses.replace(recipe, dtype=dtype))

@@ -43,6 +43,7 @@ ZOO = {
             SLIDE,
             SLIDE_INPUT,
             "Apache-2.0",
+            first_layer="mixed3a",
         ),
         Entry(
             "inceptionv1",
