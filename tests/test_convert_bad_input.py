@@ -117,7 +117,7 @@ FOREIGN = {
     "object kernel": (saved(np.savez, **{"conv2d0_w": np.full((7, 7, 3, 64), None)}), "lacks"),
     "huge array": (zipped(conv2d0_w_dot_npy=npy_header((ENDLESS,))), "lacks"),
     "endless header": (zipped(conv2d0_w_dot_npy=npy_header((1,), 2)), "numpy.savez"),
-    "other arrays": (saved(np.savez, other=np.ones(3, np.float32)), "without any tensor of slide or inceptionv1 or googlenet"),
+    "other arrays": (saved(np.savez, other=np.ones(3, np.float32)), "without any tensor of slide or inceptionv1"),
     "safetensors": (safetensors(b"{}"), "no tensor"),
     "safetensors cut short": (safetensors(HUGE.encode()), "damaged or cut short"),
     "safetensors header cut short": (safetensors(HUGE.encode())[:50], "damaged or cut short"),
