@@ -75,6 +75,7 @@ def test_car_units_mind_the_order_of_parts_as_told(network, figures):
             assert unit == pytest.approx(again[unit["unit"]], abs=0.03)
 
 
+@pytest.mark.slow
 def test_folding_changes_nothing():
     state, _, folded = train_slide.trainer(seed=3, steps=5)
     graph, *_ = nnx.split(train_slide.training_model(3), nnx.Param, ...)
@@ -103,6 +104,7 @@ def test_folding_changes_nothing():
         np.testing.assert_allclose(found[layer], expected[layer], rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss():
     state, step, _ = train_slide.trainer(seed=0, steps=10)
     pictures, labels = (part[::4] for part in scenes.batch(jax.random.key(1), 4))
