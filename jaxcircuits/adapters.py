@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -124,15 +124,13 @@ def zoo_model(architecture: Architecture) -> NNXModel:
     return NNXModel(nnx.graphdef(nnx.eval_shape(lambda: InceptionV1(architecture, rngs=nnx.Rngs(0)))))
 
 
-def layer_shapes(architecture: Architecture, convention: InputConvention) -> dict[str, tuple[int, ...]]:
-    """Layer name -> shape of its activation for one picture of native size; needs no weights."""
-    params: dict[str, dict[str, jax.ShapeDtypeStruct]] = {}
-    for tensor, shape in architecture.tensors().items():
-        weights, kind = tensor.rsplit("/", 1)
-        params.setdefault(weights, {})[kind] = jax.ShapeDtypeStruct(shape, jnp.float32)
-    x = jax.ShapeDtypeStruct((1, *convention.size, convention.channels), jnp.float32)
-    shapes = jax.eval_shape(lambda params, x: zoo_model(architecture)(params, x, None), params, x)
-    return {name: shapes[name].shape for name in architecture.by_name}
+def by_layer(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`LAYER/kernel` and `LAYER/bias` -> values, as a zoo model's parameters: {LAYER: {"kernel": ..., "bias": ...}}."""
+    params: dict[str, dict[str, Any]] = {}
+    for name, values in tensors.items():
+        layer, kind = name.rsplit("/", 1)
+        params.setdefault(layer, {})[kind] = values
+    return params
 
 
 def discover_layers(model: Any, params: Any, convention: InputConvention) -> dict[str, Layer]:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError
 from jaxcircuits.zoo import ZOO
 
 if TYPE_CHECKING:
@@ -79,20 +79,23 @@ def networks() -> None:
 @app.command()
 def layers(network: NetworkName) -> None:
     """List a network's layers: channels, size at the native input, and what each is computed from."""
-    from jaxcircuits.adapters import layer_shapes
-    from jaxcircuits.network import load
+    import jax
+
+    from jaxcircuits.adapters import by_layer
+    from jaxcircuits.network import Network, load
 
     if network in ZOO:
-        architecture, convention = ZOO[network].architecture, ZOO[network].convention
-    elif network.endswith(".safetensors"):
-        model = load(network)
-        architecture, convention = model.architecture, model.convention
+        # Shapes are enough: no weights have to be found.
+        entry = ZOO[network]
+        tensors = {name: jax.ShapeDtypeStruct(s, "float32") for name, s in entry.architecture.tensors().items()}
+        model = Network.from_architecture(entry.architecture, by_layer(tensors), entry.convention)
     else:
-        raise unknown("network", network, ZOO)
-    table = Table("layer", "channels", f"size at {convention.size[0]}x{convention.size[1]} px", "op", "from", box=None)
-    for name, shape in layer_shapes(architecture, convention).items():
-        layer = architecture.by_name[name]
-        size = "x".join(str(n) for n in shape[1:-1])
+        model = load(network)
+    height, width = model.convention.size
+    table = Table("layer", "channels", f"size at {height}x{width} px", "op", "from", box=None)
+    for name, shape in model.shapes((height, width)).items():
+        layer = model.layers[name]
+        size = "x".join(str(n) for n in shape[:-1])
         table.add_row(name, str(layer.channels), size, layer.op, " ".join(layer.inputs))
     _print(table)
 

@@ -100,6 +100,18 @@ class Network:
         result = _activations(self.forward, names)(self.params, images)
         return {name: result[name] for name in names}  # in the order asked for
 
+    def shapes(self, size: tuple[int, int], layers: Sequence[str] | None = None) -> dict[str, tuple[int, ...]]:
+        """Shapes of activations for one picture, (h, w, channels) or (channels,), found without computing them.
+
+        Args:
+          size: height and width of the picture.
+          layers: names; None for all.
+        """
+        names = tuple(self.layers if layers is None else layers)
+        picture = jax.ShapeDtypeStruct((1, *size, self.convention.channels), jnp.float32)
+        seen = jax.eval_shape(lambda params, x: self.forward(params, x, names), self.params, picture)
+        return {name: seen[name].shape[1:] for name in names}
+
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
         if name not in self.layers:
@@ -308,10 +320,7 @@ def load(name_or_path: str | os.PathLike) -> Network:
     architecture = weights.architecture
     if entry and architecture != entry.architecture:
         raise InputError(f"{path}: holds weights of {architecture.name}, not of {name}")
-    params: dict[str, dict[str, jax.Array]] = {}
-    for tensor, values in weights.tensors.items():
-        layer, kind = tensor.rsplit("/", 1)
-        params.setdefault(layer, {})[kind] = jnp.asarray(values)
+    params = jax.tree.map(jnp.asarray, adapters.by_layer(weights.tensors))
     return Network.from_architecture(
         architecture,
         params,

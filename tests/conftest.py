@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 
+from jaxcircuits.adapters import by_layer
 from jaxcircuits.network import Network, load
 from jaxcircuits.zoo import ZOO, InputConvention
 from jaxcircuits.zoo.architecture import LRN
@@ -76,12 +76,11 @@ def zoo_network(converted):
 def random_params(architecture, seed: int = 0):
     """Random weights that keep activations of order one, so that every layer has something to say."""
     rng = np.random.default_rng(seed)
-    params: dict[str, dict[str, jax.Array]] = {}
+    tensors = {}
     for name, shape in architecture.tensors().items():
-        weights, kind = name.rsplit("/", 1)
-        scale = np.sqrt(2 / np.prod(shape[:-1])) if kind == "kernel" else 0.1
-        params.setdefault(weights, {})[kind] = jnp.asarray(rng.normal(scale=scale, size=shape), jnp.float32)
-    return params
+        scale = np.sqrt(2 / np.prod(shape[:-1])) if name.endswith("/kernel") else 0.1
+        tensors[name] = jnp.asarray(rng.normal(scale=scale, size=shape), jnp.float32)
+    return by_layer(tensors)
 
 
 SMALL_WIDTHS = {block: BlockWidths(*(max(n // 16, 2) for n in widths)) for block, widths in GOOGLE_WIDTHS.items()}

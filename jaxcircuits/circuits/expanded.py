@@ -71,19 +71,19 @@ def expanded_weights(
     at = np.asarray(at)
     pictures = network.check_pictures(at[None] if at.ndim == 3 else at)
     windows = _windows(network, source_layer, target, pictures.shape[1:3])
-    shapes = _shapes(network, pictures[:1], source_layer, target)
-    if len(pictures) > 1 and not windows and position is None and len(shapes[target]) > 2:
+    shapes = _shapes(network, pictures.shape[1:3], source_layer, target)
+    if len(pictures) > 1 and not windows and position is None and len(shapes[target]) > 1:
         raise InputError(f"the windows of {network.name} are not known; state the position at which pictures average")
 
     # A cell reads a square; whole maps are read from their first cell.
     corner, size = ([w.start for w in windows], windows[0].size) if windows else (0, None)
     stride = [w.stride for w in windows] if windows else 0
-    whole = shapes[source_layer][1:]
+    whole = shapes[source_layer]
     result = _empty((len(units), size, size, whole[-1]) if size else (len(units), *whole))
     chunk = int(np.clip(CHUNK_BYTES // (4 * sum(map(np.prod, shapes.values()))), 1, len(units)))
     gradients = _gradients(network.forward, source_layer, target, size)
     for picture in pictures[:, None]:
-        cells = _cells(network, target, shapes[target][1:-1], units, picture, position)
+        cells = _cells(network, target, shapes[target][:-1], units, picture, position)
         for start in range(0, len(units), chunk):
             # The last chunk is filled up, so that one program serves them all.
             rows = np.minimum(np.arange(start, start + chunk), len(units) - 1)
@@ -184,14 +184,9 @@ def _cells(
     return np.stack(np.unravel_index(answers.reshape(-1, len(units)).argmax(0), positions), -1)
 
 
-def _shapes(network: Network, picture: jax.Array, source: str, target: str) -> dict[str, tuple[int, ...]]:
-    """Shapes of all activations from the source to the target."""
+def _shapes(network: Network, size: tuple[int, int], source: str, target: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of all activations from the source to the target, and of the input."""
     names = list(network.layers)
     first, last = 0 if source == INPUT else names.index(source), names.index(target)
-    wanted = tuple(names[min(first, last) : max(first, last) + 1])
-
-    def run(params, picture):
-        x = network.forward.convention(picture)
-        return {INPUT: x, **network.forward.model(params, x, wanted)}
-
-    return {name: shape.shape for name, shape in jax.eval_shape(run, network.params, picture).items()}
+    between = names[min(first, last) : max(first, last) + 1]
+    return {INPUT: (*size, network.convention.channels), **network.shapes(size, between)}

@@ -61,7 +61,7 @@ class Neuron(_OfLayer):
 
     def check(self, network: Network, view: tuple[int, int]) -> None:
         network.check_units(self.layer, self.units)
-        shape = _shape(network, self.layer, view)
+        shape = network.shapes(view, (self.layer,))[self.layer]
         if len(shape) != 3:
             raise InputError(f"neuron wants a layer with positions; {self.layer} has none: use channel")
         for row, column in [] if self.position is None else self.position.tolist():
@@ -184,10 +184,3 @@ def _whole_numbers(kind: str, values, columns: int) -> np.ndarray:
 def _mean_over_space(activation: jax.Array) -> jax.Array:
     """(..., channels) -> float32 (channels,)."""
     return activation.mean(tuple(range(activation.ndim - 1)), dtype=jnp.float32)
-
-
-def _shape(network: Network, layer: str, view: tuple[int, int]) -> tuple[int, ...]:
-    """Of a layer's activation for one picture; found without computing it."""
-    picture = jax.ShapeDtypeStruct((1, *view, network.convention.channels), jnp.float32)
-    seen = jax.eval_shape(lambda params, x: network.forward(params, x, (layer,)), network.params, picture)
-    return seen[layer].shape[1:]
