@@ -29,7 +29,7 @@ def test_gradient(redirect):
     gradient = rng.normal(size=x.shape)
     gradient[2] = np.abs(gradient[2])  # silent, and only pushed lower
     x[3, 0, 0, 0] = 1.0  # active at one place
-    value, transpose = jax.vjp(lambda x: redirected_relu(x, redirect), np.float32(x))
+    value, transpose = jax.vjp(lambda x: redirected_relu(x, np.full(5, redirect)), np.float32(x))
     np.testing.assert_allclose(value, np.maximum(x, 0), rtol=1e-6)
     np.testing.assert_allclose(transpose(np.float32(gradient))[0], slow_gradient(x, gradient, redirect), rtol=1e-6)
 

@@ -12,8 +12,9 @@ from jax import monitoring
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe
 from jaxcircuits.vis import LUCID, Fourier, Pad, Rotate, Scale
-from jaxcircuits.vis.objective import picture_keys
-from jaxcircuits.vis.render import _Batch, _programs
+from jaxcircuits.vis.objectives import Seen
+from jaxcircuits.vis.objectives.base import picture_keys
+from jaxcircuits.vis.programs import Batch, programs
 
 RNG = np.random.default_rng(0)
 SEEN = {"mixed4b": RNG.normal(size=(6, 5, 8)), "logits": RNG.normal(size=10)}
@@ -45,15 +46,12 @@ OBJECTIVES = {
 }
 
 
-def of_first_picture(objective):
-    return jax.tree.map(lambda leaf: leaf[0], objective)
-
-
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_objective_values(name):
     objective, expected = OBJECTIVES[name]
-    seen = {layer: jnp.asarray(value, jnp.float32) for layer, value in SEEN.items()}
-    np.testing.assert_allclose(of_first_picture(objective)(seen), expected(SEEN), rtol=1e-5, atol=1e-6)
+    seen = {layer: jnp.asarray(value, jnp.float32)[None] for layer, value in SEEN.items()}
+    scores = objective.scores(Seen(seen, jnp.zeros((1, 8, 8, 3)), {}))
+    np.testing.assert_allclose(scores, [expected(SEEN)], rtol=1e-5, atol=1e-6)
     assert objective.count == 1
 
 
@@ -61,8 +59,8 @@ def test_rows_pair_up():
     objective = jc.channel("mixed4b", [1, 2, 3]) + np.array([10, 20, 30]) * jc.class_logit("logits", 5)
     assert objective.count == 3
     assert objective.layers == ("mixed4b", "logits")
-    seen = {layer: jnp.asarray(value, jnp.float32) for layer, value in SEEN.items()}
-    scores = jax.vmap(lambda o: o(seen))(objective)
+    seen = {layer: jnp.asarray(np.stack([value] * 3), jnp.float32) for layer, value in SEEN.items()}
+    scores = objective.scores(Seen(seen, jnp.zeros((3, 8, 8, 3)), {}))
     expected = SEEN["mixed4b"][..., 1:4].mean((0, 1)) + np.array([10, 20, 30]) * SEEN["logits"][5]
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
     assert objective.take([2]).label(0) == objective.label(2)
@@ -236,14 +234,16 @@ def test_the_loop_inside_the_program_is_the_loop_outside(small):
     objective = jc.channel("mixed3b", [1, 2])
     keys = picture_keys(objective, [0, 0])
     recipe = dataclasses.replace(QUICK, steps=7)
-    pictures = []
+    pictures, histories = [], []
     for inside in (False, True):
-        programs = _programs(small.forward, recipe, inside)
-        batch = _Batch(small.params, objective, keys)
-        steps = list(programs.advance(batch, programs.start(keys), recipe.steps, frozenset({3})))
-        assert [step for step, _ in steps] == ([3, 7] if inside else [1, 2, 3, 4, 5, 6, 7])
-        pictures.append(np.asarray(programs.pictures(steps[-1][1])))
+        program = programs(small.forward, recipe, None, inside)
+        batch = Batch(small.params, objective, keys)
+        calls = list(program.advance(batch, program.start(keys, None), recipe.steps))
+        histories.append(np.concatenate([scores for _, scores in calls]))
+        assert [len(scores) for _, scores in calls] == ([7] if inside else [1] * 7)
+        pictures.append(np.asarray(program.pictures(calls[-1][0])))
     np.testing.assert_allclose(pictures[0], pictures[1], atol=1e-3)
+    np.testing.assert_allclose(histories[0], histories[1], rtol=1e-3)
 
 
 def test_bfloat16_draws_what_float32_draws(small):
@@ -303,9 +303,9 @@ def test_a_layer_costs_what_it_costs(full_size):
     for layer in ("conv2d1", "conv2d2", "mixed5b"):
         objective = jc.channel(layer, [0, 1])
         keys = picture_keys(objective, [0, 0])
-        programs = _programs(full_size.forward, Recipe(), False)
-        batch = _Batch(full_size.params, objective, keys)
-        compiled = programs.step.lower(batch, programs.start(keys), 0).compile()
+        program = programs(full_size.forward, Recipe(), None, False)
+        batch = Batch(full_size.params, objective, keys)
+        compiled = program.step.lower(batch, program.start(keys, None)).compile()
         flops[layer] = compiled.cost_analysis()["flops"]
         by_hand = 2 * 2 * 2 * multiplications(full_size.architecture, layer, Recipe().view_size[0])
         assert 0.9 < flops[layer] / by_hand < 1.5, (layer, flops[layer], by_hand)

@@ -3,36 +3,22 @@
 Olah, Mordvintsev, Schubert, Feature Visualization, Distill, 2017.
 """
 
-from jaxcircuits.vis.objective import Objective
-from jaxcircuits.vis.objectives import (
-    channel,
-    class_logit,
-    deepdream,
-    direction,
-    neuron,
-)
-from jaxcircuits.vis.parametrization import Fourier
+from jaxcircuits.vis import objectives, parametrization, transforms
+from jaxcircuits.vis.objectives import *  # noqa: F403
+from jaxcircuits.vis.parametrization import *  # noqa: F403
 from jaxcircuits.vis.recipe import Recipe
-from jaxcircuits.vis.render import Rendering, render, render_batches
+from jaxcircuits.vis.render import render, render_batches
+from jaxcircuits.vis.rendering import Rendering
 from jaxcircuits.vis.sheet import contact_sheet, to_image
-from jaxcircuits.vis.transforms import LUCID, Jitter, Pad, Rotate, Scale
+from jaxcircuits.vis.transforms import *  # noqa: F403
 
 __all__ = [
-    "LUCID",
-    "Fourier",
-    "Jitter",
-    "Objective",
-    "Pad",
+    *objectives.__all__,
+    *parametrization.__all__,
+    *transforms.__all__,
     "Recipe",
     "Rendering",
-    "Rotate",
-    "Scale",
-    "channel",
-    "class_logit",
     "contact_sheet",
-    "deepdream",
-    "direction",
-    "neuron",
     "render",
     "render_batches",
     "to_image",

@@ -24,7 +24,7 @@ def redirected_relu(x: jax.Array, redirect: jax.Array) -> jax.Array:
 
     Args:
       x: the leading axis counts pictures.
-      redirect: bool scalar; False is the ordinary gradient.
+      redirect: bool (N,), one a picture; False is the ordinary gradient.
 
     The gradient is that of a loss, to be lowered: a positive one would push x lower.
     """
@@ -41,7 +41,7 @@ def _backward(residuals, gradient):
     through = jnp.where(active, gradient, 0)
     silent = ~(through != 0).any(tuple(range(1, x.ndim)), keepdims=True)
     redirected = jnp.where(active | (gradient < 0), gradient, 0)
-    return jnp.where(redirect & silent, redirected, through), None
+    return jnp.where(redirect.reshape(silent.shape) & silent, redirected, through), None
 
 
 redirected_relu.defvjp(_forward, _backward)

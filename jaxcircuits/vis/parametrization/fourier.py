@@ -1,34 +1,21 @@
-"""What is optimised in place of pixels."""
+"""Pictures written by their Fourier coefficients."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.vis.color import to_gray, to_rgb
-
-Shape = tuple[int, int, int]
-
-
-class Parametrization(Protocol):
-    """A way to write one picture by parameters; hashable, without arrays."""
-
-    def init(self, key: jax.Array, shape: Shape) -> Any:
-        """Random parameters, a pytree of float32, for one picture of shape (H, W, C)."""
-
-    def picture(self, parameters: Any, shape: Shape) -> jax.Array:
-        """The picture (H, W, C), RGB in [0, 1], that parameters stand for."""
+from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_number
 
 
 @dataclasses.dataclass(frozen=True)
-class Fourier:
+class Fourier(Parametrization):
     """Spectrum of a picture, scaled so that every frequency learns at a like rate; decorrelated colour.
 
-    The channels before `to_rgb` are `irfft2(scale * z) / 4` with
+    The channels before `color.to_rgb` are `irfft2(scale * z) / 4` with
     `scale = sqrt(W * H) / max(f, 1 / max(W, H)) ** decay` for frequency f in cycles a pixel, and real and imaginary
     parts of z drawn from N(0, sd). Lucid, `optvis/param/spatial.py`; Mordvintsev et al., Differentiable Image
     Parameterizations, 2018. Odd widths are exact here; Lucid transforms one column more and crops.
@@ -41,18 +28,24 @@ class Fourier:
     sd: float = 0.01
     decay: float = 1.0
 
+    def __post_init__(self):
+        check_number("sd", self.sd)
+        check_number("decay", self.decay)
+
     def init(self, key: jax.Array, shape: Shape) -> jax.Array:
         """Coefficients (2, H, W // 2 + 1, C): real and imaginary parts."""
         height, width, channels = shape
         return self.sd * jax.random.normal(key, (2, height, width // 2 + 1, channels), jnp.float32)
 
-    def picture(self, parameters: jax.Array, shape: Shape) -> jax.Array:
+    def values(self, parameters: jax.Array, shape: Shape) -> jax.Array:
         """Decodes a spectrum."""
-        height, width, channels = shape
-        scale = spectrum_scale((height, width), self.decay)[..., None]
-        spectrum = jax.lax.complex(parameters[0], parameters[1]) * scale
-        values = jnp.fft.irfft2(spectrum, s=(height, width), axes=(0, 1)) / 4
-        return to_rgb(values) if channels == 3 else to_gray(values)
+        spectrum = jax.lax.complex(parameters[0], parameters[1]) * spectrum_scale(shape[:2], self.decay)[..., None]
+        return jnp.fft.irfft2(spectrum, s=shape[:2], axes=(0, 1)) / 4
+
+    def from_values(self, values: jax.Array, shape: Shape) -> jax.Array:
+        """The scaled spectrum."""
+        spectrum = 4 * jnp.fft.rfft2(values, axes=(0, 1)) / spectrum_scale(shape[:2], self.decay)[..., None]
+        return jnp.stack([spectrum.real, spectrum.imag])
 
 
 def spectrum_scale(size: tuple[int, int], decay: float) -> np.ndarray:

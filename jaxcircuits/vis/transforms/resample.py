@@ -1,4 +1,4 @@
-"""One affine resample of one picture, bilinear, whose gradient is as cheap as itself.
+"""Bilinear views of one picture, whose gradient is as cheap as themselves where they are affine.
 
 A bilinear view is a sum over picture pixels q of tent(A p + b - q) * picture[q]. Differentiating the gather makes XLA
 scatter, which a CPU does one element at a time; but the picture pixel q is seen only by the few view pixels p near
@@ -14,13 +14,36 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxcircuits.vis.transforms.base import Size, moved
+
 GREY = 0.5
 """What lies around a picture."""
 
 
+def sample(picture: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
+    """Samples a picture at any positions; its gradient is a scatter.
+
+    Args:
+      picture: (H, W, C).
+      y: of the positions, (h, w), in pixels from the centre of the picture.
+      x: likewise.
+
+    Returns:
+      (h, w, C), `GREY` outside the picture.
+    """
+    height, width = picture.shape[:2]
+    y, x = y + (height - 1) / 2, x + (width - 1) / 2
+    y0, x0 = jnp.floor(y), jnp.floor(x)
+    view = 0.0
+    for row in (y0, y0 + 1):
+        for column in (x0, x0 + 1):
+            view += _pick(picture - GREY, row, column, _tent(y - row) * _tent(x - column))
+    return view + GREY
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def resample(picture: jax.Array, to_picture: jax.Array, size: tuple[int, int], reach: float) -> jax.Array:
-    """Samples a picture at affinely mapped positions.
+def resample(picture: jax.Array, to_picture: jax.Array, size: Size, reach: float) -> jax.Array:
+    """Samples a picture at affinely mapped positions; its gradient is a gather.
 
     Args:
       picture: (H, W, C).
@@ -32,14 +55,7 @@ def resample(picture: jax.Array, to_picture: jax.Array, size: tuple[int, int], r
     Returns:
       (h, w, C), `GREY` outside the picture. Differentiable with respect to `picture` only.
     """
-    height, width = picture.shape[:2]
-    y, x = _map(to_picture, size, (height, width))
-    y0, x0 = jnp.floor(y), jnp.floor(x)
-    view = 0.0
-    for row in (y0, y0 + 1):
-        for column in (x0, x0 + 1):
-            view += _pick(picture - GREY, row, column, _tent(y - row) * _tent(x - column))
-    return view + GREY
+    return sample(picture, *moved(to_picture, *grid(size)))
 
 
 def _forward(picture, to_picture, size, reach):
@@ -48,7 +64,8 @@ def _forward(picture, to_picture, size, reach):
 
 def _backward(size, reach, residuals, gradient):
     to_picture, shape = residuals
-    y, x = _map(jnp.linalg.inv(to_picture), shape[:2], size)
+    y, x = moved(jnp.linalg.inv(to_picture), *grid(shape[:2]))
+    y, x = y + (size[0] - 1) / 2, x + (size[1] - 1) / 2
     first_row, first_column = jnp.ceil(y - reach), jnp.ceil(x - reach)
     taps = math.floor(2 * reach) + 1
     total = 0.0
@@ -65,12 +82,9 @@ def _backward(size, reach, residuals, gradient):
 resample.defvjp(_forward, _backward)
 
 
-def _map(matrix: jax.Array, size: tuple[int, int], onto: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
-    """Row and column, as pixel indices of a picture of size `onto`, of every pixel of one of `size`."""
-    y = (jnp.arange(size[0]) - (size[0] - 1) / 2)[:, None]
-    x = (jnp.arange(size[1]) - (size[1] - 1) / 2)[None, :]
-    rows, columns = (matrix[axis, 0] * y + matrix[axis, 1] * x + matrix[axis, 2] for axis in (0, 1))
-    return rows + (onto[0] - 1) / 2, columns + (onto[1] - 1) / 2
+def grid(size: Size) -> tuple[jax.Array, jax.Array]:
+    """y (h, 1) and x (1, w) of every pixel of a picture of `size`, in pixels from its centre."""
+    return (jnp.arange(size[0]) - (size[0] - 1) / 2)[:, None], (jnp.arange(size[1]) - (size[1] - 1) / 2)[None, :]
 
 
 def _tent(distance: jax.Array) -> jax.Array:

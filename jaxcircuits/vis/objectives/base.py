@@ -1,0 +1,278 @@
+"""The base of all objectives: what they have in common, and how they combine.
+
+An objective is written for one picture: it maps what was seen of the picture to a number to maximise. It is a pytree
+whose arrays have one row a picture (units, positions, directions, weights), so drawing another unit is another row of
+data, not another program. What is said of several pictures at once (that they should differ, that they should line up)
+is an objective of a group: consecutive pictures, `group` of them, each of which has its share of the score.
+
+One's own objective is a class with `layers` and `score`:
+
+>>> @node("layer")
+... class Loudest(Objective):
+...     layer: str
+...
+...     @property
+...     def layers(self):
+...         return (self.layer,)
+...
+...     def score(self, seen):
+...         return seen.activations[self.layer].max()
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.network import Network
+from jaxcircuits.vis.recipe import Recipe
+
+INPUT = "input"
+"""In place of a layer's name: the picture itself, before it is padded, jittered, scaled and rotated."""
+
+
+class Seen(NamedTuple):
+    """What an objective looks at; of one picture, or of N with a leading axis.
+
+    Attributes:
+      activations: layer -> (h, w, channels) or (channels,), of one random view of the picture.
+      picture: (H, W, channels) in [0, 1], before the view; a transparent one has its alpha as last channel.
+      reference: as `activations`, of the same view of the objective's `reference`; empty where it has none.
+    """
+
+    activations: Mapping[str, jax.Array]
+    picture: jax.Array
+    reference: Mapping[str, jax.Array]
+
+    def __getitem__(self, layer: str) -> jax.Array:
+        """The activation of a layer; the picture for `INPUT`."""
+        return self.picture if layer == INPUT else self.activations[layer]
+
+
+class Objective:
+    """Base of all objectives; `+`, `-` and `*` combine them with each other and with numbers, or one number a picture.
+
+    Pictures pair up row by row; an objective for one picture pairs with any number of them.
+
+    Attributes:
+      group: how many consecutive pictures it looks at together.
+    """
+
+    __array_ufunc__ = None  # so that `array * objective` is ours, not NumPy's
+    group: int = 1
+
+    def score(self, seen: Seen) -> jax.Array:
+        """The score of one picture: a scalar to maximise."""
+        raise NotImplementedError
+
+    def scores(self, seen: Seen) -> jax.Array:
+        """The scores (N,) of N pictures, for an objective with N rows."""
+        return jax.vmap(lambda objective, one: objective.score(one))(self, seen)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers it reads, each once."""
+        raise NotImplementedError
+
+    @property
+    def reference(self) -> np.ndarray | None:
+        """Pictures (N, H, W, channels) that it compares with, shown to the network in the same views; None for none."""
+        return None
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        """Raises `InputError` where the network, looking at the recipe's views, has no such layer or unit."""
+        for layer in self.layers:
+            network.layer(layer)
+        check_finite(self)
+
+    def label(self, i: int) -> str:
+        """What picture i is drawn for, such as `mixed4b:3`; the picture's random key follows from it."""
+        rows = [np.ascontiguousarray(row_of(leaf, i)).tobytes() for leaf in jax.tree.leaves(self)]
+        digest = f"-{zlib.crc32(b''.join(rows)):08x}" if rows else ""
+        return ":".join([*self.layers, f"{type(self).__name__.lower()}{digest}"])
+
+    @property
+    def count(self) -> int:
+        """How many pictures it is for."""
+        return max(self._rows, self.group)
+
+    @property
+    def _rows(self) -> int:
+        return max((leaf.shape[0] for leaf in jax.tree.leaves(self)), default=1)
+
+    def rows(self, count: int) -> Objective:
+        """The same objective with `count` rows; one row is repeated. Raises `InputError` where they do not pair up."""
+        if self._rows not in (1, count):
+            raise InputError(f"an objective for {self._rows} pictures does not pair with {count}")
+        if count % self.group:
+            raise InputError(
+                f"{count} pictures do not make groups of {self.group}; name each unit once a picture, "
+                f"such as units=numpy.repeat(units, {self.group})"
+            )
+        return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape[1:])), self)
+
+    def take(self, indices: Sequence[int]) -> Objective:
+        """The objective of some of its pictures."""
+        return jax.tree.map(lambda leaf: leaf[np.asarray(indices)], self.rows(self.count))
+
+    def __add__(self, other: Objective | float | Sequence[float]) -> Objective:
+        return Sum(*_paired(self, other))
+
+    def __mul__(self, other: Objective | float | Sequence[float]) -> Objective:
+        return Product(*_paired(self, other))
+
+    def __neg__(self) -> Objective:
+        return self * -1.0
+
+    def __sub__(self, other: Objective | float | Sequence[float]) -> Objective:
+        return self + _objective(other) * -1.0
+
+    def __rsub__(self, other: float) -> Objective:
+        return self * -1.0 + other
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+def node(*static: str):
+    """Class decorator: a frozen dataclass that is a pytree, with the fields named in `static` as structure."""
+
+    def register(cls):
+        cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+        data = [field.name for field in dataclasses.fields(cls) if field.name not in static]
+        return jax.tree_util.register_dataclass(cls, data_fields=data, meta_fields=list(static))
+
+    return register
+
+
+class OfLayer(Objective):
+    """Base of objectives that read one layer, or `INPUT`."""
+
+    layer: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return () if self.layer == INPUT else (self.layer,)
+
+
+@node()
+class Number(Objective):
+    """A number, or one a picture, in sums and products of objectives."""
+
+    values: np.ndarray
+
+    def score(self, seen: Seen) -> jax.Array:
+        return self.values
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return ()
+
+    def label(self, i: int) -> str:
+        return f"{row_of(self.values, i):g}"
+
+
+class _Pair(Objective):
+    """Two objectives, combined row by row."""
+
+    first: Objective
+    second: Objective
+    symbol: str
+
+    @property
+    def group(self) -> int:
+        return math.lcm(self.first.group, self.second.group)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.first.layers + self.second.layers))
+
+    @property
+    def reference(self) -> np.ndarray | None:
+        return self.first.reference if self.first.reference is not None else self.second.reference
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        self.first.check(network, recipe)
+        self.second.check(network, recipe)
+        one, other = self.first.reference, self.second.reference
+        if one is not None and other is not None and not np.array_equal(one, other):
+            raise InputError("an objective that compares with two sets of pictures; expected the same in both")
+
+    def label(self, i: int) -> str:
+        return f"({self.first.label(i)} {self.symbol} {self.second.label(i)})"
+
+
+@node()
+class Sum(_Pair):
+    """`first + second`."""
+
+    first: Objective
+    second: Objective
+    symbol = "+"
+
+    def scores(self, seen: Seen) -> jax.Array:
+        return self.first.scores(seen) + self.second.scores(seen)
+
+
+@node()
+class Product(_Pair):
+    """`first * second`."""
+
+    first: Objective
+    second: Objective
+    symbol = "*"
+
+    def scores(self, seen: Seen) -> jax.Array:
+        return self.first.scores(seen) * self.second.scores(seen)
+
+
+def picture_keys(objective: Objective, seeds: Sequence[int], group: int = 1) -> jax.Array:
+    """Each picture's random key: folded from its seed, its layer and its unit, never from its place in a batch.
+
+    Args:
+      objective: of N pictures.
+      seeds: N whole numbers.
+      group: of pictures drawn together, which may be for the same unit: their place in the group is folded in too.
+
+    Returns:
+      (N,) typed PRNG keys.
+    """
+    names = np.array([zlib.crc32(objective.label(i).encode()) for i in range(len(seeds))], np.uint32)
+    fold = jax.vmap(lambda seed, name: jax.random.fold_in(jax.random.key(seed), name))
+    keys = fold(np.asarray(seeds, np.uint32), names)
+    return keys if group == 1 else jax.vmap(jax.random.fold_in)(keys, np.arange(len(keys), dtype=np.uint32) % group)
+
+
+def row_of(array: np.ndarray, i: int) -> int | list[int] | float | np.ndarray:
+    """Row i of an array with one row a picture, or its only row; whole numbers as Python's own."""
+    row = array[i if array.shape[0] > 1 else 0]
+    return row.tolist() if array.dtype.kind == "i" else row
+
+
+def check_finite(objective: Objective) -> None:
+    """Raises `InputError` where a number of an objective is not finite."""
+    for leaf in jax.tree.leaves(objective):
+        if not np.isfinite(leaf).all():
+            raise InputError(f"{type(objective).__name__.lower()} with numbers that are not finite")
+
+
+def _objective(value: Objective | float | Sequence[float]) -> Objective:
+    if isinstance(value, Objective):
+        return value
+    try:
+        return Number(np.atleast_1d(np.asarray(value, np.float32)))
+    except (TypeError, ValueError):
+        raise InputError(f"{value!r} is neither an objective nor a number") from None
+
+
+def _paired(first: Objective, other: Objective | float | Sequence[float]) -> tuple[Objective, Objective]:
+    second = _objective(other)
+    count = max(first.count, second.count)
+    return first.rows(count), second.rows(count)

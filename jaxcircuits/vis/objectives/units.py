@@ -1,0 +1,316 @@
+"""What a picture is drawn for, in the network: units, directions, layers, classes.
+
+>>> channel("mixed4b", range(16))                                    # 16 pictures
+>>> channel("mixed4b", 3) + 0.5 * neuron("mixed4c", [7, 8, 9])       # 3 pictures
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.network import Network
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
+from jaxcircuits.vis.recipe import Recipe
+
+
+@node("layer")
+class Channel(OfLayer):
+    """See `channel`."""
+
+    layer: str
+    units: np.ndarray
+
+    def score(self, seen: Seen) -> jax.Array:
+        return mean_over_space(seen.activations[self.layer])[self.units]
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        network.check_units(self.layer, self.units)
+
+    def label(self, i: int) -> str:
+        return f"{self.layer}:{row_of(self.units, i)}"
+
+
+@node("layer")
+class Neuron(OfLayer):
+    """See `neuron`."""
+
+    layer: str
+    units: np.ndarray
+    position: np.ndarray | None
+
+    def score(self, seen: Seen) -> jax.Array:
+        return _at(seen.activations[self.layer], self.position)[self.units]
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        network.check_units(self.layer, self.units)
+        _check_position(self, network, recipe)
+
+    def label(self, i: int) -> str:
+        return f"{self.layer}:{row_of(self.units, i)}@{_place(self.position, i)}"
+
+
+@node("layer")
+class Direction(OfLayer):
+    """See `direction` and `direction_cossim`."""
+
+    layer: str
+    vectors: np.ndarray
+    power: np.ndarray | None
+
+    def score(self, seen: Seen) -> jax.Array:
+        return _aligned(seen.activations[self.layer], self.vectors, self.power)
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        _check_vectors(self, network)
+
+    def label(self, i: int) -> str:
+        return f"{self.layer}:{_name(self.vectors, self.power, i)}"
+
+
+@node("layer")
+class DirectionNeuron(OfLayer):
+    """See `direction_neuron`."""
+
+    layer: str
+    vectors: np.ndarray
+    position: np.ndarray | None
+    power: np.ndarray | None
+
+    def score(self, seen: Seen) -> jax.Array:
+        return _aligned(_at(seen.activations[self.layer], self.position), self.vectors, self.power)
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        _check_vectors(self, network)
+        _check_position(self, network, recipe)
+
+    def label(self, i: int) -> str:
+        return f"{self.layer}:{_name(self.vectors, self.power, i)}@{_place(self.position, i)}"
+
+
+@node("layer")
+class TensorDirection(OfLayer):
+    """See `tensor_direction`."""
+
+    layer: str
+    tensors: np.ndarray
+    power: np.ndarray | None
+
+    def score(self, seen: Seen) -> jax.Array:
+        activation, (height, width, _) = seen.activations[self.layer], self.tensors.shape
+        top, left = (activation.shape[0] - height) // 2, (activation.shape[1] - width) // 2
+        return _aligned(activation[top : top + height, left : left + width], self.tensors, self.power)
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        shape, (_, height, width, channels) = seen_shape(self.layer, network, recipe), self.tensors.shape
+        if len(shape) != 3 or channels != shape[2] or height > shape[0] or width > shape[1]:
+            raise InputError(
+                f"a tensor of shape {(height, width, channels)}; {self.layer} has activations of shape {shape} "
+                "and the tensor has to fit into them"
+            )
+        check_finite(self)
+
+
+@node("layer")
+class DeepDream(OfLayer):
+    """See `deepdream`."""
+
+    layer: str
+
+    def score(self, seen: Seen) -> jax.Array:
+        return jnp.square(seen.activations[self.layer].astype(jnp.float32)).mean()
+
+
+def channel(layer: str, units: int | Sequence[int]) -> Objective:
+    """Mean over space of a channel's activation.
+
+    Args:
+      layer: a name of `network.layers`.
+      units: the channel, or one for each picture.
+    """
+    return Channel(layer, _units(units))
+
+
+def neuron(
+    layer: str, units: int | Sequence[int], position: tuple[int, int] | Sequence[tuple[int, int]] | None = None
+) -> Objective:
+    """A channel's activation at one position.
+
+    Args:
+      layer: a name of `network.layers`, with positions.
+      units: the channel, or one for each picture.
+      position: row and column in the layer's map of the view, or one such pair for each picture; by default the
+        centre, (height // 2, width // 2).
+    """
+    objective = Neuron(layer, _units(units), _positions(position))
+    return objective.rows(objective.count)
+
+
+def direction(layer: str, vectors: Sequence[float] | np.ndarray) -> Objective:
+    """Dot product of a direction with a layer's activation, mean over space.
+
+    Args:
+      layer: a name of `network.layers`.
+      vectors: (channels,), or (N, channels) for N pictures.
+    """
+    return Direction(layer, _vectors(vectors, 1), None)
+
+
+def direction_cossim(
+    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] = 1
+) -> Objective:
+    """Like `direction`, but positions count more the better they point that way: `dot * max(0.1, cos) ** power`.
+
+    Lucid's `direction(..., cossim_pow=power)`; see Carter et al., Activation Atlas, Distill, 2019.
+
+    Args:
+      layer: a name of `network.layers`.
+      vectors: (channels,), or (N, channels) for N pictures.
+      power: of the cosine, or one for each picture.
+    """
+    objective = Direction(layer, _vectors(vectors, 1), _numbers(power))
+    return objective.rows(objective.count)
+
+
+def direction_neuron(
+    layer: str,
+    vectors: Sequence[float] | np.ndarray,
+    position: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
+    power: float | Sequence[float] = 0,
+) -> Objective:
+    """Like `direction_cossim`, at one position.
+
+    Args:
+      layer: a name of `network.layers`, with positions.
+      vectors: (channels,), or (N, channels) for N pictures.
+      position: as for `neuron`; by default the centre.
+      power: of the cosine; 0 is the plain dot product.
+    """
+    objective = DirectionNeuron(layer, _vectors(vectors, 1), _positions(position), _numbers(power))
+    return objective.rows(objective.count)
+
+
+def tensor_direction(layer: str, tensors: np.ndarray, power: float | Sequence[float] = 0) -> Objective:
+    """Like `direction_cossim`, with a direction for each position: mean over the positions of the tensor.
+
+    Args:
+      layer: a name of `network.layers`, with positions.
+      tensors: (h, w, channels), laid over the middle of the layer's map, or (N, h, w, channels) for N pictures.
+      power: of the cosine; 0 is the plain dot product.
+    """
+    objective = TensorDirection(layer, _vectors(tensors, 3), _numbers(power))
+    return objective.rows(objective.count)
+
+
+def deepdream(layer: str) -> Objective:
+    """Mean of a layer's squared activations: whatever excites it (Mordvintsev et al., Inceptionism, 2015)."""
+    return DeepDream(layer)
+
+
+def class_logit(layer: str, classes: int | Sequence[int]) -> Objective:
+    """A class's logit.
+
+    Args:
+      layer: the network's logits, `network.logits`; Olah et al. (2017) explain why not the softmax behind them.
+      classes: output number, see `network.class_index`, or one for each picture.
+    """
+    return Channel(layer, _units(classes))
+
+
+def mean_over_space(activation: jax.Array) -> jax.Array:
+    """(..., channels) -> float32 (channels,)."""
+    return activation.mean(tuple(range(activation.ndim - 1)), dtype=jnp.float32)
+
+
+def aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | float) -> jax.Array:
+    """Mean over positions of `dot * max(0.1, cos) ** power`, for (..., channels) both; vectors may lack positions."""
+    activation = activation.astype(jnp.float32)
+    dot = (activation * vectors).sum(-1)
+    lengths = jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
+    return (dot * jnp.maximum(0.1, dot / lengths) ** power).mean()
+
+
+def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
+    """Shape of a layer's activation under the recipe's views."""
+    network.layer(layer)
+    return network.shapes(recipe.view_size, (layer,))[layer]
+
+
+def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None) -> jax.Array:
+    if power is not None:
+        return aligned(activation, vectors, power)
+    return (mean_over_space(activation) * vectors).sum()
+
+
+def _at(activation: jax.Array, position: jax.Array | None) -> jax.Array:
+    """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
+    height, width = activation.shape[:2]
+    row, column = (height // 2, width // 2) if position is None else position
+    return activation[row, column].astype(jnp.float32)
+
+
+def _check_position(objective: Neuron | DirectionNeuron, network: Network, recipe: Recipe) -> None:
+    layer, view = objective.layer, recipe.view_size
+    shape = seen_shape(layer, network, recipe)
+    if len(shape) != 3:
+        raise InputError(f"neuron wants a layer with positions; {layer} has none: use channel or direction")
+    for row, column in [] if objective.position is None else objective.position.tolist():
+        if not (0 <= row < shape[0] and 0 <= column < shape[1]):
+            raise InputError(
+                f"position ({row}, {column}) of {layer}, which has {shape[0]} rows and {shape[1]} columns "
+                f"where the network sees {view[0]}x{view[1]} px"
+            )
+
+
+def _check_vectors(objective: Direction | DirectionNeuron, network: Network) -> None:
+    channels = network.layer(objective.layer).channels
+    if objective.vectors.shape[-1] != channels:
+        raise InputError(
+            f"a direction of {objective.vectors.shape[-1]} numbers; {objective.layer} has {channels} channels"
+        )
+    check_finite(objective)
+
+
+def _place(position: np.ndarray | None, i: int) -> str:
+    return "center" if position is None else "{},{}".format(*row_of(position, i))
+
+
+def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
+    exponent = "" if power is None else f"^{row_of(power, i):g}"
+    return f"direction-{zlib.crc32(np.ascontiguousarray(row_of(vectors, i)).tobytes()):08x}{exponent}"
+
+
+def _units(units: int | Sequence[int]) -> np.ndarray:
+    return _whole_numbers("unit", units, 0)
+
+
+def _positions(position) -> np.ndarray | None:
+    return None if position is None else _whole_numbers("position", position, 2)
+
+
+def _vectors(vectors, axes: int) -> np.ndarray:
+    array = np.asarray(vectors, np.float32)
+    array = array[None] if array.ndim == axes else array
+    if array.ndim != axes + 1 or not array.size:
+        one = "(channels,)" if axes == 1 else "(h, w, channels)"
+        raise InputError(f"directions of shape {np.shape(vectors)}; expected {one}, or N of them")
+    return array
+
+
+def _numbers(values: float | Sequence[float]) -> np.ndarray:
+    return np.atleast_1d(np.asarray(values, np.float32))
+
+
+def _whole_numbers(kind: str, values, columns: int) -> np.ndarray:
+    array = np.asarray(list(values) if isinstance(values, range) else values)
+    array = np.atleast_1d(array) if columns == 0 else np.atleast_2d(array)
+    expected_shape = array.ndim == 1 if columns == 0 else array.ndim == 2 and array.shape[1] == columns
+    if not array.size or array.dtype.kind not in "iu" or not expected_shape:
+        each = "a whole number" if columns == 0 else f"{columns} whole numbers"
+        raise InputError(f"{kind} {values!r}; expected {each}, or a sequence with one for each picture")
+    return array.astype(np.int32)

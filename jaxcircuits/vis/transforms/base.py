@@ -1,0 +1,130 @@
+"""What a transform is: one random change of one picture, as data that a recipe can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+
+from jaxcircuits.errors import InputError
+
+Size = tuple[int, int]
+
+
+class Transform:
+    """A random change of one picture (H, W, C), of any number of channels; a frozen, hashable dataclass."""
+
+    def size(self, size: Size) -> Size:
+        """Height and width of the view, from those of the picture."""
+        return size
+
+
+class Geometric(Transform):
+    """A transform that moves points: positions are (y, x) in pixels from the centre, y downwards."""
+
+    def look(
+        self, key: jax.Array, y: jax.Array, x: jax.Array, size: Size, progress: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Where points of the view lie in the picture.
+
+        Args:
+          key: of this view.
+          y: of the points, in pixels from the centre of the view; any shape.
+          x: likewise.
+          size: height and width of the picture.
+          progress: fraction of the steps done, from 0 to 1.
+
+        Returns:
+          y and x in pixels from the centre of the picture.
+        """
+        raise NotImplementedError
+
+
+class AffineMap(Geometric):
+    """A geometric transform that is a matrix. By itself it changes nothing."""
+
+    def matrix(self, key: jax.Array, size: Size, progress: jax.Array) -> jax.Array:
+        """A random (3, 3) matrix from view to picture positions (y, x, 1); arguments as of `look`."""
+        return jnp.eye(3)
+
+    def reach(self, size: Size) -> float:
+        """Upper bound of how far apart, in view pixels along one axis, picture pixels one pixel apart come to lie.
+
+        It bounds the largest absolute row sum of the inverse matrix's 2x2 part, so reaches of a chain multiply.
+        """
+        return 1.0
+
+    def look(self, key, y, x, size, progress):
+        return moved(self.matrix(key, size, progress), y, x)
+
+
+class Photometric(Transform):
+    """A transform that changes values and leaves every pixel at its place."""
+
+    def apply(self, key: jax.Array, picture: jax.Array) -> jax.Array:
+        """The changed picture, of the same shape."""
+        raise NotImplementedError
+
+
+def moved(matrix: jax.Array, y: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Where a (3, 3) affine matrix takes points."""
+    y, x = (matrix[axis, 0] * y + matrix[axis, 1] * x + matrix[axis, 2] for axis in (0, 1))
+    return y, x
+
+
+Range = tuple[float, float]
+"""Least and largest value of what is drawn uniformly between them."""
+
+
+def draw(key: jax.Array, between: Range) -> jax.Array:
+    """One number, uniformly from a range."""
+    return jax.random.uniform(key, (), minval=between[0], maxval=between[1])
+
+
+def check_number(transform: Transform, field: str, least: float = -math.inf, most: float = math.inf) -> None:
+    """Raises an `InputError` where a field is no number from `least` to `most`."""
+    _expect(transform, field, _is_number(getattr(transform, field), least, most), f"a number{_bounds(least, most)}")
+
+
+def check_pixels(transform: Transform, field: str) -> None:
+    """Raises an `InputError` where a field is no whole number of pixels."""
+    value = getattr(transform, field)
+    _expect(transform, field, isinstance(value, int) and value >= 0, "a whole number of pixels from 0 on")
+
+
+def check_range(transform: Transform, field: str, least: float = -math.inf, most: float = math.inf) -> None:
+    """Makes a field a tuple; raises an `InputError` where it is no (low, high) within `least` and `most`."""
+    values = _as_tuple(transform, field)
+    valid = len(values) == 2 and all(_is_number(v, least, most) for v in values) and values[0] <= values[1]
+    _expect(transform, field, valid, f"(low, high){_bounds(least, most)}")
+
+
+def check_choices(transform: Transform, field: str, least: float = -math.inf) -> None:
+    """Makes a field a tuple; raises an `InputError` where it is empty or holds anything but numbers from `least` on."""
+    values = _as_tuple(transform, field)
+    valid = values and all(_is_number(v, least, math.inf) for v in values)
+    _expect(transform, field, valid, f"one or more numbers{_bounds(least, math.inf)}")
+
+
+def _as_tuple(transform: Transform, field: str) -> tuple:
+    value = getattr(transform, field)
+    values = tuple(value) if isinstance(value, Iterable) else ()
+    if values:
+        object.__setattr__(transform, field, values)
+    return values
+
+
+def _is_number(value: object, least: float, most: float) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value) and least <= value <= most
+
+
+def _bounds(least: float, most: float) -> str:
+    low = f" from {least:g}" if math.isfinite(least) else ""
+    return f"{low} to {most:g}" if math.isfinite(most) else f"{low} on" if low else ""
+
+
+def _expect(transform: Transform, field: str, valid: object, expected: str) -> None:
+    if not valid:
+        raise InputError(f"{type(transform).__name__}: {field} {getattr(transform, field)!r}; expected {expected}")

@@ -1,0 +1,276 @@
+"""Transforms that move points: padding, crops, zoom, turns, bends."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.vis.transforms.base import (
+    AffineMap,
+    Geometric,
+    Range,
+    Size,
+    check_choices,
+    check_number,
+    check_pixels,
+    check_range,
+    draw,
+)
+from jaxcircuits.vis.transforms.resample import sample
+from jaxcircuits.vis.transforms.smooth import gaussian_matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class Pad(AffineMap):
+    """Adds `pixels` of mid-grey on every side."""
+
+    pixels: int
+
+    def __post_init__(self):
+        check_pixels(self, "pixels")
+
+    def size(self, size: Size) -> Size:
+        return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Jitter(AffineMap):
+    """Crops `pixels` from height and width at a random whole-pixel offset from 0 to `pixels`."""
+
+    pixels: int
+
+    def __post_init__(self):
+        check_pixels(self, "pixels")
+
+    def size(self, size: Size) -> Size:
+        return size[0] - self.pixels, size[1] - self.pixels
+
+    def matrix(self, key, size, progress):
+        offset = jax.random.randint(key, (2,), 0, self.pixels + 1) - self.pixels / 2
+        return jnp.eye(3).at[:2, 2].set(offset)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale(AffineMap):
+    """Zooms about the centre by one of `scales`, chosen at random; more than 1 makes things larger."""
+
+    scales: tuple[float, ...]
+
+    def __post_init__(self):
+        check_choices(self, "scales", least=1e-3)
+
+    def matrix(self, key, size, progress):
+        zoom = 1 / jax.random.choice(key, jnp.asarray(self.scales))
+        return jnp.diag(jnp.stack([zoom, zoom, jnp.ones(())]))
+
+    def reach(self, size: Size) -> float:
+        return max(self.scales)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotate(AffineMap):
+    """Turns counterclockwise about the centre by one of `degrees`, chosen at random."""
+
+    degrees: tuple[float, ...]
+
+    def __post_init__(self):
+        check_choices(self, "degrees")
+
+    def matrix(self, key, size, progress):
+        angle = jnp.deg2rad(jax.random.choice(key, jnp.asarray(self.degrees, jnp.float32)))
+        return jnp.eye(3).at[:2, :2].set(_turn(angle))
+
+    def reach(self, size: Size) -> float:
+        return max(_turn_reach(degrees) for degrees in self.degrees)
+
+
+@dataclasses.dataclass(frozen=True)
+class Affine(AffineMap):
+    """Zooms, shears, turns and shifts about the centre, in this order, each by a random number from its range.
+
+    Attributes:
+      degrees: counterclockwise.
+      shift: in pixels, for each axis by itself; not whole.
+      zoom: more than 1 makes things larger.
+      shear: in degrees by which upright lines lean to the right.
+    """
+
+    degrees: Range = (0.0, 0.0)
+    shift: Range = (0.0, 0.0)
+    zoom: Range = (1.0, 1.0)
+    shear: Range = (0.0, 0.0)
+
+    def __post_init__(self):
+        check_range(self, "degrees")
+        check_range(self, "shift")
+        check_range(self, "zoom", 1e-3)
+        check_range(self, "shear", -80, 80)
+
+    def matrix(self, key, size, progress):
+        of_degrees, of_shift, of_zoom, of_shear = jax.random.split(key, 4)
+        shift = jax.random.uniform(of_shift, (2,), minval=self.shift[0], maxval=self.shift[1])
+        lean = jnp.tan(jnp.deg2rad(draw(of_shear, self.shear)))
+        unshear = jnp.eye(2).at[1, 0].set(lean)
+        linear = unshear @ _turn(jnp.deg2rad(draw(of_degrees, self.degrees))) / draw(of_zoom, self.zoom)
+        return jnp.eye(3).at[:2, :2].set(linear).at[:2, 2].set(-linear @ shift)
+
+    def reach(self, size: Size) -> float:
+        low, high = self.degrees
+        diagonals = (45 + 90 * k for k in range(math.ceil((low - 45) / 90), math.floor((high - 45) / 90) + 1))
+        turn = max(_turn_reach(degrees) for degrees in (low, high, *diagonals))
+        return self.zoom[1] * turn * (1 + math.tan(math.radians(max(map(abs, self.shear)))))
+
+
+@dataclasses.dataclass(frozen=True)
+class Flip(AffineMap):
+    """Mirrors at random.
+
+    Attributes:
+      left_right: probability that left and right are swapped.
+      up_down: probability that top and bottom are.
+    """
+
+    left_right: float = 0.5
+    up_down: float = 0.0
+
+    def __post_init__(self):
+        check_number(self, "left_right", 0, 1)
+        check_number(self, "up_down", 0, 1)
+
+    def matrix(self, key, size, progress):
+        flipped = jax.random.uniform(key, (2,)) < jnp.array([self.up_down, self.left_right])
+        return jnp.diag(jnp.append(jnp.where(flipped, -1.0, 1.0), 1.0))
+
+
+@dataclasses.dataclass(frozen=True)
+class Crop(AffineMap):
+    """A box of random centre and side, resized to a view of fixed size; the side shrinks while a picture is drawn.
+
+    The box has the view's proportions; its side is a fraction of the picture's, at side 1 the largest that fits.
+
+    Fel et al., Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization, 2023.
+
+    Attributes:
+      view: height and width of the view in pixels, one number for squares; None is the size of the picture.
+      first: mean side at the first step.
+      last: mean side at the last step, reached linearly.
+      spread: standard deviation of the side.
+      least: sides are clipped from here to 1.
+      off_centre: standard deviation of the box's centre, as a fraction of height and width.
+    """
+
+    view: int | Size | None = None
+    first: float = 0.5
+    last: float = 0.05
+    spread: float = 0.05
+    least: float = 0.05
+    off_centre: float = 0.15
+
+    def __post_init__(self):
+        if self.view is not None:
+            view = (self.view, self.view) if isinstance(self.view, int) else tuple(self.view)
+            if len(view) != 2 or not all(isinstance(n, int) and n >= 1 for n in view):
+                raise InputError(f"Crop: view {self.view!r}; expected a number of pixels, or (height, width)")
+            object.__setattr__(self, "view", view)
+        for field in ("first", "last", "least"):
+            check_number(self, field, 1e-3, 1)
+        check_number(self, "spread", 0)
+        check_number(self, "off_centre", 0)
+
+    def size(self, size: Size) -> Size:
+        return self.view or size
+
+    def matrix(self, key, size, progress):
+        of_centre, of_side = jax.random.split(key)
+        centre = self.off_centre * jax.random.normal(of_centre, (2,)) * jnp.array(size)
+        mean = self.first + (self.last - self.first) * progress
+        side = jnp.clip(mean + self.spread * jax.random.normal(of_side), self.least, 1)
+        return jnp.eye(3).at[:2, :2].multiply(side * self._whole(size)).at[:2, 2].set(centre)
+
+    def reach(self, size: Size) -> float:
+        return 1 / (self.least * self._whole(size))
+
+    def _whole(self, size: Size) -> float:
+        """Picture pixels a view pixel, for the largest box."""
+        return min(n / m for n, m in zip(size, self.size(size)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Homography(Geometric):
+    """A random change of perspective: the view's four corners look at the picture's, each moved by itself.
+
+    The map of a square onto a quadrilateral is Heckbert's (Fundamentals of Texture Mapping and Image Warping, 1989,
+    section 2.2.3).
+
+    Attributes:
+      distortion: largest move of a corner along each axis, as a fraction of half the side; below 0.5, so that the four
+        corners stay convex.
+    """
+
+    distortion: float = 0.2
+
+    def __post_init__(self):
+        check_number(self, "distortion", 0, 0.49)
+
+    def look(self, key, y, x, size, progress):
+        moves = self.distortion / 2 * jax.random.uniform(key, (2, 2, 2), minval=-1.0, maxval=1.0)
+        # Rows and columns run from 0 to 1 here; corner[i, j] is where the view's corner (i, j) looks.
+        corner = jnp.stack(jnp.meshgrid(jnp.arange(2.0), jnp.arange(2.0), indexing="ij"), -1) + moves
+        down, right = corner[1, 0] - corner[1, 1], corner[0, 1] - corner[1, 1]
+        bend = corner[0, 0] - corner[0, 1] + corner[1, 1] - corner[1, 0]
+        g, h = _cross(bend, down) / _cross(right, down), _cross(right, bend) / _cross(right, down)
+        across, along = corner[0, 1] * (1 + g) - corner[0, 0], corner[1, 0] * (1 + h) - corner[0, 0]
+        u, v = x / size[1] + 0.5, y / size[0] + 0.5
+        # Beyond the horizon, which no point of the canvas is, lies grey.
+        depth = jnp.maximum(g * u + h * v + 1, 1e-3)
+        return tuple(
+            ((across[axis] * u + along[axis] * v + corner[0, 0, axis]) / depth - 0.5) * size[axis] for axis in (0, 1)
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Elastic(Geometric):
+    """Bends the picture: every point looks aside by a smooth random field, white noise blurred by a Gaussian.
+
+    Simard, Steinkraus, Platt, Best Practices for Convolutional Neural Networks, 2003.
+
+    Attributes:
+      pixels: standard deviation of the field, along each axis.
+      smoothness: standard deviation of the Gaussian in pixels.
+    """
+
+    pixels: float = 2.0
+    smoothness: float = 10.0
+
+    def __post_init__(self):
+        check_number(self, "pixels", 0)
+        check_number(self, "smoothness", 0.1)
+
+    def look(self, key, y, x, size, progress):
+        rows, columns = (gaussian_matrix(n, self.smoothness) for n in size)
+        # Rows of unit length give the field the same standard deviation everywhere, at the edges too.
+        rows, columns = (m / jnp.linalg.norm(m, axis=1, keepdims=True) for m in (rows, columns))
+        noise = self.pixels * jax.random.normal(key, (*size, 2))
+        field = jnp.einsum("ih,hwa,jw->ija", rows, noise, columns, precision="highest")
+        # Beyond the canvas the field goes on as at its edge.
+        within = (jnp.clip(p, -(n - 1) / 2, (n - 1) / 2) for p, n in zip((y, x), size))
+        aside = sample(field, *within)
+        return y + aside[..., 0], x + aside[..., 1]
+
+
+def _turn(angle: jax.Array) -> jax.Array:
+    """The (2, 2) matrix from view to picture of a counterclockwise turn by `angle` in radians."""
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    return jnp.array([[cos, sin], [-sin, cos]])
+
+
+def _turn_reach(degrees: float) -> float:
+    return abs(math.cos(math.radians(degrees))) + abs(math.sin(math.radians(degrees)))
+
+
+def _cross(a: jax.Array, b: jax.Array) -> jax.Array:
+    return a[0] * b[1] - a[1] * b[0]

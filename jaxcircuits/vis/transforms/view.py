@@ -1,0 +1,68 @@
+"""A random view of a picture: runs of geometric transforms folded into one resample, the others between them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Size, Transform
+from jaxcircuits.vis.transforms.resample import grid, resample, sample
+
+MOST_REACH = 2.5
+"""From this enlargement on, scattering the gradient is cheaper than gathering it (6 x 6 taps for each pixel)."""
+
+
+def view_size(transforms: Sequence[Transform], size: Size) -> Size:
+    """Height and width of the view of a picture of `size`."""
+    for transform in transforms:
+        size = transform.size(size)
+    return size
+
+
+def random_view(
+    transforms: Sequence[Transform], key: jax.Array, picture: jax.Array, progress: float | jax.Array = 1.0
+) -> jax.Array:
+    """One random view of one picture.
+
+    Args:
+      transforms: applied in order; none gives the picture itself.
+      key: of this view.
+      picture: (H, W, C).
+      progress: fraction of the steps done, from 0 at the first to 1 at the last; crops become smaller with it.
+
+    Returns:
+      (h, w, C) with (h, w) = `view_size`; 0.5 where the view looks past the picture's edge.
+    """
+    if not transforms:
+        return picture
+    keyed = zip(transforms, jax.random.split(key, len(transforms)))
+    for geometric, run in itertools.groupby(keyed, lambda pair: isinstance(pair[0], Geometric)):
+        if geometric:
+            picture = _moved(*zip(*run), picture, progress)
+        else:
+            for transform, k in run:
+                picture = transform.apply(k, picture)
+    return picture
+
+
+def _moved(
+    transforms: Sequence[Geometric], keys: Sequence[jax.Array], picture: jax.Array, progress: float | jax.Array
+) -> jax.Array:
+    """The view through a run of geometric transforms, by one bilinear interpolation."""
+    sizes = [view_size(transforms[:i], picture.shape[:2]) for i in range(len(transforms) + 1)]
+    # A point of the view goes through the last transform first.
+    if all(isinstance(transform, AffineMap) for transform in transforms):
+        reach = math.prod(transform.reach(size) for transform, size in zip(transforms, sizes))
+        if reach < MOST_REACH:
+            to_picture = jnp.eye(3)
+            for transform, key, size in zip(transforms, keys, sizes):
+                to_picture = to_picture @ transform.matrix(key, size, progress)
+            return resample(picture, to_picture, sizes[-1], reach)
+    y, x = jnp.broadcast_arrays(*grid(sizes[-1]))
+    for transform, key, size in reversed([*zip(transforms, keys, sizes)]):
+        y, x = transform.look(key, y, x, size, progress)
+    return sample(picture, y, x)
