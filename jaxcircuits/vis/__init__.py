@@ -7,10 +7,13 @@ from jaxcircuits.vis import objectives, parametrization, transforms
 from jaxcircuits.vis.objectives import *  # noqa: F403
 from jaxcircuits.vis.parametrization import *  # noqa: F403
 from jaxcircuits.vis.recipe import Recipe
+from jaxcircuits.vis.relevance import relevance, transparent
+from jaxcircuits.vis.reliability import percentiles
 from jaxcircuits.vis.render import render, render_batches
 from jaxcircuits.vis.rendering import Rendering
 from jaxcircuits.vis.sheet import contact_sheet, to_image
 from jaxcircuits.vis.transforms import *  # noqa: F403
+from jaxcircuits.vis.video import save_video
 
 __all__ = [
     *objectives.__all__,
@@ -19,7 +22,11 @@ __all__ = [
     "Recipe",
     "Rendering",
     "contact_sheet",
+    "percentiles",
+    "relevance",
     "render",
     "render_batches",
+    "save_video",
     "to_image",
+    "transparent",
 ]

@@ -48,7 +48,8 @@ class Pyramid(Parametrization):
         """A small picture (H // level, W // level, C) for each level."""
         keys = jax.random.split(key, len(self.levels))
         return tuple(
-            self.sd * jax.random.normal(k, level_shape(shape, level), jnp.float32) for k, level in zip(keys, self.levels)
+            self.sd * jax.random.normal(k, level_shape(shape, level), jnp.float32)
+            for k, level in zip(keys, self.levels)
         )
 
     def values(self, parameters: tuple[jax.Array, ...], shape: Shape) -> jax.Array:

@@ -88,10 +88,10 @@ def check_number(transform: Transform, field: str, least: float = -math.inf, mos
     _expect(transform, field, _is_number(getattr(transform, field), least, most), f"a number{_bounds(least, most)}")
 
 
-def check_pixels(transform: Transform, field: str) -> None:
-    """Raises an `InputError` where a field is no whole number of pixels."""
+def check_whole(transform: Transform, field: str, least: int = 0) -> None:
+    """Raises an `InputError` where a field is no whole number from `least` on."""
     value = getattr(transform, field)
-    _expect(transform, field, isinstance(value, int) and value >= 0, "a whole number of pixels from 0 on")
+    _expect(transform, field, isinstance(value, int) and value >= least, f"a whole number from {least} on")
 
 
 def check_range(transform: Transform, field: str, least: float = -math.inf, most: float = math.inf) -> None:

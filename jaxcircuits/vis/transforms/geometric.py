@@ -16,8 +16,8 @@ from jaxcircuits.vis.transforms.base import (
     Size,
     check_choices,
     check_number,
-    check_pixels,
     check_range,
+    check_whole,
     draw,
 )
 from jaxcircuits.vis.transforms.resample import sample
@@ -31,7 +31,7 @@ class Pad(AffineMap):
     pixels: int
 
     def __post_init__(self):
-        check_pixels(self, "pixels")
+        check_whole(self, "pixels")
 
     def size(self, size: Size) -> Size:
         return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
@@ -39,19 +39,27 @@ class Pad(AffineMap):
 
 @dataclasses.dataclass(frozen=True)
 class Jitter(AffineMap):
-    """Crops `pixels` from height and width at a random whole-pixel offset from 0 to `pixels`."""
+    """Crops `pixels` from height and width at a random whole-pixel offset from 0 to `pixels`.
+
+    Attributes:
+      pixels: cropped away.
+      times: how often this is done; offsets add up, so that many make a bell curve of shifts.
+    """
 
     pixels: int
+    times: int = 1
 
     def __post_init__(self):
-        check_pixels(self, "pixels")
+        check_whole(self, "pixels")
+        check_whole(self, "times", 1)
 
     def size(self, size: Size) -> Size:
-        return size[0] - self.pixels, size[1] - self.pixels
+        cropped = self.times * self.pixels
+        return size[0] - cropped, size[1] - cropped
 
     def matrix(self, key, size, progress):
-        offset = jax.random.randint(key, (2,), 0, self.pixels + 1) - self.pixels / 2
-        return jnp.eye(3).at[:2, 2].set(offset)
+        offsets = jax.random.randint(key, (self.times, 2), 0, self.pixels + 1) - self.pixels / 2
+        return jnp.eye(3).at[:2, 2].set(offsets.sum(0))
 
 
 @dataclasses.dataclass(frozen=True)

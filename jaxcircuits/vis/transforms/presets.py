@@ -17,8 +17,8 @@ LUCID: tuple[Transform, ...] = (
 
 CAPTUM: tuple[Transform, ...] = (
     Pad(2 + 10 * 4),
-    *(Jitter(8),) * 10,
-    Scale((*(0.995**n for n in range(-5, 80)), *(0.998**n for n in range(20, 40)), *(0.998**n for n in range(20, 40)))),
+    Jitter(8, times=10),
+    Scale((*(0.995**n for n in range(-5, 80)), *2 * [0.998**n for n in range(20, 40)])),
     Rotate((*range(-20, 20), *range(-10, 10), *range(-5, 5), 0, 0, 0, 0, 0)),
     Pad(2),
     Jitter(4),

@@ -1,0 +1,17 @@
+"""Pictures, figures and web pages that a person opens."""
+
+from jaxcircuits.pages.diagram import circuit_diagram
+from jaxcircuits.pages.grid import weight_grid, weight_grids
+from jaxcircuits.pages.page import circuit_page
+from jaxcircuits.pages.pictures import draw_units
+from jaxcircuits.pages.report import report_circuit, write_circuit
+
+__all__ = [
+    "circuit_diagram",
+    "circuit_page",
+    "draw_units",
+    "report_circuit",
+    "weight_grid",
+    "weight_grids",
+    "write_circuit",
+]

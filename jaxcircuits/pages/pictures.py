@@ -1,0 +1,36 @@
+"""The pictures of a circuit's units: what each looks for, one batch a layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxcircuits.circuits import Circuit, Unit
+from jaxcircuits.network import Network
+from jaxcircuits.vis import Recipe, channel, render
+
+
+def draw_units(
+    network: Network, circuit: Circuit, recipe: Recipe = Recipe(), *, seed: int = 0, progress: bool = True
+) -> dict[Unit, np.ndarray]:
+    """Draws what every unit of a circuit looks for.
+
+    Cost: one compiled program and one batch a row of the circuit; the rows nearest to the image are the cheapest.
+
+    Args:
+      network: the circuit's.
+      circuit: whose units.
+      recipe: of the pictures.
+      seed: of the random starts and views.
+      progress: show a bar, where there is a terminal or notebook to show it.
+
+    Returns:
+      Unit -> float32 (H, W, channels) in [0, 1].
+
+    Raises:
+      InputError: for a unit that the network does not have.
+    """
+    pictures: dict[Unit, np.ndarray] = {}
+    for row in circuit.rows:
+        objective = channel(row[0].layer, [unit.index for unit in row])
+        pictures.update(zip(row, render(network, objective, recipe, seed=seed, progress=progress).images))
+    return pictures

@@ -1,0 +1,58 @@
+"""How far a picture can be trusted: does the unit answer to it as to the pictures that the network was made for?
+
+A drawing that excites its unit less than photographs do has not found what the unit looks for; Geirhos et al., Don't
+trust your eyes: on the (un)reliability of feature visualizations, 2023, show how far drawings can mislead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.network import Forward, Network
+from jaxcircuits.vis.objectives import Objective, Seen
+
+
+def percentiles(
+    network: Network, objective: Objective, images: np.ndarray, photographs: np.ndarray | Iterable[np.ndarray]
+) -> np.ndarray:
+    """Where each drawn picture's score stands among those of photographs, for the same unit.
+
+    Args:
+      network: that the pictures were drawn for.
+      objective: with a row for each picture.
+      images: drawn pictures, float (N, H, W, channels) in [0, 1], such as `rendering.images`.
+      photographs: (M, H, W, channels) in [0, 1], or batches of them; of the size that the network was trained on.
+
+    Returns:
+      (N,), in percent: 100 where the unit answers more to its drawing than to any photograph. All are shown plainly,
+      without random views.
+
+    Raises:
+      InputError: for an objective that looks at several pictures or at given ones, or rows that do not pair up.
+    """
+    if objective.group > 1 or objective.reference is not None:
+        raise InputError("an objective of several pictures has no percentile; expected one such as channel or neuron")
+    rows = jax.device_put(objective.rows(len(images)))
+    drawn = np.diagonal(_scores(network.forward, network.params, rows, network.check_pictures(images)))
+    batches = [photographs] if isinstance(photographs, (np.ndarray, jax.Array)) else photographs
+    seen = [_scores(network.forward, network.params, rows, network.check_pictures(batch)) for batch in batches]
+    return 100 * (np.concatenate(seen) < drawn).mean(0)
+
+
+@jax.jit(static_argnums=0)
+def _scores(forward: Forward, params, objective: Objective, pictures: jax.Array) -> jax.Array:
+    """Scores (M, N) of M pictures for the N rows of an objective."""
+    activations = forward(params, pictures, objective.layers) if objective.layers else {}
+
+    def score(row, activations, picture):
+        one = jax.tree.map(lambda leaf: leaf[None], row)
+        seen = jax.tree.map(lambda leaf: leaf[None], (activations, picture))
+        return one.scores(Seen(*seen, {}))[0]
+
+    of_rows = jax.vmap(score, (0, None, None))
+    return jnp.asarray(jax.vmap(of_rows, (None, 0, 0))(objective, activations, pictures))
