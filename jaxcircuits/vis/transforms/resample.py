@@ -2,8 +2,9 @@
 
 A bilinear view is a sum over picture pixels q of tent(A p + b - q) * picture[q]. Differentiating the gather makes XLA
 scatter, which a CPU does one element at a time; but the picture pixel q is seen only by the few view pixels p near
-A^-1 (q - b), so the exact transpose is a gather too. Measured on two cores, 128 -> 140 px, batch 16: 0.18 ms a
-picture for the gradient against 1.27 ms by scattering and 2.66 ms through `map_coordinates`.
+A^-1 (q - b), so the exact transpose is a gather too. Measured on two cores, 128 -> 140 px, batch 16: 0.10 ms a
+picture for the gradient against 1.1 ms by scattering. The taps grow with the enlargement: at 2.4 times gathering
+costs 0.26 ms against 0.7 ms by scattering, at 2.9 times 1.2 ms against 0.8 ms.
 """
 
 from __future__ import annotations
