@@ -3,26 +3,50 @@
 Olah et al., Zoom In: An Introduction to Circuits, Distill, 2020; Voss et al., Visualizing Weights, Distill, 2021.
 """
 
-from jaxcircuits.circuits.edits import ablate, cut, scale_weights, set_weights
+from jaxcircuits.circuits.ablation import ablate, patch, resample
+from jaxcircuits.circuits.attribution import Attribution, attribute, attribute_positions, attribute_units
+from jaxcircuits.circuits.circuit import Circuit
+from jaxcircuits.circuits.contribution import contributions
+from jaxcircuits.circuits.edits import cut, keep_only, scale_weights, set_weights, transplant
 from jaxcircuits.circuits.expanded import expanded_weights
+from jaxcircuits.circuits.extraction import circuit_between, extract_circuit
+from jaxcircuits.circuits.factors import Factors, factor_activations, factor_weights
+from jaxcircuits.circuits.prediction import Prediction, predict_edit
 from jaxcircuits.circuits.reading import Connection, Strongest, strongest_inputs, strongest_outputs
 from jaxcircuits.circuits.units import Unit, unit
 from jaxcircuits.circuits.weights import Kernel, kernel, layer_weights, weights_between
 
 __all__ = [
+    "Attribution",
+    "Circuit",
     "Connection",
+    "Factors",
     "Kernel",
+    "Prediction",
     "Strongest",
     "Unit",
     "ablate",
+    "attribute",
+    "attribute_positions",
+    "attribute_units",
+    "circuit_between",
+    "contributions",
     "cut",
     "expanded_weights",
+    "extract_circuit",
+    "factor_activations",
+    "factor_weights",
+    "keep_only",
     "kernel",
     "layer_weights",
+    "patch",
+    "predict_edit",
+    "resample",
     "scale_weights",
     "set_weights",
     "strongest_inputs",
     "strongest_outputs",
+    "transplant",
     "unit",
     "weights_between",
 ]

@@ -9,17 +9,15 @@ their answer, so that is where an edit acts: what a unit does to its neighbours'
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.circuits.units import Unit, convolutions, family, zoo_architecture
+from jaxcircuits.circuits.editor import Editor, by_convolution
+from jaxcircuits.circuits.units import Unit, family, unit, zoo_architecture
+from jaxcircuits.circuits.weights import directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.zoo import Architecture
 
 Units = str | Unit | Sequence[str | Unit]
 """One unit, or several of one layer."""
@@ -58,8 +56,8 @@ def scale_weights(network: Network, sources: Units, targets: Units, factor: floa
     if not np.isfinite(factor):
         raise InputError(f"factor {factor}; expected a finite number")
     source_layer, source_units = family(network, sources)
-    edit = _Edit(network)
-    for conv, rows, _ in _by_convolution(edit.architecture, *family(network, targets)):
+    edit = Editor(network)
+    for conv, rows, _ in by_convolution(edit.architecture, *family(network, targets)):
         edit.scale(source_layer, source_units, conv, rows, factor)
     return edit.done()
 
@@ -92,146 +90,78 @@ def set_weights(network: Network, sources: Units, targets: Units, weights: np.nd
         raise InputError(f"weights of shape {weights.shape}; expected {wanted}, h and w odd")
     if not np.isfinite(weights).all():
         raise InputError("weights that are not finite")
-    edit = _Edit(network)
-    for conv, rows, chosen in _by_convolution(edit.architecture, target_layer, target_units):
+    edit = Editor(network)
+    for conv, rows, chosen in by_convolution(edit.architecture, target_layer, target_units):
         edit.replace(source_layer, source_units, conv, rows, weights[..., chosen])
     return edit.done()
 
 
-def ablate(network: Network, units: Units) -> Network:
-    """Silences units: their kernels and biases become zero, and so do they, everywhere and for all that read them.
+def transplant(network: Network, sources: Units, targets: Units, donor: Network | None = None) -> Network:
+    """Gives units the weights and the bias of others: each target answers as its source does, to the same layer before.
+
+    Where they read bottlenecks, the channels that the source reads come with it, unless the network has the same.
 
     Args:
       network: of the zoo.
-      units: of one layer.
+      sources: units of one layer; as many as targets, in their order, or one for them all.
+      targets: units of that layer, made by the same convolution as their source.
+      donor: whose units the sources are, a network of the same architecture, edited or not; by default the same one.
 
     Returns:
       The edited network.
 
     Raises:
-      InputError: for unknown units, layers without weights, and outside the zoo.
+      InputError: for unknown units, pairs of different convolutions, networks of different architectures, and outside
+        the zoo.
     """
-    edit = _Edit(network)
-    for conv, rows, _ in _by_convolution(edit.architecture, *family(network, units)):
-        kernel, bias = edit.weights(conv)
-        kernel[..., rows] = 0
-        bias[rows] = 0
+    donor = donor or network
+    (source_layer, given), (target_layer, taking) = family(donor, sources), family(network, targets)
+    if len(given) not in (1, len(taking)):
+        raise InputError(f"{len(given)} sources and {len(taking)} targets; expected as many, or one source")
+    given = np.broadcast_to(given, taking.shape)
+    edit = Editor(network)
+    for conv, rows, chosen in by_convolution(edit.architecture, target_layer, taking):
+        made = by_convolution(zoo_architecture(donor, "edit its params"), source_layer, given[chosen])
+        name, donor_rows, fitting = next(made)
+        if name != conv or len(fitting) < len(chosen):
+            one, other = f"{source_layer}:{given[chosen][0]}", f"{target_layer}:{taking[chosen][0]}"
+            raise InputError(f"units of different convolutions, such as {one} and {other}, which is of {conv}")
+        edit.transplant(donor, conv, donor_rows, rows)
     return edit.done()
 
 
-def _by_convolution(architecture: Architecture, layer: str, units: np.ndarray):
-    """(convolution, units in its own numbering, which of `units` they are) for each that makes some of the units."""
-    first = 0
-    for conv, count in convolutions(architecture, layer):
-        chosen = np.flatnonzero((units >= first) & (units < first + count))
-        if chosen.size:
-            yield conv, units[chosen] - first, chosen
-        first += count
+def keep_only(network: Network, units: Mapping[str, Sequence[int]] | Sequence[str | Unit]) -> Network:
+    """Keeps a circuit: units of several layers read each other and nothing else of those layers.
 
+    Of every layer but the first, the given units' connections from units that are not given are cut. The first
+    layer's units keep all their inputs; units that are not given stay as they are.
 
-class _Edit:
-    """A network being edited: copies of the weights that change, and the architecture as it grows."""
+    Args:
+      network: of the zoo.
+      units: layer -> unit numbers, or units such as `mixed4b:237`; of layers each of which reads another directly.
 
-    def __init__(self, network: Network):
-        self.network = network
-        self.architecture = zoo_architecture(network, "edit its params")
-        self.changed: dict[str, dict[str, np.ndarray]] = {}
+    Returns:
+      The edited network.
 
-    def done(self) -> Network:
-        changed = jax.tree.map(jnp.asarray, self.changed)
-        params, old = {**self.network.params, **changed}, self.network
-        return Network.from_architecture(self.architecture, params, old.convention, name=old.name, labels=old.labels)
-
-    def weights(self, conv: str) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel and bias of a layer, to be changed in place; a classifier's kernel is (in, out)."""
-        name = self.architecture.by_name[conv].weights
-        if name not in self.changed:
-            self.changed[name] = {kind: np.array(w) for kind, w in self.network.params[name].items()}
-        return self.changed[name]["kernel"], self.changed[name]["bias"]
-
-    def scale(self, source: str, units: np.ndarray, conv: str, rows: np.ndarray, factor: float) -> None:
-        bottleneck = self.route(source, conv)
-        if bottleneck is None:
-            kernel, _ = self.weights(conv)
-            kernel[..., units[:, None], rows] *= factor
-        else:
-            own = self.own_channels(bottleneck, conv, rows)
-            kernel, _ = self.weights(bottleneck)
-            kernel[..., units[:, None], own] *= factor
-
-    def replace(self, source: str, units: np.ndarray, conv: str, rows: np.ndarray, weights: np.ndarray) -> None:
-        bottleneck = self.route(source, conv)
-        inputs = units
-        if bottleneck is not None:
-            self.scale(source, units, conv, rows, 0.0)
-            handed_on = np.zeros((1, 1, self.weights(bottleneck)[0].shape[2], len(units)), np.float32)
-            handed_on[..., units, np.arange(len(units))] = 1
-            inputs = self.grow(bottleneck, conv, handed_on, np.zeros(len(units), np.float32))
-        kernel, _ = self.weights(conv)
-        kernel[..., inputs[:, None], rows] = _fit(weights, self.architecture.by_name[conv].kernel, conv)
-
-    def route(self, source: str, conv: str) -> str | None:
-        """None where the convolution's own kernel reads the source; the 1x1 bottleneck between, where there is one."""
-        layers = self.architecture.by_name
-        near = self.passed(conv)
-        if source in near:
-            return None
-        bottleneck = layers.get(near[-1])
-        far = self.passed(bottleneck.name) if bottleneck and (bottleneck.op, bottleneck.kernel) == ("conv", 1) else []
-        if source in far:
-            return bottleneck.name
-        raise InputError(f"{conv} is not directly connected to {source}; it reads {(far or near)[-1]}")
-
-    def passed(self, conv: str) -> list[str]:
-        """The layers whose channels are a convolution's inputs, from it backward."""
-        layers = self.architecture.by_name
-        names = [layers[conv].inputs[0]]
-        while names[-1] in layers and layers[names[-1]].op in ("relu", "max_pool", "lrn", "average"):
-            names.append(layers[names[-1]].inputs[0])
-        return names
-
-    def own_channels(self, bottleneck: str, conv: str, rows: np.ndarray) -> np.ndarray:
-        """The bottleneck's channels that the units `rows` read, after those that others read too have been copied."""
-        kernel, _ = self.weights(conv)
-        others = np.setdiff1d(np.arange(kernel.shape[3]), rows)
-        read, shared = (kernel[..., some].any((0, 1, 3)) for some in (rows, others))
-        old = np.flatnonzero(read & shared)
-        weights, bias = self.weights(bottleneck)
-        new = self.grow(bottleneck, conv, weights[..., old], bias[old])
-        kernel, _ = self.weights(conv)
-        kernel[:, :, new[:, None], rows] = kernel[:, :, old[:, None], rows]
-        kernel[:, :, old[:, None], rows] = 0
-        return np.concatenate([np.flatnonzero(read & ~shared), new])
-
-    def grow(self, bottleneck: str, conv: str, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Appends channels to a bottleneck, which nothing reads yet; returns their numbers."""
-        (old_weights, old_bias), (kernel, _) = self.weights(bottleneck), self.weights(conv)
-        count, added = len(old_bias), len(bias)
-        self.changed[self.architecture.by_name[bottleneck].weights] = {
-            "kernel": np.concatenate([old_weights, weights], 3),
-            "bias": np.concatenate([old_bias, bias]),
-        }
-        unread = np.zeros((*kernel.shape[:2], added, kernel.shape[3]), np.float32)
-        self.changed[self.architecture.by_name[conv].weights]["kernel"] = np.concatenate([kernel, unread], 2)
-        wider = set(self.passed(conv))  # the bottleneck and its ReLU
-        layers = [
-            dataclasses.replace(layer, channels=count + added) if layer.name in wider else layer
-            for layer in self.architecture.layers
-        ]
-        self.architecture = dataclasses.replace(self.architecture, layers=tuple(layers))
-        return np.arange(count, count + added)
-
-
-def _fit(weights: np.ndarray, size: int, conv: str) -> np.ndarray:
-    """Weights in the frame of a kernel of that size: padded with zeros, or cut where there are only zeros."""
-    for axis in (0, 1):
-        margin = (size - weights.shape[axis]) // 2
-        if margin >= 0:
-            pads = [(margin, margin) if a == axis else (0, 0) for a in range(4)]
-            weights = np.pad(weights, pads)
-        else:
-            inside = np.take(weights, range(-margin, weights.shape[axis] + margin), axis)
-            if np.count_nonzero(inside) != np.count_nonzero(weights):
-                raise InputError(f"weights beyond the {size}x{size} kernel of {conv}; expected zeros there")
-            weights = inside
-    return weights
+    Raises:
+      InputError: for unknown units, layers that read none of the others directly, and outside the zoo.
+    """
+    if isinstance(units, Mapping):
+        units = [Unit(layer, index) for layer, indices in units.items() for index in indices]
+    edit = Editor(network)
+    members = [unit(network, member) for member in units]
+    layers = [layer for layer in network.layers if any(member.layer == layer for member in members)]
+    kept = {layer: sorted({member.index for member in members if member.layer == layer}) for layer in layers}
+    if len(kept) < 2:
+        raise InputError(f"units of {' and '.join(kept) or 'no layer'}; expected units of two layers or more")
+    for layer in layers[1:]:
+        reach = directly_read(edit.architecture, layer)
+        read = [source for source in kept if source in reach]
+        if not read:
+            ends = ", ".join(name for name, end in reach.items() if end)
+            raise InputError(f"{layer} reads {ends}, of which no unit is given; expected units of every layer between")
+        for source in read:
+            others = np.setdiff1d(np.arange(network.layers[source].channels), kept[source])
+            for conv, rows, _ in by_convolution(edit.architecture, layer, np.array(kept[layer])):
+                edit.scale(source, others, conv, rows, 0.0)
+    return edit.done()

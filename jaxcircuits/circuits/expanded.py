@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.circuits.reentry import run_from
-from jaxcircuits.circuits.units import channels, check_units
+from jaxcircuits.circuits.units import channels, check_units, zoo_architecture
+from jaxcircuits.circuits.weights import directly_read, layer_weights
 from jaxcircuits.circuits.window import Window, smallest_interior, window
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
@@ -93,6 +94,15 @@ def expanded_weights(
     return result
 
 
+def connecting_weights(network: Network, source: str, target: str, units: Sequence[int] | None) -> np.ndarray:
+    """float32 (units, h, w, source channels): closed-form where directly connected, expanded weights elsewhere."""
+    architecture = zoo_architecture(network, "use expanded_weights with at=, a picture")
+    network.layer(target)
+    if source in directly_read(architecture, target):
+        return np.moveaxis(layer_weights(network, source, target, units), 3, 0)
+    return expanded_weights(network, source, target, units)
+
+
 def _linearized(network: Network, source: str, target: str, position: tuple[int, ...] | None):
     """The linearized network, a picture whose size lets a cell feel no border, and that cell.
 
@@ -105,7 +115,7 @@ def _linearized(network: Network, source: str, target: str, position: tuple[int,
     if network.layers[target].op == "softmax":
         raise InputError(f"{target} is not linear; take the logits, {network.logits}, or give pictures with at=")
     size = network.convention.size
-    if _has_positions(network, target):
+    if has_positions(network, target):
         pixels, cell = smallest_interior(network.architecture, source, target)
         size, position = (pixels, pixels), (cell, cell)
     return network.linearized(), np.zeros((1, *size, network.convention.channels), np.float32), position
@@ -116,10 +126,18 @@ def _windows(network: Network, source: str, target: str, size: tuple[int, int]) 
     if network.architecture is None:
         return None
     windows = [window(network.architecture, source, target, pixels) for pixels in size]
-    return windows if _has_positions(network, target) else None
+    return windows if has_positions(network, target) else None
 
 
-def _has_positions(network: Network, layer: str) -> bool:
+def has_positions(network: Network, layer: str) -> bool:
+    """Whether a layer's activations are maps."""
+    """Whether a layer's activations are maps."""
+    """Whether a layer's activations are maps."""
+    """Whether a layer's activations are maps."""
+    """Whether a layer's activations are maps."""
+    """Whether a layer's activations are maps."""
+    """Whether a layer's activations are maps."""
+    """Whether a layer's activations are maps."""
     return network.layers[layer].op not in ("average", "dense", "softmax")
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import jax
 import numpy as np
 
-from jaxcircuits.circuits.expanded import expanded_weights
-from jaxcircuits.circuits.units import Unit, channels, unit, zoo_architecture
-from jaxcircuits.circuits.weights import directly_read, layer_weights
+from jaxcircuits.circuits.contribution import activations_read
+from jaxcircuits.circuits.expanded import connecting_weights
+from jaxcircuits.circuits.units import Unit, unit
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 
@@ -20,21 +21,39 @@ class Connection:
     Attributes:
       source, target: the units.
       weights: float32 (h, w), in cells of the source's layer, centred on the target.
+      contribution: of the same shape, what each weight brings in on pictures, see `contributions`; None where the
+        weights were read without any.
     """
 
     source: Unit
     target: Unit
     weights: np.ndarray
+    contribution: np.ndarray | None = None
 
     @property
     def excitation(self) -> float:
-        """Norm of the positive weights."""
-        return float(np.linalg.norm(np.maximum(self.weights, 0)))
+        """Norm of the positive weights; on pictures the sum of the positive contributions."""
+        return self._strength(1)
 
     @property
     def inhibition(self) -> float:
-        """Norm of the negative weights."""
-        return float(np.linalg.norm(np.minimum(self.weights, 0)))
+        """Norm of the negative weights; on pictures the sum of the negative contributions, as a positive number."""
+        return self._strength(-1)
+
+    def _strength(self, sign: int) -> float:
+        if self.contribution is None:
+            return float(np.linalg.norm(np.maximum(sign * self.weights.astype(np.float64), 0)))
+        return float(np.maximum(sign * self.contribution, 0).sum(dtype=np.float64))
+
+    @property
+    def norm(self) -> float:
+        """Norm of all weights: the connection's strength, whatever its sign."""
+        return float(np.linalg.norm(self.weights.astype(np.float64)))
+
+    @property
+    def sum(self) -> float:
+        """Sum of the weights: what the target gains where the source is one everywhere."""
+        return float(self.weights.sum(dtype=np.float64))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +71,26 @@ class Strongest:
     inhibitory: tuple[Connection, ...]
 
 
-def strongest_inputs(network: Network, target: str | Unit, source_layer: str, count: int = 10) -> Strongest:
-    """The units of an earlier layer that excite and inhibit a unit most, by the norm of their weights.
+def strongest_inputs(
+    network: Network,
+    target: str | Unit,
+    source_layer: str,
+    count: int = 10,
+    *,
+    pictures: np.ndarray | jax.Array | None = None,
+) -> Strongest:
+    """The units of an earlier layer that excite and inhibit a unit most: by their weights, or by what they bring in.
+
+    Without pictures it is the norm of the weights that counts. With pictures it is their contribution, what the
+    source's activations add to the target's pre-activation through them, so a source that is rarely active counts
+    little.
 
     Args:
       network: of the zoo.
       target: the unit, such as `mixed3b:379`.
       source_layer: directly connected, or further back, by expanded weights.
       count: connections of either kind, at most; those of no weight are left out.
+      pictures: (N, H, W, channels) in [0, 1] to take contributions on, see `contributions`.
 
     Returns:
       The `Strongest`.
@@ -68,12 +99,20 @@ def strongest_inputs(network: Network, target: str | Unit, source_layer: str, co
       InputError: for unknown units and layers, layers that are not connected, and outside the zoo.
     """
     target = unit(network, target)
-    weights = _weights(network, source_layer, target.layer, [target.index])[0]
-    sources = range(channels(network, source_layer))
-    return _strongest([Connection(Unit(source_layer, i), target, weights[:, :, i]) for i in sources], count)
+    weights = connecting_weights(network, source_layer, target.layer, [target.index])[0]
+    read = _read(network, source_layer, target.layer, pictures, weights.shape)
+    sources = [Unit(source_layer, i) for i in range(weights.shape[-1])]
+    return _strongest([_connection(s, target, weights[..., s.index], read) for s in sources], count)
 
 
-def strongest_outputs(network: Network, source: str | Unit, target_layer: str, count: int = 10) -> Strongest:
+def strongest_outputs(
+    network: Network,
+    source: str | Unit,
+    target_layer: str,
+    count: int = 10,
+    *,
+    pictures: np.ndarray | jax.Array | None = None,
+) -> Strongest:
     """The units of a later layer that a unit excites and inhibits most; see `strongest_inputs`.
 
     Args:
@@ -81,6 +120,7 @@ def strongest_outputs(network: Network, source: str | Unit, target_layer: str, c
       source: the unit, such as `mixed3a:147`.
       target_layer: directly connected, or further on, by expanded weights.
       count: connections of either kind, at most; those of no weight are left out.
+      pictures: (N, H, W, channels) in [0, 1] to take contributions on, see `contributions`.
 
     Returns:
       The `Strongest`.
@@ -89,17 +129,18 @@ def strongest_outputs(network: Network, source: str | Unit, target_layer: str, c
       InputError: as `strongest_inputs`.
     """
     source = unit(network, source)
-    weights = _weights(network, source.layer, target_layer, None)[..., source.index]
-    return _strongest([Connection(source, Unit(target_layer, i), w) for i, w in enumerate(weights)], count)
+    weights = connecting_weights(network, source.layer, target_layer, None)
+    read = _read(network, source.layer, target_layer, pictures, weights.shape[1:])
+    targets = [Unit(target_layer, i) for i in range(len(weights))]
+    return _strongest([_connection(source, t, weights[t.index, :, :, source.index], read) for t in targets], count)
 
 
-def _weights(network: Network, source: str, target: str, units: list[int] | None) -> np.ndarray:
-    """(units, h, w, source channels)."""
-    architecture = zoo_architecture(network, "use expanded_weights with at=, a picture")
-    network.layer(target)
-    if source in directly_read(architecture, target):
-        return np.moveaxis(layer_weights(network, source, target, units), 3, 0)
-    return expanded_weights(network, source, target, units)
+def _read(network: Network, source: str, target: str, pictures, shape: tuple[int, int, int]) -> np.ndarray | None:
+    return None if pictures is None else activations_read(network, source, target, pictures, shape)
+
+
+def _connection(source: Unit, target: Unit, weights: np.ndarray, read: np.ndarray | None) -> Connection:
+    return Connection(source, target, weights, None if read is None else weights * read[..., source.index])
 
 
 def _strongest(connections: list[Connection], count: int) -> Strongest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -15,15 +15,12 @@ from jaxcircuits.zoo import INPUT
 def run_from(model: Callable, source: str, target: str, params: Any, x: jax.Array, activation: jax.Array) -> jax.Array:
     """What a target layer answers when a source layer's activation is replaced.
 
-    The model is traced, and the trace evaluated again with the source's value exchanged where it is made, so that
-    everything computed from it follows. What else the target reads comes from `x`.
-
     Args:
       model: (params, network input, layer names) -> {name: activation}.
       source: a layer, or `input`.
       target: a layer computed from it.
       params: of the model.
-      x: network input (N, H, W, channels).
+      x: network input (N, H, W, channels); what the target reads past the source comes from it.
       activation: of the source, of the shape it has for `x`.
 
     Returns:
@@ -33,15 +30,36 @@ def run_from(model: Callable, source: str, target: str, params: Any, x: jax.Arra
       InputError: where the target does not read the source, or reads it inside a function compiled by itself, which
         hides the source.
     """
-    names = (target,) if source == INPUT else (source, target)
+    answers, follow = run_with(model, source, (target,), params, x, activation)
+    if target not in follow:
+        raise InputError(f"{target} is not computed from {source}, or the model hides how; expected a layer before it")
+    return answers[target]
+
+
+def run_with(
+    model: Callable, source: str, names: Sequence[str], params: Any, x: jax.Array, activation: jax.Array
+) -> tuple[dict[str, jax.Array], set[str]]:
+    """What layers answer when a source layer's activation is replaced, and which of them are computed from it.
+
+    The model is traced, and the trace evaluated again with the source's value exchanged where it is made, so that
+    everything computed from it follows.
+
+    Args:
+      model, source, params, x, activation: see `run_from`.
+      names: of the layers.
+
+    Returns:
+      name -> activation, and the names of those that are computed from the source, itself included.
+    """
+    wanted = tuple(names) if source == INPUT else (source, *names)
 
     def run(params, x):
-        answers = model(params, x, names)
-        return [answers[name] for name in names]
+        answers = model(params, x, wanted)
+        return [answers[name] for name in wanted]
 
     closed = jax.make_jaxpr(run)(params, x)
     jaxpr = closed.jaxpr
-    start, end = jaxpr.invars[-1] if source == INPUT else jaxpr.outvars[0], jaxpr.outvars[-1]
+    start = jaxpr.invars[-1] if source == INPUT else jaxpr.outvars[0]
     values = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *jax.tree.leaves(params), x]))
     values[start] = activation
     follows = {start}  # what is computed from the source
@@ -53,6 +71,5 @@ def run_from(model: Callable, source: str, target: str, params: Any, x: jax.Arra
             values.setdefault(variable, value)  # the source keeps what it was given
         if any(v in follows for v in equation.invars if not isinstance(v, jax.extend.core.Literal)):
             follows.update(equation.outvars)
-    if end not in follows:
-        raise InputError(f"{target} is not computed from {source}, or the model hides how; expected a layer before it")
-    return values[end]
+    made = dict(zip(wanted, jaxpr.outvars))
+    return {name: values[made[name]] for name in names}, {name for name in names if made[name] in follows}

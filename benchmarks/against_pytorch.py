@@ -1,0 +1,175 @@
+"""Is it faster than Lucent, and than PyTorch written for speed?
+
+Command:   python -m benchmarks.against_pytorch WEIGHTS.safetensors --torch VENV/bin/python --out RESULT.json
+           (VENV: an environment with torch, torch-lucent 0.1.8, kornia 0.4.1 and what Lucent imports; torchvision need
+           not be there). On a GPU: the same with --batch-sizes 64,128,256 --dtypes float32,bfloat16
+Hardware:  HARDWARE
+Cost:      COST
+Result:    benchmarks/results/against_pytorch.json
+
+RESULT
+
+All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process of
+its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the
+whole network) and at the same view as ours; it runs the whole network there too. `baseline` is PyTorch as one would
+write it for speed: batched, channels last, truncated at the layer, no gradients of parameters, one resample a step for
+the whole batch, with and without `torch.compile`. A call draws a few steps from a fresh start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import jaxcircuits as jc
+from benchmarks.measuring import Drawing, alternately, arguments_of, ratio, report, summary
+from jaxcircuits.zoo.ops import window_padding
+from weights_convert.naming import LUCENT, slots
+
+WORKER = Path(__file__).with_name("torch_worker.py")
+
+
+class Worker:
+    """A PyTorch process that draws when told to."""
+
+    def __init__(self, python: str, task: dict[str, Any]):
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        self.process = subprocess.Popen([python, str(WORKER)], stderr=subprocess.PIPE, **pipes)
+        self.facts = self._ask(json.dumps(task))
+
+    def draw(self, steps: int) -> float:
+        """Seconds of so many steps."""
+        return self._ask(str(steps))["seconds"]
+
+    def close(self) -> None:
+        """Ends the process."""
+        self.process.communicate()
+
+    def _ask(self, line: str) -> dict[str, Any]:
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write(line + "\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the PyTorch process ended:\n{self.process.communicate()[1][-2000:]}")
+        return json.loads(answer)
+
+
+def published(network: jc.Network) -> dict[str, np.ndarray]:
+    """The network's weights under Lucent's names, in PyTorch's order of axes."""
+    tensors = {}
+    for name, slot in slots(network.architecture, LUCENT).items():
+        layer, kind = slot.name.rsplit("/", 1)
+        own_axes = "HWIO"[-len(slot.shape) :]
+        values = np.asarray(network.params[layer][kind])
+        tensors[name] = np.ascontiguousarray(values.transpose([own_axes.index(axis) for axis in slot.axes]))
+    return tensors
+
+
+def task(network: jc.Network, layer: str, batch_size: int, recipe: jc.Recipe, weights: Path) -> dict[str, Any]:
+    """What a worker has to know."""
+    architecture, view = network.architecture, recipe.view_size
+    shapes = {**network.shapes(view), "input": (*view, 3)}
+
+    def row(needed) -> dict[str, Any]:
+        size = shapes[needed.inputs[0]][:2]
+        pool = needed.op == "max_pool"
+        padding = window_padding(size, needed.kernel, needed.stride, architecture.padding, pool)
+        return dataclasses.asdict(needed) | {"padding": padding}
+
+    convention = network.convention
+    zero, one = (np.ravel(np.asarray(convention(np.full((1, 1, 1, 3), v, np.float32)))) for v in (0.0, 1.0))
+    factor = float((one - zero)[0])
+    return {
+        "weights": str(weights),
+        "layer": layer,
+        "channels": network.layers[layer].channels,
+        "batch_size": batch_size,
+        "size": recipe.size[0],
+        "view": view[0],
+        "dtype": recipe.dtype,
+        "layers": [row(needed) for needed in architecture.needed([layer])],
+        "lrn": dataclasses.asdict(architecture.lrn),
+        "mean": float(-zero[0] / factor),
+        "factor": factor,
+    }
+
+
+def tools(base: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The PyTorch tools by name, and their tasks."""
+    if base["dtype"] == "float32":
+        yield "lucent", base | {"tool": "lucent", "same_view": False}
+        yield "lucent, same view", base | {"tool": "lucent", "same_view": True}
+    yield "baseline", base | {"tool": "baseline", "compiled": False}
+    yield "baseline, compiled", base | {"tool": "baseline", "compiled": True}
+
+
+def compare(network: jc.Network, base: dict[str, Any], recipe: jc.Recipe, arguments: argparse.Namespace) -> dict:
+    """One row: every tool's step, and how many times longer it takes than ours."""
+    drawing = Drawing(network, base["layer"], base["batch_size"], recipe)
+    calls = -(-arguments.steps // drawing.steps_a_call)
+    steps = calls * drawing.steps_a_call
+
+    def ours() -> None:
+        for _ in range(calls):
+            drawing.advance()
+
+    workers: dict[str, Worker] = {}
+    failed: dict[str, str] = {}
+    try:
+        for name, what in tools(base):
+            try:
+                workers[name] = Worker(arguments.torch, what)
+            except RuntimeError as error:
+                failed[name] = str(error).splitlines()[-1]
+        runs: dict[str, Callable[[], float | None]] = {"ours": ours}
+        runs |= {name: lambda worker=worker: worker.draw(steps) for name, worker in workers.items()}
+        seconds = alternately(runs, arguments.repetitions)
+    finally:
+        for worker in workers.values():
+            worker.close()
+    return {
+        "layer": base["layer"],
+        "batch_size": base["batch_size"],
+        "dtype": recipe.dtype,
+        "step": {name: summary(values, steps) for name, values in seconds.items()},
+        "times_ours": {name: ratio(values, seconds["ours"]) for name, values in seconds.items() if name != "ours"},
+        "failed": failed,
+        "workers": {name: worker.facts for name, worker in workers.items()},
+    }
+
+
+def main() -> None:
+    parser = arguments_of(__doc__)
+    parser.add_argument("--torch", required=True, help="the Python of PyTorch's environment")
+    parser.add_argument("--layers", type=lambda text: text.split(","), default=["mixed4b"])
+    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8, 16])
+    parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32"])
+    parser.add_argument("--steps", type=int, default=4, help="of a call")
+    parser.add_argument("--repetitions", type=int, default=8)
+    arguments = parser.parse_args()
+    network, rows = jc.load(arguments.network), []
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder) / "weights.npz"
+        np.savez(weights, **published(network))
+        for layer in arguments.layers:
+            for dtype in arguments.dtypes:
+                for batch_size in arguments.batch_sizes:
+                    recipe = jc.Recipe(size=arguments.size, dtype=dtype)
+                    base = task(network, layer, batch_size, recipe, weights)
+                    rows.append(compare(network, base, recipe, arguments))
+                    print(rows[-1], flush=True)
+    report({"network": network.name, "rows": rows}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

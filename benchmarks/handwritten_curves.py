@@ -1,0 +1,188 @@
+"""Curve detectors written by hand, beside the trained ones and in their place.
+
+Command:   python -m benchmarks.handwritten_curves slide
+           python -m benchmarks.handwritten_curves WEIGHTS.safetensors --photographs FOLDER
+Hardware:  two CPU cores
+Cost:      one minute for slide, about five for InceptionV1 with 800 photographs
+Result:    benchmarks/results/handwritten_curves.NETWORK.json
+
+The trained units are those of `benchmarks.circuits_curves`, of the late layer. Each gets a unit written by hand for the
+orientation that its tuning curve prefers; nothing else is taken from it. Compared are peak positions, widths at half
+height, and the correlation of the two tuning curves over 360 degrees.
+
+Then the trained units are silenced, or their answers replaced by those of the units written by hand (the strongest of
+each cell, times the one factor a unit that makes the peaks of the two tuning curves equal), and the network is asked
+again: slide for its 28 classes on 2,016 fresh scenes, InceptionV1 for the classes of photographs. As a control, the
+units written by hand take each other's places (every orientation is 180 degrees wrong).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import jaxcircuits as jc
+from benchmarks.circuits_curves import curve_units, families, setting_of
+from benchmarks.circuits_objects import Photographs
+from jaxcircuits import circuits
+from jaxcircuits.evidence import handwritten, scenes, tuning
+
+ORIENTATIONS = 72
+RADIUS = {"slide": 20.0, "inceptionv1": 40.0}
+STROKE = 5.0
+
+
+def compare(network: jc.Network, hand: jc.Network, layer: str, units: np.ndarray) -> tuple[dict[str, Any], np.ndarray]:
+    """Tuning of the trained units and of those written by hand; and the factors that make their peaks equal."""
+    setting = setting_of(network)
+    arguments = ORIENTATIONS, setting["size"], setting["radii"]
+    orientations, trained = tuning.curve_tuning(network, [layer], *arguments)
+    _, written = tuning.curve_tuning(hand, ["curves"], *arguments)
+    curves = {"trained": trained[layer][:, units], "by_hand": written["curves"]}
+    peaks = {name: tuning.preference(orientations, values)[0] for name, values in curves.items()}
+    widths = {name: np.degrees(tuning.half_width(orientations, values)) for name, values in curves.items()}
+    off = np.degrees(tuning.difference(peaks["by_hand"], peaks["trained"]))
+    correlation = [np.corrcoef(one, other)[0, 1] for one, other in zip(*(values.T for values in curves.values()))]
+    # All turned to the same orientation.
+    mean = {}
+    for name, values in curves.items():
+        turned = [
+            np.interp(np.arange(0, 360, 5), np.degrees(orientations - peak) % 360, curve / curve.max(), period=360)
+            for peak, curve in zip(peaks["trained"], values.T)
+        ]
+        mean[name] = np.mean(turned, axis=0).round(3).tolist()
+    figures = {
+        "peak_differs_degrees": {
+            "median": round(float(np.median(np.abs(off))), 1),
+            "most": round(float(np.abs(off).max()), 1),
+        },
+        "half_width_degrees": {name: round(float(np.median(values)), 1) for name, values in widths.items()},
+        "correlation": {"median": round(float(np.median(correlation)), 3), "least": round(float(min(correlation)), 3)},
+        "mean_tuning_every_5_degrees": mean,
+        "units": [
+            {
+                "unit": int(unit),
+                "degrees": round(float(np.degrees(peaks["trained"][i])), 1),
+                "by_hand_degrees": round(float(np.degrees(peaks["by_hand"][i])), 1),
+                "half_width": [round(float(widths[name][i]), 1) for name in curves],
+                "correlation": round(float(correlation[i]), 3),
+            }
+            for i, unit in enumerate(units)
+        ],
+    }
+    return figures, curves["trained"].max(0) / np.maximum(curves["by_hand"].max(0), 1e-9)
+
+
+def on_the_grid(network: jc.Network, hand: jc.Network, layer: str, pictures: np.ndarray) -> np.ndarray:
+    """What units written by hand answer to pictures, on the grid of a layer: the strongest of each cell."""
+    height, width, _ = network.shapes(pictures.shape[1:3], [layer])[layer]
+    values = np.asarray(hand.activations(pictures, "curves")["curves"])
+    rows, columns = values.shape[1] // height, values.shape[2] // width
+    cells = values[:, : rows * height, : columns * width]
+    return cells.reshape(len(values), height, rows, width, columns, -1).max((2, 4))
+
+
+def replaced(
+    network: jc.Network,
+    hand: jc.Network,
+    layer: str,
+    units: np.ndarray,
+    facing: np.ndarray,
+    factors: np.ndarray,
+    batches: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> dict[str, dict[str, float]]:
+    """Accuracy with the trained units, without them, with those written by hand, and with those 180 degrees wrong.
+
+    Args:
+      network, hand, layer: of the trained units, and those that take their place.
+      units: of the layer.
+      facing: their orientations, radians, which are those of the units written by hand.
+      factors: on what those answer.
+      batches: pictures (N, H, W, 3) and classes (N,).
+    """
+    names = [f"{layer}:{unit}" for unit in units]
+    silent = circuits.ablate(network, names)
+    wrong = np.abs(tuning.difference(facing[:, None] + np.pi, facing)).argmin(1)
+    seen: dict[str, list[np.ndarray]] = {}
+    for pictures, classes in batches:
+        own = on_the_grid(network, hand, layer, pictures) * factors
+        variants = {
+            "trained": network,
+            "silenced": silent,
+            "by_hand": circuits.patch(network, names, own),
+            "by_hand_turned_180": circuits.patch(network, names, own[..., wrong]),
+        }
+        for name, variant in variants.items():
+            logits = np.asarray(variant.activations(pictures, network.logits)[network.logits])
+            ranks = (logits > np.take_along_axis(logits, classes[:, None], 1)).sum(1)
+            seen.setdefault(name, []).append(np.stack([classes, ranks]))
+    curves = [i for i, label in enumerate(network.labels) if label.startswith("curve ")]
+    figures = {}
+    for name, parts in seen.items():
+        classes, ranks = np.concatenate(parts, axis=1)
+        figures[name] = {f"top_{k}": round(float((ranks < k).mean()), 4) for k in (1, 5)}
+        if curves:
+            figures[name]["top_1_of_curves"] = round(float((ranks < 1)[np.isin(classes, curves)].mean()), 4)
+    return figures
+
+
+def scene_batches(seed: int, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Fresh scenes, four of each class at a time."""
+    for key in jax.random.split(jax.random.key(seed), count):
+        pictures, classes = scenes.batch(key, 4)
+        yield np.asarray(pictures), np.asarray(classes)
+
+
+def photograph_batches(network: jc.Network, folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Photographs whose synset is a label, 40 at a time."""
+    photographs = Photographs(folder)
+    classes = {label.split()[0]: i for i, label in enumerate(network.labels)}
+    known = np.flatnonzero([synset in classes for synset in photographs.synsets])
+    for start in range(0, len(known) - len(known) % 40, 40):
+        chosen = known[start : start + 40]
+        yield photographs.read(chosen), np.array([classes[synset] for synset in photographs.synsets[chosen]])
+
+
+def measure(network: jc.Network, photographs: Path | None) -> dict[str, Any]:
+    """All figures, as plain JSON types."""
+    layer = setting_of(network)["layers"][1]
+    measured = curve_units(network)
+    _, units = families(network, measured)
+    facing = measured[layer]["orientation"][units]
+    radius = RADIUS["slide" if network.name == "slide" else "inceptionv1"]
+    hand = handwritten.handwritten_curves(facing, radius=radius, stroke=STROKE)
+    figures, factors = compare(network, hand, layer, units)
+    print(json.dumps({name: value for name, value in figures.items() if name != "units"}), flush=True)
+    result = {"network": network.name, "layer": layer, "radius": radius, "tuning": figures}
+    if network.name == "slide":
+        batches = scene_batches(7, 18)
+    elif photographs:
+        batches = photograph_batches(network, photographs)
+    else:
+        return result
+    return result | {"in_their_place": replaced(network, hand, layer, units, facing, factors, batches)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("network", help="slide, or a weights file")
+    parser.add_argument("--photographs", type=Path, help="folder of one folder a synset")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    arguments = parser.parse_args()
+    network, began = jc.load(arguments.network), time.time()
+    result = measure(network, arguments.photographs)
+    result |= {"minutes": round((time.time() - began) / 60, 1), "jax": jax.__version__}
+    path = arguments.out / f"handwritten_curves.{network.name}.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()

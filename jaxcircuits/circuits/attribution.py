@@ -1,0 +1,231 @@
+"""Attribution: what an answer on a picture owes to an earlier layer, as gradient times activation.
+
+Olah et al., The Building Blocks of Interpretability, Distill 2018: hidden layers are what an answer is explained by,
+their cells, their channels, or both. In a network of ReLUs and max-pools the attributions of a layer add up to the
+answer, but for what the biases after that layer contribute. Works for any network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcircuits.circuits.reentry import run_from
+from jaxcircuits.circuits.units import Unit, channels, check_units, unit
+from jaxcircuits.errors import InputError
+from jaxcircuits.network import Forward, Network
+from jaxcircuits.zoo import INPUT
+
+TOGETHER = 16
+"""Pictures, units or cells whose gradients are taken at once."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Attribution:
+    """What a target's answer on N pictures owes to each value of a layer.
+
+    Attributes:
+      values: float32 (N, h, w, channels), or (N, channels) of layers without positions, in the target's units.
+      scores: float32 (N,), the target's answers.
+    """
+
+    values: np.ndarray
+    scores: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Attribution({len(self.scores)} pictures, each {' x '.join(map(str, self.values.shape[1:]))})"
+
+    @property
+    def spatial(self) -> np.ndarray:
+        """(N, h, w): what it owes to each cell, summed over channels."""
+        return self.values.sum(-1)
+
+    @property
+    def channels(self) -> np.ndarray:
+        """(N, channels): what it owes to each channel, summed over cells."""
+        return self.values.sum(tuple(range(1, self.values.ndim - 1)))
+
+
+def attribute(
+    network: Network,
+    target: str | Unit | tuple[str, np.ndarray],
+    layer: str,
+    pictures: np.ndarray | jax.Array,
+    *,
+    position: tuple[int, int] | None = None,
+    steps: int | None = None,
+) -> Attribution:
+    """What a target's answer owes to a layer: `a * df/da`, a the layer's activation and f the answer.
+
+    Args:
+      network: any.
+      target: a unit, such as `mixed4d:3`; a class, such as `softmax2_pre_activation:281`; or a direction, as
+        (layer, vector (channels,)).
+      layer: one that the target is computed from, or `input`, the network's input in its own value range.
+      pictures: (N, H, W, channels) in [0, 1].
+      position: row and column in the target's map; by default the answer is the mean over its cells.
+      steps: None for the gradient at the picture; a number n for the mean gradient at n points along the straight
+        line from a silent layer to its activation (integrated gradients, Sundararajan et al., 2017), whose attributions
+        add up to the difference between those two answers.
+
+    Returns:
+      The `Attribution`.
+
+    Raises:
+      InputError: for unknown layers, units and positions, a layer that the target is not computed from, and directions
+        that do not fit.
+    """
+    channels(network, layer)  # says so where the layer is unknown
+    target_layer, direction = _direction(network, target)
+    pictures = network.check_pictures(pictures)
+    shape = network.shapes(pictures.shape[1:3], [target_layer])[target_layer]
+    cells = np.full(shape[:-1], 1 / np.prod(shape[:-1], dtype=int), np.float32)
+    if position is not None:
+        if len(position) != cells.ndim or not all(0 <= cell < n for cell, n in zip(position, cells.shape)):
+            raise InputError(f"position {tuple(position)} of {target_layer}, whose map here is {cells.shape}")
+        cells[:] = 0
+        cells[tuple(position)] = 1
+    if steps is not None and steps < 1:
+        raise InputError(f"steps {steps}; expected at least 1, or None")
+    points = np.ones(1) if steps is None else (np.arange(steps) + 0.5) / steps
+    run = _attributions(network.forward, layer, target_layer)
+    with jax.default_matmul_precision("highest"):
+        values, scores = run(network.params, pictures, cells[..., None] * direction, np.float32(points))
+    return Attribution(np.asarray(values), np.asarray(scores))
+
+
+def attribute_units(
+    network: Network,
+    source_layer: str,
+    target_layer: str,
+    picture: np.ndarray | jax.Array,
+    units: np.ndarray | list[int] | None = None,
+) -> np.ndarray:
+    """What each unit of a layer owes to each channel of an earlier one on a picture, summed over the cells of both.
+
+    Args:
+      network: any.
+      source_layer: one that the target is computed from, or `input`.
+      target_layer: a layer; before its ReLU (`mixed4d_pre_relu`) silent units are attributed too.
+      picture: (H, W, channels) in [0, 1].
+      units: of the target; None for all.
+
+    Returns:
+      float32 (units, source channels).
+
+    Raises:
+      InputError: as `attribute`.
+    """
+    units = check_units(network, target_layer, units)
+    return _pulled_back(network, source_layer, target_layer, picture, units, by_unit=True)
+
+
+def attribute_positions(
+    network: Network, source_layer: str, target_layer: str, picture: np.ndarray | jax.Array
+) -> np.ndarray:
+    """What each cell of a layer owes to each cell of an earlier one on a picture, summed over the channels of both.
+
+    Args:
+      network: any.
+      source_layer: one that the target is computed from, or `input`; with positions, as the target.
+      target_layer: a layer.
+      picture: (H, W, channels) in [0, 1].
+
+    Returns:
+      float32 (target's h, target's w, source's h, source's w).
+
+    Raises:
+      InputError: as `attribute`, and for layers without positions.
+    """
+    channels(network, source_layer)  # says so where the layer is unknown
+    network.layer(target_layer)
+    size = network.check_pictures(np.asarray(picture)[None]).shape[1:3]
+    names = [target_layer] if source_layer == INPUT else [target_layer, source_layer]
+    shapes = network.shapes(size, names)
+    for layer, shape in shapes.items():
+        if len(shape) != 3:
+            raise InputError(f"{layer} has no positions; expected two layers that have, or attribute_units")
+    rows, columns = shapes[target_layer][:2]
+    values = _pulled_back(network, source_layer, target_layer, picture, np.arange(rows * columns), by_unit=False)
+    return values.reshape(rows, columns, *values.shape[1:])
+
+
+def _direction(network: Network, target: str | Unit | tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
+    """A target's layer, and its direction (channels,)."""
+    if isinstance(target, (str, Unit)):
+        layer, index = unit(network, target)
+        return layer, np.eye(network.layers[layer].channels, dtype=np.float32)[index]
+    layer, vector = target
+    count, vector = network.layer(layer).channels, np.asarray(vector, np.float32)
+    if vector.shape != (count,):
+        raise InputError(f"a direction of shape {vector.shape}; {layer} has {count} channels")
+    if not np.isfinite(vector).all():
+        raise InputError(f"a direction of {layer} has values that are not finite")
+    return layer, vector
+
+
+@functools.lru_cache(maxsize=64)
+def _attributions(forward: Forward, source: str, target: str):
+    """The compiled program: pictures, what the answer makes of the target's activation, points -> values, scores."""
+
+    @jax.jit
+    def run(params, pictures, readout, points):
+        def one(picture):
+            activation, answer = _from_source(forward, source, target, params, picture)
+
+            def score(value):
+                return (answer(value)[0] * readout).sum()
+
+            slope = jax.lax.map(lambda point: jax.grad(score)(point * activation), points).mean(0)
+            return (activation * slope)[0], score(activation)
+
+        return jax.lax.map(one, pictures, batch_size=TOGETHER)
+
+    return run
+
+
+def _pulled_back(
+    network: Network,
+    source: str,
+    target: str,
+    picture: np.ndarray | jax.Array,
+    indices: np.ndarray,
+    by_unit: bool,
+) -> np.ndarray:
+    """For each of the target's units, or cells, the attributions of the source's channels, or cells."""
+    channels(network, source)  # says so where the layer is unknown
+    picture = network.check_pictures(np.asarray(picture)[None])[0]
+    with jax.default_matmul_precision("highest"):
+        return np.asarray(_pullbacks(network.forward, source, target, by_unit)(network.params, picture, indices))
+
+
+@functools.lru_cache(maxsize=64)
+def _pullbacks(forward: Forward, source: str, target: str, by_unit: bool):
+    """The compiled program of `_pulled_back`."""
+
+    @jax.jit
+    def run(params, picture, indices):
+        activation, answer = _from_source(forward, source, target, params, picture)
+        answered, pull = jax.vjp(answer, activation)
+        silent = jnp.zeros((np.prod(answered.shape[:-1], dtype=int), answered.shape[-1]))
+
+        def one(index):
+            at_index = silent.at[:, index].set(1) if by_unit else silent.at[index].set(1)
+            (slope,) = pull(at_index.reshape(answered.shape))
+            values = (activation * slope)[0]
+            return values.sum(tuple(range(values.ndim - 1)) if by_unit else -1)
+
+        return jax.lax.map(one, indices, batch_size=TOGETHER)
+
+    return run
+
+
+def _from_source(forward: Forward, source: str, target: str, params, picture: jax.Array):
+    """The source's activation on a picture, (1, ...), and the function from it to the target's."""
+    x = forward.convention(picture[None])
+    activation = x if source == INPUT else forward.model(params, x, (source,))[source]
+    return activation, lambda value: run_from(forward.model, source, target, params, x, value)

@@ -1,0 +1,90 @@
+"""Boundaries: excited by one family on one side and by another on the other, inhibited the other way round.
+
+Schubert et al., High-Low Frequency Detectors (Distill 2021): units of mixed3a read high-frequency units positively on
+one side and negatively on the other, and low-frequency units the other way round.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, shuffled
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Boundary(Scored):
+    """A unit that is excited by two families on either side of a boundary.
+
+    Attributes:
+      score: 0 to 1, see `boundaries`.
+      null: scores of single units of shuffled weights, (shuffles * units,).
+      unit: which.
+      degrees: direction from the middle to the side where `here` excites, clockwise from +x as seen.
+      here, there: channels that excite on that side and inhibit on the other, and the other way round, strongest
+        first.
+    """
+
+    unit: int
+    degrees: float
+    here: np.ndarray
+    there: np.ndarray
+
+
+def boundaries(
+    weights: np.ndarray, *, count: int = 10, strongest: int = 5, shuffles: int = 10, seed: int = 0
+) -> list[Boundary]:
+    """Finds units for boundaries between two families, best first, by weights alone.
+
+    A boundary is a slope over the window, cos(t) x + sin(t) y, and v a unit's weights projected on the one that
+    explains most of them. The score is that share of the weights' energy, less what the slope at right angles
+    explains, times the balance of v's two signs: 1 for two families of equal strength.
+
+    Args:
+      weights: (units, h, w, channels), such as `expanded_weights` from conv2d2 to mixed3a.
+      count: units to return, at most.
+      strongest: channels of each family to name.
+      shuffles: of the weights, for the null.
+      seed: of the shuffles.
+
+    Returns:
+      The `Boundary` of each.
+
+    Raises:
+      InputError: for weights of another shape.
+    """
+    weights = check_weights(weights)
+    scores, angles, families = _measure(weights)
+    null = null_scores(lambda rng: _measure(shuffled(weights, rng))[0], shuffles, seed).ravel()
+    found = []
+    for unit in np.argsort(-scores)[:count].tolist():
+        order = np.argsort(-families[unit])
+        found.append(
+            Boundary(
+                score=float(scores[unit]),
+                null=null,
+                unit=unit,
+                degrees=float(np.degrees(angles[unit]) % 360),
+                here=order[:strongest],
+                there=order[::-1][:strongest],
+            )
+        )
+    return found
+
+
+def _measure(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores (units,), angles (units,) and families (units, channels): the weights projected on the boundary."""
+    _, height, width, _ = weights.shape
+    rows, columns = np.indices((height, width), np.float32)
+    slopes = np.stack([columns - (width - 1) / 2, rows - (height - 1) / 2])
+    slopes /= np.maximum(np.linalg.norm(slopes, axis=(1, 2), keepdims=True), 1e-12)
+    along = np.einsum("dhw,uhwc->udc", slopes, weights)  # the two are at right angles
+    values, vectors = np.linalg.eigh(along @ along.transpose(0, 2, 1))
+    direction = vectors[:, :, 1]
+    families = np.einsum("ud,udc->uc", direction, along)
+    energy = np.square(weights).sum((1, 2, 3))
+    positive, negative = (np.square(np.maximum(sign * families, 0)).sum(1) for sign in (1, -1))
+    balance = 2 * np.minimum(positive, negative) / np.maximum(positive + negative, 1e-12)
+    scores = (values[:, 1] - values[:, 0]) / np.maximum(energy, 1e-12) * balance
+    return scores, np.arctan2(direction[:, 1], direction[:, 0]), families

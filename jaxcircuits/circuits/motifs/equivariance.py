@@ -1,0 +1,165 @@
+"""Equivariance: a family whose units are one another's turned, mirrored, zoomed or recoloured copies.
+
+Olah et al., Naturally Occurring Equivariance in Neural Networks (Distill 2020): where a layer is equivariant, doing
+something to the weights of its units and permuting the channels that they read gives the weights of other units.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, shuffled
+from jaxcircuits.circuits.motifs.transforms import Transform, rotation
+from jaxcircuits.errors import InputError
+
+ROUNDS = 20
+"""Rounds of the search from one start, at most; it ends as soon as nothing changes."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Equivariance(Scored):
+    """The permutations that best explain transformed weights.
+
+    Attributes:
+      score: mean cosine between units' transformed weights and those of the units that they become; 1 where the
+        weights are exactly equivariant.
+      null: scores of shuffled weights.
+      units: (units,): the transformed unit i is most like unit `units[i]`, ...
+      sources: (channels,): ... where what it reads of channel j is read of channel `sources[j]`.
+      cosines: (units,): of each unit with what it becomes.
+    """
+
+    units: np.ndarray
+    sources: np.ndarray
+    cosines: np.ndarray
+
+    @property
+    def order(self) -> int:
+        """After how many transforms every unit is itself again: 8 for eight units that turn into one another."""
+        return int(np.lcm.reduce(_cycle_lengths(self.units)))
+
+
+def equivariance(
+    weights: np.ndarray,
+    transform: Transform,
+    *,
+    sources: np.ndarray | None = None,
+    exchange: bool = False,
+    shuffles: int = 20,
+    seed: int = 0,
+) -> Equivariance:
+    """Finds the permutation of units, and of the channels they read, that best explains transformed weights.
+
+    Two assignment problems in turn, each solved exactly (Jonker and Volgenant), from a start for every unit that the
+    strongest unit could become.
+
+    Args:
+      weights: (units, h, w, channels), such as `expanded_weights` returns; of a family, or of a whole layer.
+      transform: `rotation(degrees)`, `reflection()`, `zoom(factor)`, `hue(degrees)`.
+      sources: where each channel goes; `np.arange(3)` for weights to the input, or the `units` found for the layer
+        before. None: to be found.
+      exchange: no unit may stay where it is; else a turn by little is best explained by nobody moving.
+      shuffles: of the weights, for the null.
+      seed: of the shuffles.
+
+    Returns:
+      The `Equivariance`.
+
+    Raises:
+      InputError: for weights of another shape, or `sources` that is no permutation of the channels.
+    """
+    weights = check_weights(weights)
+    if sources is not None:
+        sources = np.asarray(sources)
+        if not np.array_equal(np.sort(sources), np.arange(weights.shape[3])):
+            raise InputError(f"sources of shape {sources.shape}; expected a permutation of {weights.shape[3]} channels")
+    if exchange and len(weights) < 2:
+        raise InputError("1 unit; expected several, that exchange places")
+    score, units, found, cosines = _best(weights, transform, sources, exchange)
+    null = null_scores(lambda rng: _best(shuffled(weights, rng), transform, sources, exchange)[0], shuffles, seed)
+    return Equivariance(score=score, null=null, units=units, sources=found, cosines=cosines)
+
+
+def rotation_order(
+    weights: np.ndarray, *, sources: np.ndarray | None = None, shuffles: int = 20, seed: int = 0
+) -> tuple[int, dict[int, Equivariance]]:
+    """Into how many steps a family of units divides the circle.
+
+    For every order k up to the number of units, weights are turned by 360 / k degrees. The permutation that explains
+    them must bring every unit back after k turns.
+
+    Args:
+      weights: of the family, see `equivariance`.
+      sources: see `equivariance`.
+      shuffles: of the weights, for the null.
+      seed: of the shuffles.
+
+    Returns:
+      The largest such k that explains the weights better than every shuffle (1 where there is none), and each order's
+      `Equivariance`.
+    """
+    found = {
+        k: equivariance(weights, rotation(360 / k), sources=sources, exchange=True, shuffles=shuffles, seed=seed)
+        for k in range(2, len(weights) + 1)
+    }
+    fits = [
+        k
+        for k, result in found.items()
+        if (_cycle_lengths(result.units) == k).all() and result.score > max(result.null)
+    ]
+    return max(fits, default=1), found
+
+
+def _best(weights: np.ndarray, transform: Transform, sources: np.ndarray | None, exchange: bool):
+    """Score, permutation of units, of channels, and each unit's cosine."""
+    units, height, width, channels = weights.shape
+    before, after = (_normalized(w).reshape(units, height * width, channels) for w in (transform(weights), weights))
+    if sources is not None:
+        permuted, likeness = _assign_units(before, after, sources, exchange)
+        return float(likeness.mean()), permuted, sources, likeness
+    strongest = int(np.linalg.norm(weights.reshape(units, -1), axis=1).argmax())
+    best = (-np.inf,)
+    for start in range(units):
+        if exchange and start == strongest:
+            continue
+        order = _assign(np.einsum("pj,pk->jk", before[strongest], after[start]))
+        permuted = None
+        for _ in range(ROUNDS):
+            old = permuted
+            permuted, likeness = _assign_units(before, after, order, exchange)
+            if old is not None and np.array_equal(old, permuted):
+                break
+            order = _assign(np.tensordot(before, after[permuted], ((0, 1), (0, 1))))
+        _, likeness = _assign_units(before, after, order, exchange)
+        if likeness.mean() > best[0]:
+            best = (float(likeness.mean()), permuted, order, likeness)
+    return best
+
+
+def _assign_units(before: np.ndarray, after: np.ndarray, sources: np.ndarray, exchange: bool):
+    """The permutation of units for one of channels, and each unit's cosine."""
+    likeness = np.tensordot(before, after[:, :, sources], ((1, 2), (1, 2)))
+    allowed = likeness - 1e6 * np.eye(len(likeness)) if exchange else likeness
+    units = _assign(allowed)
+    return units, likeness[np.arange(len(units)), units]
+
+
+def _assign(likeness: np.ndarray) -> np.ndarray:
+    return linear_sum_assignment(likeness, maximize=True)[1]
+
+
+def _normalized(weights: np.ndarray) -> np.ndarray:
+    norms = np.sqrt(np.square(weights).sum((1, 2, 3), keepdims=True))
+    return weights / np.maximum(norms, 1e-12)
+
+
+def _cycle_lengths(permutation: np.ndarray) -> np.ndarray:
+    """The length of the cycle that each element is in."""
+    lengths, at = np.zeros(len(permutation), int), np.arange(len(permutation))
+    for step in range(1, len(permutation) + 1):
+        at = permutation[at]
+        lengths[(at == np.arange(len(permutation))) & (lengths == 0)] = step
+    return lengths
