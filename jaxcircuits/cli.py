@@ -1,7 +1,8 @@
-"""The command line: `jaxcircuits render`, `jaxcircuits networks`, `jaxcircuits layers`."""
+"""The command line: `jaxcircuits render`, `circuit`, `networks`, `layers`."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from jaxcircuits.zoo import ZOO
 
 if TYPE_CHECKING:
     from jaxcircuits.network import Network
+    from jaxcircuits.vis import Recipe
 
 app = typer.Typer(
     help="A microscope for neural networks: draws what the units of a vision network look for.",
@@ -29,42 +31,63 @@ NetworkName = Annotated[str, typer.Argument(help=f"One of {', '.join(ZOO)}, or a
 @app.command()
 def render(
     network: Annotated[str, typer.Option(help="A network's name, or a converted .safetensors file.")] = "slide",
-    layer: Annotated[str | None, typer.Option(help="Whose units; see `jaxcircuits layers NETWORK`.")] = None,
-    units: Annotated[str, typer.Option(help="Which, such as 0-15,20; or all.")] = "0-15",
-    steps: Annotated[int, typer.Option(help="Of gradient ascent.")] = 512,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose units; several with commas; or all. See `jaxcircuits layers NETWORK`."),
+    ] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Which, such as 0-15,20; or all. By default the first 16 of each layer.")
+    ] = None,
+    directions: Annotated[
+        Path | None, typer.Option(help="An .npy file (N, channels); draw its rows in place of the layer's channels.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A JSON file, such as an earlier recipe.json.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default 512.")] = None,
     size: Annotated[int | None, typer.Option(help="In pixels; by default 128, or a smaller network's own.")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Of the network: float32, the default, or bfloat16 for accelerators.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
-    out: Annotated[Path, typer.Option(help="Pictures go to OUT/NETWORK/LAYER/UNIT.png.")] = Path("pictures"),
-    batch_size: Annotated[int | None, typer.Option(help="Pictures drawn together.")] = None,
-    dtype: Annotated[str, typer.Option(help="Of the network: float32, or bfloat16 for accelerators.")] = "float32",
+    out: Annotated[
+        str, typer.Option(help="A folder, or gs:// or s3://; pictures go to OUT/NETWORK/LAYER/UNIT.png.")
+    ] = "pictures",
+    format: Annotated[str, typer.Option(help="png, webp, or tfds for one data set in OUT/NETWORK.")] = "png",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures drawn together; by default what memory allows.")
+    ] = None,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Share the work with the other processes of a TPU pod or SLURM job.")
+    ] = False,
+    coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of process 0, to share without those.")] = None,
+    processes: Annotated[int | None, typer.Option(help="How many share the work.")] = None,
+    process: Annotated[int | None, typer.Option(help="Which of them this is, from 0 on.")] = None,
 ) -> None:
-    """Draw what the units of a layer look for."""
-    import numpy as np
+    """Draw what units look for: of one layer, of several, of a whole network.
 
-    from jaxcircuits.bulk import LayerFolder
+    The same command started again draws only what is missing.
+    """
+    from jaxcircuits import bulk
     from jaxcircuits.network import load
-    from jaxcircuits.vis import Recipe, channel, render_batches
 
+    keep_compiled_programs()
+    parts = (coordinator, processes, process)
+    hosts = bulk.meet(*parts) if distributed or any(part is not None for part in parts) else bulk.ALONE
     model = load(network)
-    recipe = Recipe(size=size if size is not None else min(128, *model.convention.size), steps=steps, dtype=dtype)
-    layer = layer if layer is not None else _first_layer(model)
-    chosen = parse_units(units, model.layer(layer).channels, layer)
-    folder = LayerFolder(out / model.name / layer)
-    pictures: list[np.ndarray] = []
-    try:
-        for rows, batch in render_batches(model, channel(layer, chosen), recipe, seed=seed, batch_size=batch_size):
-            folder.write_recipe(recipe)
-            for row, picture, score in zip(rows, batch.images, batch.scores):
-                facts = {"network": model.name, "layer": layer, "unit": chosen[row], "seed": seed, "score": score}
-                folder.write_picture(chosen[row], picture, facts)
-                pictures.append(picture)
-    except KeyboardInterrupt:
-        _say(f"stopped: {len(pictures)} of {len(chosen)} pictures finished")
-        raise typer.Exit(130) from None
-    finally:
-        if pictures:
-            sheet = folder.write_sheet(np.stack(pictures), chosen[: len(pictures)])
-            _say(f"{len(pictures)} pictures in {folder.path}\nthe sheet: {sheet}")
+    rows = bulk.Directions.read(directions) if directions else None
+    series = []
+    for name in chosen_layers(model, layer):
+        channels = len(rows.vectors) if rows else model.layer(name).channels
+        chosen = parse_units(units if units is not None else f"0-{min(channels, 16) - 1}", channels, name)
+        series.append(bulk.Series(name, tuple(chosen), rows))
+    drawn_by = _recipe(model, recipe, steps=steps, size=size, dtype=dtype)
+    options = {"seed": seed, "format": format, "batch_size": batch_size, "hosts": hosts}
+    with bulk.job(model, series, drawn_by, out, **options) as job:
+        try:
+            written = job.draw()
+        except KeyboardInterrupt:
+            _say(f"stopped: {job.finished} of {job.total} pictures finished; the same command draws the rest")
+            raise typer.Exit(130) from None
+        _say(job.summary(written))
 
 
 @app.command()
@@ -100,6 +123,27 @@ def layers(network: NetworkName) -> None:
     _print(table)
 
 
+@app.command()
+def circuit(
+    network: NetworkName,
+    unit: Annotated[str, typer.Argument(help="LAYER:UNIT, such as mixed4b:11.", metavar="LAYER:UNIT")],
+    depth: Annotated[int, typer.Option(help="Layers to go down.")] = 2,
+    top: Annotated[int, typer.Option(help="Units to keep of each layer.")] = 8,
+    steps: Annotated[int, typer.Option(help="Of gradient ascent, a picture.")] = 256,
+    size: Annotated[int | None, typer.Option(help="In pixels; by default 96, or a smaller network's own.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
+    out: Annotated[Path, typer.Option(help="Files go to OUT/NETWORK/LAYER-UNIT.")] = Path("circuits"),
+) -> None:
+    """Draw what a unit is made of: the units that excite and inhibit it most, and theirs, as figures and a page."""
+    from jaxcircuits.network import load
+    from jaxcircuits.pages import report_circuit
+
+    keep_compiled_programs()
+    model = load(network)
+    for file in report_circuit(model, unit, out, depth=depth, top=top, steps=steps, size=size, seed=seed):
+        _say(str(file))
+
+
 def parse_units(text: str, channels: int, layer: str) -> list[int]:
     """`0-15,20` or `all` as unit numbers, each once, in the order given.
 
@@ -132,9 +176,39 @@ def main() -> None:
         sys.exit(2)
 
 
-def _first_layer(model: Network) -> str:
-    """Where to begin when no layer is named."""
-    return next(entry.first_layer for entry in ZOO.values() if entry.architecture == model.architecture)
+def chosen_layers(model: Network, named: list[str] | None) -> list[str]:
+    """The layers that `--layer` names, each once; where it names none, one to begin with."""
+    from jaxcircuits.bulk import feature_layers
+
+    if not named:
+        return [next(entry.first_layer for entry in ZOO.values() if entry.architecture == model.architecture)]
+    names = [name.strip() for text in named for name in text.split(",")]
+    several = [feature_layers(model) if name == "all" else (name,) for name in names]
+    return list(dict.fromkeys(name for layers in several for name in layers))
+
+
+def _recipe(model: Network, path: Path | None, **fields: object) -> Recipe:
+    """The recipe of a file, or Lucid's at a size that suits the network; with the fields that are given."""
+    from jaxcircuits.vis import Recipe
+
+    if path is None:
+        recipe = Recipe(size=min(128, *model.convention.size))
+    else:
+        try:
+            recipe = Recipe.from_json(path.read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: cannot be read ({error})") from None
+    return dataclasses.replace(recipe, **{name: value for name, value in fields.items() if value is not None})
+
+
+def keep_compiled_programs() -> None:
+    """Keeps compiled programs in the user's cache folder, unless JAX was told of another: nothing compiles twice."""
+    import jax
+    from platformdirs import user_cache_path
+
+    if not jax.config.jax_compilation_cache_dir:
+        jax.config.update("jax_compilation_cache_dir", str(user_cache_path("jaxcircuits") / "programs"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _print(table: Table) -> None:

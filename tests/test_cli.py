@@ -1,6 +1,9 @@
 """The command line as a person uses it: pictures, sheets, errors, interruption."""
 
+import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -10,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcircuits import InputError, Recipe
-from jaxcircuits.cli import parse_units
+from jaxcircuits import InputError, Recipe, load
+from jaxcircuits.cli import chosen_layers, parse_units
 from jaxcircuits.files import replacing
 from jaxcircuits.vis import contact_sheet, to_image
 
@@ -20,7 +23,9 @@ QUICK = ["--layer", "conv2d1", "--size", "32", "--steps", "3"]
 
 def command(*arguments, weights=None, cwd=None):
     """Runs `jaxcircuits`, with a folder of converted weights where given."""
-    environment = dict(os.environ, JAXCIRCUITS_WEIGHTS=str(weights.parent) if weights else "", COLUMNS="200")
+    # On the CPU: other back ends may say things of their own on stderr.
+    environment = dict(os.environ, JAX_PLATFORMS="cpu", COLUMNS="200")
+    environment["JAXCIRCUITS_WEIGHTS"] = str(weights.parent) if weights else ""
     code = "from jaxcircuits.cli import main; main()"
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, env=environment, cwd=cwd, timeout=300
@@ -45,6 +50,53 @@ def test_render(converted, tmp_path):
     assert Recipe.from_json((folder / "recipe.json").read_text()) == Recipe(size=32, steps=3)
 
 
+def test_recipe_file_directions_and_format(tmp_path):
+    """Options overrule the file; rows of directions are drawn in place of channels."""
+    recipe = Recipe(size=32, steps=9, transforms=(), redirect_steps=0, learning_rate=0.1)
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    np.save(tmp_path / "sae.npy", np.random.default_rng(0).normal(size=(3, 16)))
+    arguments = ["--layer", "conv2d1", "--recipe", "recipe.json", "--steps", "2", "--directions", "sae.npy"]
+    done = command("render", *arguments, "--format", "webp", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "pictures" / "slide" / "conv2d1.sae"
+    assert {path.name for path in folder.glob("0*")} == {"0000.webp", "0001.webp", "0002.webp"}
+    assert f"3 pictures in {folder.relative_to(tmp_path)}" in done.stdout
+    kept = json.loads((folder / "recipe.json").read_text())
+    assert kept == json.loads(recipe.to_json()) | {"steps": 2}
+
+
+def test_layers_by_name():
+    network = load("slide")
+    assert chosen_layers(network, None) == ["mixed3a"]
+    assert chosen_layers(network, ["mixed4a, conv2d0", "mixed4a"]) == ["mixed4a", "conv2d0"]
+    everything = chosen_layers(network, ["mixed5b,all"])
+    assert everything[:2] == ["mixed5b", "conv2d0"] and len(everything) == len(set(everything)) == 12
+
+
+def test_one_bar_over_all_that_is_drawn(tmp_path):
+    """A second command begins where the first ended, and its bar too."""
+    (tmp_path / "recipe.json").write_text(Recipe(size=32, steps=3, transforms=(), redirect_steps=0).to_json())
+    arguments = ["--layer", "conv2d0,conv2d1", "--recipe", str(tmp_path / "recipe.json"), "--out", str(tmp_path)]
+    assert command("render", *arguments, "--units", "0-1").returncode == 0
+    ours, theirs = pty.openpty()
+    code = "from jaxcircuits.cli import main; main()"
+    environment = dict(os.environ, JAX_PLATFORMS="cpu", COLUMNS="200", TERM="xterm")
+    words = [sys.executable, "-c", code, "render", *arguments, "--units", "0-3"]
+    process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    try:
+        while part := os.read(ours, 4096):
+            shown += part
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait(timeout=60) == 0, shown.decode()
+    units = [int(count) for count in re.findall(r"(\d+)/8 units", shown.decode())]
+    assert units[0] == 4 and units[-1] == 8 and units == sorted(units)
+    assert "pictures/s" in shown.decode()
+
+
 def test_networks_and_layers():
     listed = command("networks")
     assert listed.returncode == 0
@@ -62,6 +114,8 @@ BAD = {
     "units": (["render", "--units", "1-x"], "units '1-x'; expected numbers and ranges such as 0-15,20"),
     "size": (["render", "--size", "0"], "size 0; expected a number of pixels"),
     "steps": (["render", "--steps", "-1"], "steps -1; expected a whole number"),
+    "recipe": (["render", "--recipe", "none.json"], "none.json: cannot be read"),
+    "directions": (["render", "--directions", "none.npy"], "none.npy: no such file; expected an .npy file"),
     "dtype": (["render", "--dtype", "float46"], "unknown dtype 'float46'; did you mean"),
     "seed": (["render", "--seed", "-1"], "seed -1; expected a whole number"),
     "layers": (["layers", "googlenetx"], "unknown network 'googlenetx'; did you mean googlenet"),
@@ -120,7 +174,7 @@ def test_interrupted_work_is_kept(converted, tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "of 64 pictures finished" in out and "Traceback" not in err
+    assert "of 64 pictures finished; the same command draws the rest" in out and "Traceback" not in err
     finished = sorted(folder.glob("0*.png"))
     assert 1 <= len(finished) < 64
     assert {p.name for p in folder.iterdir()} == {*(p.name for p in finished), "sheet.png", "recipe.json"}
@@ -149,8 +203,8 @@ def test_contact_sheet_holds_every_picture():
         assert ((sheet == [level, 0, 0]).all(-1)).sum() == 20 * 30
     grey = contact_sheet(np.full((2, 8, 8, 1), 0.5, np.float32))
     assert (np.asarray(grey) == 128).all(-1).sum() == 2 * 64
-    with pytest.raises(InputError, match="picture of shape \\(4, 4, 2\\)"):
-        to_image(np.zeros((4, 4, 2)))
+    with pytest.raises(InputError, match="picture of shape \\(4, 4\\)"):
+        to_image(np.zeros((4, 4)))
 
 
 def test_files_are_whole_or_absent(tmp_path):

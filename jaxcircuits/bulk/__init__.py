@@ -1,5 +1,22 @@
-"""Pictures of many units, kept on disk."""
+"""Pictures of thousands of units: planned, drawn in shards by one or many hosts, kept, taken up again."""
 
-from jaxcircuits.bulk.store import LayerFolder
+from jaxcircuits.bulk.hosts import ALONE, Hosts, meet
+from jaxcircuits.bulk.job import Job, job
+from jaxcircuits.bulk.plan import FORMATS, Plan, Shard, recipe_hash, weights_hash
+from jaxcircuits.bulk.series import Directions, Series, feature_layers
 
-__all__ = ["LayerFolder"]
+__all__ = [
+    "ALONE",
+    "FORMATS",
+    "Directions",
+    "Hosts",
+    "Job",
+    "Plan",
+    "Series",
+    "Shard",
+    "feature_layers",
+    "job",
+    "meet",
+    "recipe_hash",
+    "weights_hash",
+]

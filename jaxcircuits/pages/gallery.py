@@ -12,6 +12,7 @@ import base64
 import dataclasses
 import io
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -159,7 +160,14 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
 }
 
 
-def draw_gallery(network: Network, layer: str, earlier: str, units: list[int], recipe: vis.Recipe) -> str:
+def draw_gallery(
+    network: Network,
+    layer: str,
+    earlier: str,
+    units: list[int],
+    recipe: vis.Recipe,
+    sections: Mapping[str, Sequence[Entry]] = ENTRIES,
+) -> str:
     """Draws everything and writes the page.
 
     Args:
@@ -168,25 +176,26 @@ def draw_gallery(network: Network, layer: str, earlier: str, units: list[int], r
       earlier: a layer before it, with positions, where pictures are compared.
       units: three of the layer.
       recipe: of the drawings, but for what each of them changes.
+      sections: what to draw, by heading.
 
     Returns:
       HTML, one file.
     """
     names = _namespace(network, layer, earlier, units, recipe)
-    sections = []
-    for title, entries in ENTRIES.items():
+    drawn = []
+    for title, entries in sections.items():
         shown = []
         for entry in entries:
             began = time.monotonic()
             pictures = _pictures(eval(entry.code, names))
             shown.append({**dataclasses.asdict(entry), "pictures": [_embedded(picture) for picture in pictures]})
             print(f"{entry.name}: {time.monotonic() - began:.0f} s", flush=True)
-        sections.append({"title": title, "entries": shown})
+        drawn.append({"title": title, "entries": shown})
     film = vis.render(
         network, vis.channel(layer, units[0]), recipe, snapshots=range(1, recipe.steps + 1, max(recipe.steps // 24, 1))
     )
     return template("gallery.html").render(
-        network=network.name, layer=layer, units=units, recipe=recipe, sections=sections, film=_film(film)
+        network=network.name, layer=layer, units=units, recipe=recipe, sections=drawn, film=_film(film)
     )
 
 

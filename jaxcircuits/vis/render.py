@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -44,7 +44,7 @@ def render(
     start: np.ndarray | None = None,
     batch_size: int | None = None,
     snapshots: Iterable[int] = (),
-    progress: bool = True,
+    progress: bool | Callable[[int, int, int], None] = True,
 ) -> Rendering:
     """Draws what an objective looks for: one picture for each of its rows.
 
@@ -57,7 +57,9 @@ def render(
         for each row.
       batch_size: pictures drawn together; by default 16 on a CPU, 64 on an accelerator, a device.
       snapshots: numbers of steps after which to keep the unfinished pictures too.
-      progress: show a bar, where there is a terminal or notebook to show it.
+      progress: show a bar, where there is a terminal or notebook to show it; or a function that is told, after every
+        step or few, how many pictures are finished, how many are being drawn, and how many steps those have taken
+        together.
 
     Returns:
       The `Rendering`.
@@ -78,7 +80,7 @@ def render_batches(
     start: np.ndarray | None = None,
     batch_size: int | None = None,
     snapshots: Iterable[int] = (),
-    progress: bool = True,
+    progress: bool | Callable[[int, int, int], None] = True,
 ) -> Iterator[tuple[list[int], Rendering]]:
     """Like `render`, but hands out pictures as soon as they are finished.
 

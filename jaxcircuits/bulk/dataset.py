@@ -1,0 +1,159 @@
+"""Pictures as a data set that TensorFlow Datasets opens, without TensorFlow.
+
+>>> pictures = tfds.builder_from_directory("pictures/inceptionv1").as_data_source("train")
+>>> pictures[0]["picture"], pictures[0]["layer"], pictures[0]["unit"]
+
+One ArrayRecord file a shard. The description names those that are finished, so an unfinished data set opens as well.
+A data set can be written to an object store; ArrayRecord reads it from a disk only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from etils import epath
+
+from jaxcircuits.bulk import place
+from jaxcircuits.bulk.pictures import encoded
+from jaxcircuits.bulk.plan import Plan, recipe_hash
+from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from tensorflow_datasets import features
+
+SPLIT = "train"
+"""The one split, by the name that everybody tries first."""
+
+SUFFIX = "array_record"
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """A TFDS data set below a folder, with one example a picture.
+
+    An example has `picture` (uint8), `layer`, `unit` (a channel, or a row of directions), `directions` (their name;
+    empty for channels), `score`, `seed` and `recipe` (the hash of its JSON).
+
+    Attributes:
+      root: the network's folder.
+      plan: what belongs there.
+      channels: of the pictures.
+    """
+
+    root: epath.Path
+    plan: Plan
+    channels: int
+
+    def prepare(self) -> None:
+        """Writes the recipe."""
+        place.remove_remains(self.root)
+        if "recipe.json" not in place.names(self.root):
+            place.write(self.root / "recipe.json", self.plan.recipe.to_json().encode() + b"\n")
+
+    def finished(self) -> set[int]:
+        """The shards that are there."""
+        there = place.names(self.root)
+        return {i for i in range(len(self.plan.shards)) if self._file(i).name in there}
+
+    def write(self, index: int, images: np.ndarray, scores: np.ndarray) -> None:
+        """Writes a shard's pictures (N, H, W, channels)."""
+        from tensorflow_datasets.core.example_serializer import ExampleSerializer
+        from tensorflow_datasets.core.file_adapters import ArrayRecordFileAdapter
+
+        shard = self.plan.shards[index]
+        serializer = ExampleSerializer(self.features.get_serialized_info())
+        records = []
+        for unit, picture, score in zip(shard.units, images, scores, strict=True):
+            example = {
+                "picture": io.BytesIO(encoded(picture, "png", {})),
+                "layer": shard.layer,
+                "unit": unit,
+                "directions": shard.folder[len(shard.layer) + 1 :],
+                "score": score,
+                "seed": self.plan.seed,
+                "recipe": recipe_hash(self.plan.recipe),
+            }
+            message = serializer.get_tf_example(self.features.encode_example(example))
+            # Fields in a fixed order: the same shard is the same bytes whoever writes it.
+            records.append((unit, message.SerializeToString(deterministic=True)))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "shard"
+            try:
+                ArrayRecordFileAdapter.write_examples(path, records)
+            except RuntimeError as error:  # what ArrayRecord says of a full disk
+                raise InputError(f"{path}: cannot be written ({str(error).splitlines()[0]})") from None
+            place.write(self._file(index), path.read_bytes())
+
+    def complete(self) -> list[epath.Path]:
+        """Writes the data set's description, of the shards that are finished; returns the folder to open."""
+        described = None
+        # Looked at again after writing: other processes may have finished shards meanwhile.
+        while described != (finished := self.finished()) and finished:
+            self._describe(finished)
+            described = finished
+        return [self.root] if described else []
+
+    @functools.cached_property
+    def features(self) -> features.FeaturesDict:
+        """What an example holds."""
+        from tensorflow_datasets import features
+
+        return features.FeaturesDict(
+            {
+                "picture": features.Image(shape=(*self.plan.recipe.size, self.channels), encoding_format="png"),
+                "layer": features.Text(),
+                "unit": np.int64,
+                "directions": features.Text(),
+                "score": np.float32,
+                "seed": np.int64,
+                "recipe": features.Text(),
+            }
+        )
+
+    def _describe(self, finished: set[int]) -> None:
+        import tensorflow_datasets as tfds
+        from tensorflow_datasets.core.dataset_info import DatasetIdentity
+        from tensorflow_datasets.core.file_adapters import FileFormat
+
+        with tempfile.TemporaryDirectory() as folder:
+            identity = DatasetIdentity(name=self._names.dataset_name, version="1.0.0", data_dir=folder, module_name="")
+            info = tfds.core.DatasetInfo(
+                builder=identity,
+                features=self.features,
+                description=f"What units of {self.plan.network} look for, drawn by jaxcircuits. Weights' SHA-256 over "
+                f"names, shapes and values: {self.plan.weights}. The recipe is in recipe.json.",
+                disable_shuffling=True,
+            )
+            info.set_file_format(FileFormat.ARRAY_RECORD)
+            # A shard that is missing has length 0, so that the others keep their numbers.
+            lengths = [len(shard.units) if i in finished else 0 for i, shard in enumerate(self.plan.shards)]
+            size = sum(self._file(i).stat().length for i in finished)
+            split = tfds.core.SplitInfo(
+                name=SPLIT, shard_lengths=lengths, num_bytes=size, filename_template=self._names
+            )
+            info.set_splits(tfds.core.splits.SplitDict([split]))
+            info.write_to_directory(folder)
+            for file in sorted(Path(folder).iterdir()):
+                place.write(self.root / file.name, file.read_bytes())
+
+    @functools.cached_property
+    def _names(self) -> Any:
+        from tensorflow_datasets.core.naming import ShardedFileTemplate
+
+        return ShardedFileTemplate(
+            dataset_name="units_of_" + re.sub(r"\W", "_", self.plan.network.lower()),
+            data_dir=self.root,
+            split=SPLIT,
+            filetype_suffix=SUFFIX,
+            template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
+        )
+
+    def _file(self, index: int) -> epath.Path:
+        return self.root / self._names.sharded_filepath(shard_index=index, num_shards=None).name

@@ -1,0 +1,139 @@
+"""Pictures as files: one folder a layer, one PNG or WebP file a unit, one contact sheet."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import json
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from etils import epath
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from jaxcircuits.bulk import place
+from jaxcircuits.bulk.plan import Plan, recipe_hash
+from jaxcircuits.vis import contact_sheet, to_image
+
+SHEET = "sheet.png"
+SHEET_PIXELS = 2**25
+"""Pictures are shown smaller on a sheet that would have more pixels."""
+
+DESCRIPTION = 0x010E
+"""The EXIF tag ImageDescription."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """`LAYER/UNIT.png` (four digits or more), `LAYER/sheet.png` and `LAYER/recipe.json` below a folder.
+
+    Attributes:
+      root: the network's folder.
+      plan: what belongs there.
+    """
+
+    root: epath.Path
+    plan: Plan
+
+    @functools.cached_property
+    def folders(self) -> dict[str, list[int]]:
+        """Folder -> its units by number."""
+        folders: dict[str, list[int]] = {}
+        for shard in self.plan.shards:
+            folders.setdefault(shard.folder, []).extend(shard.units)
+        return {folder: sorted(units) for folder, units in folders.items()}
+
+    def prepare(self) -> None:
+        """Makes the folders, with the recipe in each."""
+        recipe = self.plan.recipe.to_json().encode() + b"\n"
+        for folder in self.folders:
+            place.remove_remains(self.root / folder)
+            if "recipe.json" not in place.names(self.root / folder):
+                place.write(self.root / folder / "recipe.json", recipe)
+
+    def finished(self) -> set[int]:
+        """The shards of which every picture is there."""
+        there = {folder: set(self._units(folder)) for folder in self.folders}
+        return {i for i, shard in enumerate(self.plan.shards) if there[shard.folder].issuperset(shard.units)}
+
+    def write(self, index: int, images: np.ndarray, scores: np.ndarray) -> None:
+        """Writes a shard's pictures (N, H, W, channels), and the sheet of its layer when that is complete."""
+        shard = self.plan.shards[index]
+        for unit, picture, score in zip(shard.units, images, scores, strict=True):
+            facts = {
+                "network": self.plan.network,
+                "layer": shard.layer,
+                "unit": unit,
+                "seed": self.plan.seed,
+                "score": score,
+                "recipe": recipe_hash(self.plan.recipe),
+                "weights": self.plan.weights,
+            }
+            if shard.directions:
+                facts["directions"] = shard.directions
+            data = encoded(picture, self.plan.format, {name: str(value) for name, value in facts.items()})
+            place.write(self._file(shard.folder, unit), data)
+        if self._units(shard.folder) == self.folders[shard.folder]:
+            self._write_sheet(shard.folder)
+
+    def complete(self) -> list[epath.Path]:
+        """Writes the sheets that lack pictures; returns the paths of all."""
+        return [self._write_sheet(folder) for folder in self.folders if self._units(folder)]
+
+    def _write_sheet(self, folder: str) -> epath.Path:
+        path = self.root / folder / SHEET
+        # Looked at again after writing: other processes may have finished pictures meanwhile.
+        while self._on_sheet(path) != (units := self._units(folder)):
+            side = math.sqrt(SHEET_PIXELS / len(units) / math.prod(self.plan.recipe.size))
+            pictures = np.stack([_read(self._file(folder, unit), min(side, 1)) for unit in units])
+            sheet = contact_sheet(pictures, [str(unit) for unit in units])
+            place.write(path, encoded(sheet, "png", {"units": json.dumps(units)}))
+        return path
+
+    def _on_sheet(self, path: epath.Path) -> list[int]:
+        if path.name not in place.names(path.parent):
+            return []
+        with Image.open(io.BytesIO(path.read_bytes())) as sheet:
+            return json.loads(sheet.text.get("units", "[]"))
+
+    def _units(self, folder: str) -> list[int]:
+        """The planned units of a folder whose files are there."""
+        there = place.names(self.root / folder)
+        return [unit for unit in self.folders[folder] if self._file(folder, unit).name in there]
+
+    def _file(self, folder: str, unit: int) -> epath.Path:
+        return self.root / folder / f"{unit:04d}.{self.plan.format}"
+
+
+def encoded(picture: np.ndarray | Image.Image, kind: str, facts: Mapping[str, str]) -> bytes:
+    """A picture as a file of 8 bits a channel, with what is known of it.
+
+    Args:
+      picture: (H, W, channels) in [0, 1], or an image.
+      kind: `png`, with the facts as its text fields; or `webp` at quality 90, with them as JSON in EXIF's description.
+      facts: name -> value.
+    """
+    image = picture if isinstance(picture, Image.Image) else to_image(picture)
+    file = io.BytesIO()
+    if kind == "webp":
+        exif = Image.Exif()
+        exif[DESCRIPTION] = json.dumps(dict(facts))
+        image.save(file, "WEBP", quality=90, exif=exif)
+    else:
+        info = PngInfo()
+        for name, value in facts.items():
+            info.add_text(name, value)
+        image.save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def _read(path: epath.Path, scale: float) -> np.ndarray:
+    """A picture (H, W, channels) in [0, 1], made smaller where the scale is below 1."""
+    with Image.open(io.BytesIO(path.read_bytes())) as image:
+        if scale < 1:
+            image = image.resize([max(int(n * scale), 1) for n in image.size], Image.Resampling.BOX)
+        pixels = np.asarray(image, np.float32) / 255
+    return pixels if pixels.ndim == 3 else pixels[..., None]

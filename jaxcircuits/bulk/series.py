@@ -1,0 +1,109 @@
+"""What a bulk drawing is asked for: units of layers, or directions of a layer."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.network import Network
+from jaxcircuits.vis import Objective, channel, direction
+from jaxcircuits.zoo import INPUT, Architecture
+
+MOST_DIRECTIONS = 1_000_000
+"""Rows that a file of directions may have."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Directions:
+    """Linear directions of a layer, such as the features of a sparse autoencoder.
+
+    Attributes:
+      name: names the folder of their pictures.
+      vectors: float32 (N, channels).
+    """
+
+    name: str
+    vectors: np.ndarray
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """Of the numbers."""
+        return hashlib.sha256(np.ascontiguousarray(self.vectors)).hexdigest()
+
+    @classmethod
+    def read(cls, path: Path) -> Directions:
+        """Reads an `.npy` file (N, channels) of floats; nothing in it is ever unpickled.
+
+        Raises:
+          InputError: for a file that is not that, or numbers that are not finite.
+        """
+        expected = f"expected an .npy file of floats (N, channels), at most {MOST_DIRECTIONS} rows"
+        try:
+            stored = np.lib.format.open_memmap(path, mode="r")
+        except FileNotFoundError:
+            raise InputError(f"{path}: no such file; {expected}") from None
+        except (OSError, ValueError, EOFError, SyntaxError) as error:
+            raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]}); {expected}") from None
+        if stored.ndim != 2 or not 1 <= len(stored) <= MOST_DIRECTIONS or stored.dtype.kind != "f":
+            raise InputError(f"{path}: {stored.dtype} of shape {stored.shape}; {expected}")
+        vectors = np.asarray(stored, np.float32)
+        if not np.isfinite(vectors).all():
+            raise InputError(f"{path}: row {int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; {expected}")
+        return cls(path.stem, vectors)
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """Pictures of one layer.
+
+    Attributes:
+      layer: its name.
+      units: channels, or rows of the directions.
+      directions: None for the layer's own channels.
+    """
+
+    layer: str
+    units: tuple[int, ...]
+    directions: Directions | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where its pictures go, below the network's folder: `LAYER`, or `LAYER.NAME` for directions called NAME."""
+        return f"{self.layer}.{self.directions.name}" if self.directions else self.layer
+
+    def objective(self, units: Sequence[int]) -> Objective:
+        """What some of the units are drawn for, one row each."""
+        if self.directions is None:
+            return channel(self.layer, list(units))
+        return direction(self.layer, self.directions.vectors[list(units)])
+
+
+def feature_layers(network: Network) -> tuple[str, ...]:
+    """The layers that people draw.
+
+    Of a zoo network those that all of the picture passes through, after their ReLU: conv2d0 to conv2d2 and mixed3a to
+    mixed5b of InceptionV1, 5,804 channels in all, without a block's branches and bottlenecks. Of other networks every
+    layer.
+    """
+    if network.architecture is None:
+        return tuple(network.layers)
+    return _trunk(network.architecture)
+
+
+@functools.lru_cache
+def _trunk(architecture: Architecture) -> tuple[str, ...]:
+    """The `relu` and `concat` layers that no connection on the way to the logits leads around."""
+    layers = architecture.needed([architecture.logits])
+    place = {INPUT: -1} | {layer.name: i for i, layer in enumerate(layers)}
+    spans = [(place[source], place[layer.name]) for layer in layers for source in layer.inputs]
+    return tuple(
+        layer.name
+        for i, layer in enumerate(layers)
+        if layer.op in ("relu", "concat") and not any(first < i < last for first, last in spans)
+    )
