@@ -35,6 +35,7 @@ from PIL import Image
 
 import jaxcircuits as jc
 from jaxcircuits import circuits
+from jaxcircuits.pages import prediction_plot
 
 BLOCKS = ("mixed3a", "mixed3b", "mixed4a", "mixed4b", "mixed4c", "mixed4d", "mixed4e", "mixed5a", "mixed5b")
 TARGETS = 20
@@ -101,8 +102,8 @@ def edits(network: jc.Network, pictures: np.ndarray) -> Iterator[tuple[str, str,
     yield "fix units at their mean", "mixed4c", units, circuits.ablate(network, named("mixed4c", units), pictures)
 
 
-def compare(network: jc.Network, choice: np.ndarray, held_out: np.ndarray) -> Iterator[dict]:
-    """One row an edit and a distance to the targets."""
+def compare(network: jc.Network, choice: np.ndarray, held_out: np.ndarray, plots: list[Image.Image]) -> Iterator[dict]:
+    """One row an edit and a distance to the targets; plots of the edited units and of those one block on."""
     for what, layer, units, edited in edits(network, choice):
         start = BLOCKS.index(layer)
         for distance, target in enumerate(BLOCKS[start : start + 3]):
@@ -111,6 +112,8 @@ def compare(network: jc.Network, choice: np.ndarray, held_out: np.ndarray) -> It
             for kind in ("linearized", "gated") if distance else ("linearized",):
                 found = circuits.predict_edit(network, edited, target, held_out, targets, gated=kind == "gated")
                 print(f"{what}, {layer} {units}, {kind}: {found!r}", flush=True)
+                if distance < 2 and kind == "linearized":
+                    plots.append(prediction_plot(found, f"{what}: {layer} to {target}"))
                 values = {name: getattr(found, name) for name in ("correlation", "slope", "explained")}
                 row[kind] = {name: round(float(np.nanmedian(value)), 4) for name, value in values.items()}
                 row[kind] |= {
@@ -125,11 +128,15 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--count", type=int, default=32, help="photographs to take outcomes on")
+    parser.add_argument("--plots", type=Path, help="file for plots of prediction against outcome")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     network, began = jc.load(arguments.weights), time.time()
     choice, held_out = photographs(arguments.photographs, 16, 1), photographs(arguments.photographs, arguments.count, 0)
-    rows = list(compare(network, choice, held_out))
+    plots: list[Image.Image] = []
+    rows = list(compare(network, choice, held_out, plots))
+    if arguments.plots:
+        jc.contact_sheet(np.stack([np.asarray(plot) for plot in plots]) / 255, columns=4).save(arguments.plots)
     result = {
         "network": network.name,
         "photographs": len(held_out),

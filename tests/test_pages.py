@@ -17,6 +17,7 @@ from jaxcircuits.network import load
 from jaxcircuits.pages import (
     circuit_diagram,
     circuit_page,
+    prediction_plot,
     report_circuit,
     weight_grid,
     weight_grids,
@@ -416,3 +417,17 @@ def test_bad_input_writes_nothing(case, slide, tmp_path):
         report_circuit(slide, *arguments, tmp_path / "out", **options)
     assert "\n" not in str(error.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plot_of_prediction_against_outcome():
+    """A prediction that is right lies on the line, one of the wrong sign across it."""
+    outcome = np.random.default_rng(0).normal(size=(4, 10, 10, 3)).astype(np.float32)
+    units = tuple(Unit("mixed3a", i) for i in range(3))
+    for sign in (1, -1):
+        found = circuits.Prediction(units, outcome * 10, sign * outcome, outcome)
+        plot = np.asarray(prediction_plot(found, "a plot"), np.float64)
+        # Where there are cells it is blue: far less red than blue.
+        side = plot[52 : 52 + 320, 64 : 64 + 320]
+        rows, columns = np.nonzero(side[..., 2] - side[..., 0] > 60)
+        assert np.sign(np.corrcoef(-rows, columns)[0, 1]) == sign
+        assert np.abs(-(rows - 160) - sign * (columns - 160)).max() < 12

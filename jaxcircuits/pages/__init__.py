@@ -4,12 +4,14 @@ from jaxcircuits.pages.diagram import circuit_diagram
 from jaxcircuits.pages.grid import weight_grid, weight_grids
 from jaxcircuits.pages.page import circuit_page
 from jaxcircuits.pages.pictures import draw_units
+from jaxcircuits.pages.prediction import prediction_plot
 from jaxcircuits.pages.report import report_circuit, write_circuit
 
 __all__ = [
     "circuit_diagram",
     "circuit_page",
     "draw_units",
+    "prediction_plot",
     "report_circuit",
     "weight_grid",
     "weight_grids",
