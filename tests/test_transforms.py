@@ -146,7 +146,11 @@ def view_gradient_and_positions(chain, key, picture, progress, gradient):
 @pytest.mark.parametrize(
     ("name", "shape"),
     [(name, (13, 22, 3)) for name in CHAINS]
-    + [("all", (21, 10, 4)), ("photometric", (21, 10, 4)), ("photometric", (16, 16, 1))],
+    + [
+        pytest.param("all", (21, 10, 4), marks=pytest.mark.slow),
+        ("photometric", (21, 10, 4)),
+        ("photometric", (16, 16, 1)),
+    ],
     ids=str,
 )
 def test_views_and_their_gradients(name, shape):

@@ -68,7 +68,7 @@ class Recipe:
             raise InputError(f"the transforms leave nothing of a picture of {size[0]}x{size[1]} pixels")
 
     @classmethod
-    def maco(cls, size: int | tuple[int, int] = 224, **fields: Any) -> Recipe:
+    def maco(cls, size: int | tuple[int, int] = 224, view: int = 224, **fields: Any) -> Recipe:
         """MACO: natural images' spectrum with a phase of its own, seen in crops that shrink; for the deeper layers.
 
         Fel et al., Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization, 2023:
@@ -77,10 +77,19 @@ class Recipe:
 
         Args:
           size: as for `Recipe`.
+          view: side of what the network sees of a crop, in pixels; its native size, or less to be faster.
           **fields: other fields that are to differ.
         """
-        own = dict(parametrization=FourierPhase(), transforms=MACO, views=8, steps=256, optimizer="nadam")
-        return cls(size=size, **(own | {"learning_rate": 1.0} | fields))
+        crop, *noise = MACO
+        own = {
+            "parametrization": FourierPhase(),
+            "transforms": (dataclasses.replace(crop, view=view), *noise),
+            "views": 8,
+            "steps": 256,
+            "optimizer": "nadam",
+            "learning_rate": 1.0,
+        }
+        return cls(size=size, **(own | fields))
 
     @property
     def view_size(self) -> tuple[int, int]:

@@ -40,8 +40,8 @@ class Spectrum(NamedTuple):
     def magnitude(self, shape: tuple[int, int, int]) -> np.ndarray:
         """Magnitudes of `rfft2` of a picture (H, W, C): float32 (H, W // 2 + 1, C).
 
-        Bilinear in log f and direction; beyond the measured frequencies the power law goes on. Three channels have their
-        own spectra, any other number has the brightness's.
+        Bilinear in log f and direction; beyond the measured frequencies the power law goes on. Three channels have
+        their own spectra, any other number has the brightness's.
         """
         height, width, channels = shape
         own = slice(3) if channels == 3 else np.zeros(channels, int)
@@ -50,6 +50,9 @@ class Spectrum(NamedTuple):
         amplitude = np.exp(self._residual(log_f, np.arctan2(vertical, horizontal)) - log_f[..., None] * self.exponent)
         magnitude = np.sqrt(height * width) * amplitude
         magnitude[0, 0] = height * width * self.mean
+        if width % 2 == 0:
+            # The highest horizontal frequency stands for both of its signs, so for two directions.
+            magnitude[:, -1] = (magnitude[:, -1] + np.roll(np.flip(magnitude[:, -1], 0), 1, 0)) / 2
         return magnitude[..., own].astype(np.float32)
 
     def _residual(self, log_f: np.ndarray, direction: np.ndarray) -> np.ndarray:
