@@ -7,16 +7,17 @@ Cost:      about two minutes
 Result:    benchmarks/results/circuits_curves.NETWORK.json
 
 Curve units are those that answer the best orientation of a curve at least 3 times better than the opposite one and no
-straight line more than 0.7 times as well; early ones, of the layer before, need only the first, and 2 times. Both
-answer curves at least a third as strongly as the layer's 95th percentile. Light and dark curves on grey, three or more
-radii.
+straight line more than 0.7 times as well (in `slide`, whose 19 units are known, any); early ones, of the layer before,
+need only the first, and 2 times. Both answer curves at least a third as strongly as the layer's 95th percentile. Light
+and dark curves on grey, three or more radii.
 
 Weights from early to late units are sums over the window, by how far the two units' orientations differ. The
 correlation with the cosine of the difference is compared with late units in random order (1,000 times).
 
-Equivariance is read off the expanded weights from `conv2d2`, with neither the permutation of units nor that of the 192
-(or 48) channels given: the family's weights are turned, and the orientation by which each unit and the one found for
-it differ is compared with the turn. By chance the median error is 90 degrees.
+Equivariance is read off the expanded weights from `conv2d2` (in `slide` from mixed4a), with neither the permutation of
+units nor that of channels given: the family's weights are turned, and the orientation by which each unit and the one
+found for it differ is compared with the turn. By chance the median error is 90 degrees. All turns together put the
+units around the circle, which is compared with the stimuli up to one common turn.
 """
 
 from __future__ import annotations
@@ -35,15 +36,28 @@ from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
 from jaxcircuits.evidence import tuning
 
-CONTRAST, STRAIGHT, EARLY_CONTRAST, STRONG = 3.0, 0.7, 2.0, 0.33
+CONTRAST, EARLY_CONTRAST, STRONG = 3.0, 2.0, 0.33
 SHUFFLES = 5
 TURNS = (30, 40, 60, 90, 120, 180)
 MIRRORS = (0, 45, 90, 135)
 SETTINGS = {
-    "slide": {"layers": ("mixed4a", "mixed4b"), "size": 96, "radii": tuning.RADII},
-    "inceptionv1": {"layers": ("mixed3a", "mixed3b"), "size": 128, "radii": (25.0, 40.0, 60.0)},
+    "slide": {
+        "layers": ("mixed4a", "mixed4b"),
+        "from": "mixed4a",
+        "size": 96,
+        "radii": tuning.RADII,
+        "straight": np.inf,
+    },
+    "inceptionv1": {
+        "layers": ("mixed3a", "mixed3b"),
+        "from": "conv2d2",
+        "size": 128,
+        "radii": (25.0, 40.0, 60.0),
+        "straight": 0.7,
+    },
 }
-"""The early and the late layer, the size of the pictures and the radii of the curves in pixels."""
+"""The early and the late layer, where the weights that are turned begin, the pictures' size and the curves' radii in
+pixels, and how well a straight line may be answered."""
 
 
 def setting_of(network: jc.Network) -> dict[str, Any]:
@@ -71,7 +85,7 @@ def curve_units(network: jc.Network) -> dict[str, dict[str, np.ndarray]]:
     return measured
 
 
-def families(network: jc.Network, measured: dict[str, dict[str, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+def families(measured: dict[str, dict[str, np.ndarray]], straight: float) -> tuple[np.ndarray, np.ndarray]:
     """The early and the late curve units, each by orientation."""
     before, late = measured.values()
 
@@ -79,7 +93,7 @@ def families(network: jc.Network, measured: dict[str, dict[str, np.ndarray]]) ->
         return peak >= STRONG * np.percentile(peak, 95)
 
     first = np.flatnonzero((before["contrast"] >= EARLY_CONTRAST) & strong(before["peak"]))
-    second = np.flatnonzero((late["contrast"] >= CONTRAST) & (late["straight"] <= STRAIGHT) & strong(late["peak"]))
+    second = np.flatnonzero((late["contrast"] >= CONTRAST) & (late["straight"] <= straight) & strong(late["peak"]))
     return first[np.argsort(before["orientation"][first])], second[np.argsort(late["orientation"][second])]
 
 
@@ -143,11 +157,25 @@ def equivariance(weights: np.ndarray, orientations: np.ndarray) -> list[dict[str
     return rows
 
 
+def by_weights_alone(weights: np.ndarray, facing: np.ndarray, units: np.ndarray) -> dict[str, Any]:
+    """The family's orientations read off its weights, against those that stimuli gave (radians), up to a turn."""
+    found = motifs.orientations(weights, shuffles=SHUFFLES)
+    off = np.exp(1j * (found.radians - facing))
+    error = np.degrees(np.angle(off * np.mean(off).conj()))
+    return {
+        "agreement": round(found.score, 3),
+        "null": [round(float(found.null.mean()), 3), round(float(found.null.max()), 3)],
+        "median_error_degrees": round(float(np.median(np.abs(error))), 1),
+        "largest_error_degrees": round(float(np.abs(error).max()), 1),
+        "error_degrees": dict(zip(units.tolist(), error.round(1).tolist())),
+    }
+
+
 def measure(network: jc.Network) -> dict[str, Any]:
     """All figures, as plain JSON types."""
     early_layer, late_layer = setting_of(network)["layers"]
     measured = curve_units(network)
-    early, late = families(network, measured)
+    early, late = families(measured, setting_of(network)["straight"])
 
     def listed(layer: str, units: np.ndarray) -> list[dict[str, Any]]:
         of = measured[layer]
@@ -164,6 +192,7 @@ def measure(network: jc.Network) -> dict[str, Any]:
         ]
 
     weights = circuits.expanded_weights(network, early_layer, late_layer, late)[..., early]
+    turning = circuits.expanded_weights(network, setting_of(network)["from"], late_layer, late)
     orientations = measured[late_layer]["orientation"][late]
     print(len(early), early_layer, len(late), late_layer, flush=True)
     return {
@@ -176,7 +205,8 @@ def measure(network: jc.Network) -> dict[str, Any]:
         },
         "early_to_late": like_excites_like(weights, measured[early_layer]["orientation"][early], orientations),
         "strongest_pairs": pairs(weights, early, late),
-        "equivariance": equivariance(circuits.expanded_weights(network, "conv2d2", late_layer, late), orientations),
+        "orientations_by_weights_alone": by_weights_alone(turning, orientations, late),
+        "equivariance": equivariance(turning, orientations),
     }
 
 

@@ -105,7 +105,9 @@ def cars(network: jc.Network, seen: dict[str, np.ndarray], photographs: Photogra
     strong = best(plain)["mixed4c"].mean(0)
     shift = moved(seen["mixed4c"], chosen)
     left = {"upside": upside["mixed4c"].mean(0) / strong, "mirrored": mirrored["mixed4c"].mean(0) / strong}
-    has_kernel = np.abs(weights[:, 0]).max((1, 2)) + np.abs(weights[:, 1]).max((1, 2)) > 0
+    # A 1x1 or pool branch reads above as below.
+    slope = np.abs(weights[:, :2].sum((1, 2)) - weights[:, 3:].sum((1, 2))).max(1)
+    has_kernel = slope > 1e-3 * np.abs(weights).max((1, 2, 3))
     candidates = np.flatnonzero(has_kernel & (left["upside"] <= UPSIDE_DOWN))
     candidates = candidates[np.argsort(-shift[candidates])][:6]
     described = [
@@ -157,11 +159,11 @@ def arrangement(weights: np.ndarray, before: np.ndarray, unit: np.ndarray) -> di
 
     agree = np.sign(seen["below"] - seen["above"]) == np.sign(read["below"] - read["above"])
     parts = np.argsort(-product)
-    correlation = np.corrcoef((seen["below"] - seen["above"])[strongest], (read["below"] - read["above"])[strongest])[
-        0, 1
-    ]
+    slopes = np.stack([(of["below"] - of["above"])[strongest] for of in (seen, read)])
+    if not slopes[1].any():  # a 1x1 or pool branch
+        return {"arrangement_correlation": None}
     return {
-        "arrangement_correlation": round(float(correlation), 3),
+        "arrangement_correlation": round(float(np.corrcoef(slopes)[0, 1]), 3),
         "arrangement_agrees_of_100_strongest": int(agree[strongest].sum()),
         "parts_above": [part(c) for c in parts if order["above"][c] > 0][:5],
         "parts_below": [part(c) for c in parts if order["below"][c] > 0][:5],

@@ -12,7 +12,7 @@ height, and the correlation of the two tuning curves over 360 degrees.
 
 Then the trained units are silenced, or their answers replaced by those of the units written by hand (the strongest of
 each cell, times the one factor a unit that makes the peaks of the two tuning curves equal), and the network is asked
-again: slide for its 28 classes on 2,016 fresh scenes, InceptionV1 for the classes of photographs. As a control, the
+again: slide for its 28 classes on 1,008 fresh scenes, InceptionV1 for the classes of photographs. As a control, the
 units written by hand take each other's places (every orientation is 180 degrees wrong).
 """
 
@@ -154,7 +154,7 @@ def measure(network: jc.Network, photographs: Path | None) -> dict[str, Any]:
     """All figures, as plain JSON types."""
     layer = setting_of(network)["layers"][1]
     measured = curve_units(network)
-    _, units = families(network, measured)
+    _, units = families(measured, setting_of(network)["straight"])
     facing = measured[layer]["orientation"][units]
     radius = RADIUS["slide" if network.name == "slide" else "inceptionv1"]
     hand = handwritten.handwritten_curves(facing, radius=radius, stroke=STROKE)
@@ -162,7 +162,7 @@ def measure(network: jc.Network, photographs: Path | None) -> dict[str, Any]:
     print(json.dumps({name: value for name, value in figures.items() if name != "units"}), flush=True)
     result = {"network": network.name, "layer": layer, "radius": radius, "tuning": figures}
     if network.name == "slide":
-        batches = scene_batches(7, 18)
+        batches = scene_batches(7, 9)
     elif photographs:
         batches = photograph_batches(network, photographs)
     else:

@@ -43,7 +43,7 @@ def responses(network: Network, pictures: jax.Array, layers: Sequence[str]) -> d
 
 
 def curve_tuning(
-    network: Network, layers: Sequence[str], count: int = 24, size: int = 96
+    network: Network, layers: Sequence[str], count: int = 24, size: int = 96, radii: Sequence[float] = RADII
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Tuning of units to the orientation of a curve, averaged over radii and over light and dark curves on grey.
 
@@ -52,12 +52,13 @@ def curve_tuning(
       layers: names.
       count: orientations, evenly around the circle; even, so that each has its opposite.
       size: of the pictures.
+      radii: of the curves, in pixels.
 
     Returns:
       The orientations (count,), radians, and layer -> mean answers (count, channels).
     """
     orientations = np.arange(count) * 2 * np.pi / count
-    grid = np.meshgrid(orientations, RADII, (0.1, 0.9), indexing="ij")
+    grid = np.meshgrid(orientations, radii, (0.1, 0.9), indexing="ij")
     angles, radii, shades = (jnp.asarray(axis.ravel(), jnp.float32) for axis in grid)
 
     @jax.jit
@@ -88,6 +89,62 @@ def preference(orientations: np.ndarray, tuning: np.ndarray) -> tuple[np.ndarray
     peak, opposite = tuning[best, units], np.roll(tuning, len(orientations) // 2, axis=0)[best, units]
     with np.errstate(divide="ignore", invalid="ignore"):
         return mean, np.where(peak > 0, peak / opposite, 0.0)
+
+
+def half_width(orientations: np.ndarray, tuning: np.ndarray) -> np.ndarray:
+    """How wide tuning curves are at half their height, between the crossings nearest to the peak.
+
+    Args:
+      orientations: (count,), radians, evenly around the circle.
+      tuning: (count, channels), not negative.
+
+    Returns:
+      (channels,), radians; crossings are interpolated between orientations. 2 pi for a curve that never falls so low.
+    """
+    step, peaks = 2 * np.pi / len(orientations), tuning.argmax(0)
+    widths = np.zeros(tuning.shape[1])
+    for unit, peak in enumerate(peaks):
+        for direction in (1, -1):
+            curve = np.roll(tuning[:, unit], -peak)[::direction]
+            curve = np.roll(curve, direction == -1) / max(tuning[peak, unit], 1e-30)
+            below = np.flatnonzero(curve < 0.5)
+            if below.size:
+                first = below[0]
+                widths[unit] += step * (first - 1 + (curve[first - 1] - 0.5) / (curve[first - 1] - curve[first]))
+            else:
+                widths[unit] += np.pi
+    return widths
+
+
+def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """By how much angles differ, radians in [-pi, pi)."""
+    return (first - second + np.pi) % (2 * np.pi) - np.pi
+
+
+def line_answers(
+    network: Network, layers: Sequence[str], count: int = 12, size: int = 96
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Answers of units to straight lines across the picture, averaged over light and dark lines on grey.
+
+    Args:
+      network: whose units.
+      layers: names.
+      count: orientations, evenly around the half circle.
+      size: of the pictures.
+
+    Returns:
+      The orientations (count,), radians, and layer -> mean answers (count, channels).
+    """
+    orientations = np.arange(count) * np.pi / count
+    angles, shades = (jnp.asarray(a.ravel(), jnp.float32) for a in np.meshgrid(orientations, (0.1, 0.9), indexing="ij"))
+
+    @jax.jit
+    @jax.vmap
+    def draw(angle: jax.Array, shade: jax.Array) -> jax.Array:
+        return stimuli.line(angle, 0.8 * size, size=size, colour=jnp.full(3, shade))
+
+    answers = responses(network, draw(angles, shades), layers)
+    return orientations, {layer: values.reshape(count, 2, -1).mean(1) for layer, values in answers.items()}
 
 
 def largest_gap(angles: np.ndarray) -> float:

@@ -6,6 +6,7 @@ weights (units, h, w, channels) as `expanded_weights` returns them, between any 
 
 from jaxcircuits.circuits.motifs.boundary import Boundary, boundaries
 from jaxcircuits.circuits.motifs.equivariance import Equivariance, equivariance, rotation_order
+from jaxcircuits.circuits.motifs.orientation import Orientations, orientations
 from jaxcircuits.circuits.motifs.superposition import Superposition, superpositions
 from jaxcircuits.circuits.motifs.transforms import hue, reflection, rotation, zoom
 from jaxcircuits.circuits.motifs.union import UnionOverCases, cross_inhibition, unions
@@ -13,12 +14,14 @@ from jaxcircuits.circuits.motifs.union import UnionOverCases, cross_inhibition, 
 __all__ = [
     "Boundary",
     "Equivariance",
+    "Orientations",
     "Superposition",
     "UnionOverCases",
     "boundaries",
     "cross_inhibition",
     "equivariance",
     "hue",
+    "orientations",
     "reflection",
     "rotation",
     "rotation_order",

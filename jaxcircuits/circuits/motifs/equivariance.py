@@ -17,6 +17,8 @@ from jaxcircuits.errors import InputError
 
 ROUNDS = 20
 """Rounds of the search from one start, at most; it ends as soon as nothing changes."""
+LARGEST = 2**31
+"""Bytes of the largest array that is made."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,7 +71,8 @@ def equivariance(
       The `Equivariance`.
 
     Raises:
-      InputError: for weights of another shape, or `sources` that is no permutation of the channels.
+      InputError: for weights of another shape, `sources` that is no permutation of the channels, and more units
+        than can be searched without `sources`.
     """
     weights = check_weights(weights)
     if sources is not None:
@@ -78,8 +81,10 @@ def equivariance(
             raise InputError(f"sources of shape {sources.shape}; expected a permutation of {weights.shape[3]} channels")
     if exchange and len(weights) < 2:
         raise InputError("1 unit; expected several, that exchange places")
-    score, units, found, cosines = _best(weights, transform, sources, exchange)
-    null = null_scores(lambda rng: _best(shuffled(weights, rng), transform, sources, exchange)[0], shuffles, seed)
+    score, units, found, cosines = best_permutations(weights, transform, sources, exchange)
+    null = null_scores(
+        lambda rng: best_permutations(shuffled(weights, rng), transform, sources, exchange)[0], shuffles, seed
+    )
     return Equivariance(score=score, null=null, units=units, sources=found, cosines=cosines)
 
 
@@ -113,37 +118,38 @@ def rotation_order(
     return max(fits, default=1), found
 
 
-def _best(weights: np.ndarray, transform: Transform, sources: np.ndarray | None, exchange: bool):
+def best_permutations(weights: np.ndarray, transform: Transform, sources: np.ndarray | None, exchange: bool):
     """Score, permutation of units, of channels, and each unit's cosine."""
-    units, height, width, channels = weights.shape
-    before, after = (_normalized(w).reshape(units, height * width, channels) for w in (transform(weights), weights))
+    units, channels = len(weights), weights.shape[3]
+    before, after = (_normalized(w) for w in (transform(weights), weights))
     if sources is not None:
-        permuted, likeness = _assign_units(before, after, sources, exchange)
-        return float(likeness.mean()), permuted, sources, likeness
-    strongest = int(np.linalg.norm(weights.reshape(units, -1), axis=1).argmax())
+        permuted, cosines = _assign_units(np.tensordot(before, after[..., sources], ((1, 2, 3), (1, 2, 3))), exchange)
+        return float(cosines.mean()), permuted, sources, cosines
+    if 4 * (units * channels) ** 2 > LARGEST:
+        raise InputError(f"{units} units that read {channels} channels; give fewer units, or sources")
+    # How like each channel of a transformed unit is to each channel of each unit: (units, channels, units, channels).
+    likeness = np.tensordot(before, after, ((1, 2), (1, 2)))
+    strongest = int(np.square(weights).sum((1, 2, 3)).argmax())
+    each_unit, each_channel = np.arange(units), np.arange(channels)
     best = (-np.inf,)
     for start in range(units):
         if exchange and start == strongest:
             continue
-        order = _assign(np.einsum("pj,pk->jk", before[strongest], after[start]))
-        permuted = None
+        order, permuted = _assign(likeness[strongest, :, start]), None
         for _ in range(ROUNDS):
             old = permuted
-            permuted, likeness = _assign_units(before, after, order, exchange)
+            permuted, cosines = _assign_units(likeness[:, each_channel, :, order].sum(0), exchange)
+            if cosines.mean() > best[0]:
+                best = (float(cosines.mean()), permuted, order, cosines)
             if old is not None and np.array_equal(old, permuted):
                 break
-            order = _assign(np.tensordot(before, after[permuted], ((0, 1), (0, 1))))
-        _, likeness = _assign_units(before, after, order, exchange)
-        if likeness.mean() > best[0]:
-            best = (float(likeness.mean()), permuted, order, likeness)
+            order = _assign(likeness[each_unit, :, permuted].sum(0))
     return best
 
 
-def _assign_units(before: np.ndarray, after: np.ndarray, sources: np.ndarray, exchange: bool):
-    """The permutation of units for one of channels, and each unit's cosine."""
-    likeness = np.tensordot(before, after[:, :, sources], ((1, 2), (1, 2)))
-    allowed = likeness - 1e6 * np.eye(len(likeness)) if exchange else likeness
-    units = _assign(allowed)
+def _assign_units(likeness: np.ndarray, exchange: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The permutation of units, and each unit's cosine with what it becomes."""
+    units = _assign(likeness - 1e6 * np.eye(len(likeness)) if exchange else likeness)
     return units, likeness[np.arange(len(units)), units]
 
 

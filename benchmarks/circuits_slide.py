@@ -1,0 +1,132 @@
+"""The car circuit and the oriented-head circuit in `slide`, whose units are known.
+
+Command:   python -m benchmarks.circuits_slide
+Hardware:  two CPU cores
+Cost:      one minute
+Result:    benchmarks/results/circuits_slide.json
+
+Which units are for cars and for heads that face left or right is written in jaxcircuits/zoo/weights/slide.json, found
+with pictures of figures alone. Here weights are held against it.
+
+Cars. Where the inputs (mixed5a) of the car units of mixed5b are active around the cell where those answer most, above
+or below it, on 64 fresh scenes of cars; and where their weights want them.
+
+Heads. How opposed the weights of units for left and for right heads are, against all pairs of mixed5b; the correlation
+of their weights with the side that their inputs prefer, (left - right) / (left + right) of the answers to bare heads;
+what the logits make of them. `unions` looks for units that unite two cases, and what those prefer is said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxcircuits as jc
+from benchmarks.circuits_objects import arrangement, direct
+from jaxcircuits.circuits import kernel, motifs
+from jaxcircuits.evidence import figures, scenes, tuning
+
+WEIGHTS = Path(jc.__file__).parent / "zoo" / "weights" / "slide.json"
+BEFORE, LAYER = "mixed5a", "mixed5b"
+
+
+def cars(network: jc.Network, units: list[int]) -> list[dict[str, Any]]:
+    """Of each car unit of mixed5b, where its inputs are and where its weights want them."""
+    keys = jax.random.split(jax.random.key(11), 64)
+    pictures = jax.vmap(lambda key: scenes.scene_of(key, scenes.CLASSES.index("car")))(keys)
+    seen = {layer: np.asarray(values) for layer, values in network.activations(pictures, [BEFORE, LAYER]).items()}
+    weights = direct(network, BEFORE, LAYER)
+    return [{"unit": unit} | arrangement(weights[unit], seen[BEFORE], seen[LAYER][..., unit]) for unit in units]
+
+
+def sides(network: jc.Network) -> dict[str, np.ndarray]:
+    """Answers of mixed5a to bare heads that face left and right, mean over sizes, nods and light and dark, (units,)."""
+    grid = [jnp.asarray(a.ravel(), jnp.float32) for a in np.meshgrid((13.0, 15, 17), (-0.15, 0.15), (0.15, 0.85))]
+
+    @jax.jit
+    def draw(facing: float) -> jax.Array:
+        return jax.vmap(lambda radius, nod, shade: figures.head(facing, radius, nod, colour=jnp.full(3, shade)))(*grid)
+
+    facings = {"left": figures.LEFT, "right": figures.RIGHT}
+    return {side: tuning.responses(network, draw(facing), [BEFORE])[BEFORE].mean(0) for side, facing in facings.items()}
+
+
+def heads(network: jc.Network, left: list[int], right: list[int], both: list[int]) -> dict[str, Any]:
+    """Weights of the head units of mixed5b."""
+    weights = direct(network, BEFORE, LAYER)
+    opposed = motifs.cross_inhibition(weights)
+    among = opposed[np.triu_indices(len(opposed), 1)]
+
+    def share_below(pairs: list[tuple[int, int]]) -> float:
+        return round(float(np.mean([(among < opposed[pair]).mean() for pair in pairs])), 3)
+
+    answers = sides(network)
+    total = answers["left"] + answers["right"]
+    preference = (answers["left"] - answers["right"]) / np.maximum(total, 1e-6)
+    active = total > np.median(total)
+    sums = weights.sum((1, 2))
+    logits = kernel(network, network.logits).weights[0, 0]
+    found = motifs.unions(direct(network, "mixed4e", BEFORE), weights, count=len(weights), shuffles=5)
+    return {
+        "left": left,
+        "right": right,
+        "mean_share_of_pairs_less_opposed": {
+            "left and right": share_below([(a, b) for a in left for b in right]),
+            "left and left": share_below([(a, b) for a in left for b in left if a < b]),
+            "right and right": share_below([(a, b) for a in right for b in right if a < b]),
+        },
+        "correlation_of_weights_with_inputs_preferring_left": {
+            side: {unit: round(float(np.corrcoef(sums[unit][active], preference[active])[0, 1]), 2) for unit in units}
+            for side, units in (("left", left), ("right", right))
+        },
+        "mean_weight_to_logits": {
+            name: {
+                side: round(float(logits[units, network.class_index(name)].mean()), 3)
+                for side, units in (("left", left), ("right", right), ("both, with neck", both))
+            }
+            for name in ("head left", "head right", "head and neck", "scrambled head")
+        },
+        "unions_by_weights_alone": [
+            {
+                "unit": union.unit,
+                "rank": rank,
+                "cases": list(union.cases),
+                "cases_prefer_left_by": [round(float(preference[case]), 2) for case in union.cases],
+                "p_value": round(union.p_value, 4),
+                "known_for_both_sides": union.unit in both,
+            }
+            for rank, union in enumerate(found, 1)
+            if rank <= 5 or union.unit in both
+        ],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    arguments = parser.parse_args()
+    network, began = jc.load("slide"), time.time()
+    known = json.loads(WEIGHTS.read_text())
+    units = known["heads"][LAYER]
+    result = {
+        "network": network.name,
+        "layers": [BEFORE, LAYER],
+        "cars": cars(network, [car["unit"] for car in known["cars"][LAYER]]),
+        "heads": heads(network, units["left"], units["right"], units["both_with_neck"]),
+        "minutes": round((time.time() - began) / 60, 1),
+        "jax": jax.__version__,
+    }
+    path = arguments.out / "circuits_slide.json"
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    print(path)
+
+
+if __name__ == "__main__":
+    main()
