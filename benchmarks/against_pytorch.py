@@ -9,8 +9,8 @@ Result:    benchmarks/results/against_pytorch.json
 
 RESULT
 
-All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process of
-its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the
+All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process
+of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the
 whole network) and at the same view as ours; it runs the whole network there too. `baseline` is PyTorch as one would
 write it for speed: batched, channels last, truncated at the layer, no gradients of parameters, one resample a step for
 the whole batch, with and without `torch.compile`. A call draws a few steps from a fresh start.
@@ -22,6 +22,7 @@ import argparse
 import contextlib
 import dataclasses
 import json
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from typing import Any
 import numpy as np
 
 import jaxcircuits as jc
-from benchmarks.measuring import Drawing, alternately, arguments_of, ratio, report, summary
+from benchmarks.measuring import Call, Drawing, alternately, arguments_of, ratio, report, summary, timed
 from jaxcircuits.zoo.ops import window_padding
 from weights_convert.naming import LUCENT, slots
 
@@ -42,13 +43,15 @@ class Worker:
     """A PyTorch process that draws when told to."""
 
     def __init__(self, python: str, task: dict[str, Any]):
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen([python, str(WORKER)], stderr=subprocess.PIPE, **pipes)
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        # PyTorch's waiting threads would otherwise spin, to the harm of whoever draws next and of itself.
+        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
+        self.process = subprocess.Popen([python, str(WORKER)], env=environment, text=True, **pipes)
         self.facts = self._ask(json.dumps(task))
 
-    def draw(self, steps: int) -> float:
-        """Seconds of so many steps."""
-        return self._ask(str(steps))["seconds"]
+    def draw(self, steps: int) -> Call:
+        """What so many steps took."""
+        return Call(**self._ask(str(steps)))
 
     def close(self) -> None:
         """Ends the process."""
@@ -131,7 +134,7 @@ def compare(network: jc.Network, base: dict[str, Any], recipe: jc.Recipe, argume
                 workers[name] = Worker(arguments.torch, what)
             except RuntimeError as error:
                 failed[name] = str(error).splitlines()[-1]
-        runs: dict[str, Callable[[], float | None]] = {"ours": ours}
+        runs: dict[str, Callable[[], Call]] = {"ours": lambda: timed(ours)}
         runs |= {name: lambda worker=worker: worker.draw(steps) for name, worker in workers.items()}
         seconds = alternately(runs, arguments.repetitions)
     finally:

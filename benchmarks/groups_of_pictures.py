@@ -10,7 +10,7 @@ units are those of which the twelve strongest of 800 photographs were least alik
 Distance is the mean over pairs between the mean activations of mixed4e; the score is the unit's mean activation on the
 finished pictures. The weight is a thirtieth of the score without diversity.
 
-Alignment: six pictures from one unit of mixed4a to another, each drawn for itself, with `alignment`, and with shared
+Alignment: six pictures from one unit of mixed4a to another, each drawn for itself, with 0.02 times `alignment`, and with shared
 parameters; distance is the root mean square between neighbours, as activations of mixed3a relative to their norm, and
 the score is the mean of the interpolated objective.
 """
@@ -31,6 +31,7 @@ from jaxcircuits.vis import Shared
 
 UNITS = (571, 440)
 ENDS = ((3, 77), (120, 201))
+ALIGNMENT = 0.02
 STEPS = 6
 
 
@@ -55,7 +56,7 @@ def aligned(network: jc.Network, ends: tuple[int, int], recipe: jc.Recipe, sheet
     shared = dataclasses.replace(recipe, parametrization=Shared(group=STEPS))
     cases = {
         "alone": (way, recipe),
-        "alignment": (way + jc.alignment("mixed3a", STEPS, decay_ratio=2), recipe),
+        "alignment": (way + ALIGNMENT * jc.alignment("mixed3a", STEPS), recipe),
         "shared": (way, shared),
     }
     result: dict = {"ends": ends}

@@ -11,19 +11,23 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 import jaxcircuits as jc
 from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import STEPS_A_CALL, Batch, Programs, State
+from jaxcircuits.vis.programs import OF_BATCH, STEPS_A_CALL, Batch, Programs, State
 
 LAYERS = ("conv2d2", "mixed3b", "mixed4b", "mixed4d", "mixed5b")
 """From a cheap layer to the dearest."""
+
+# Other processes of a benchmark share the accelerator, so none may take all its memory at the start.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +41,7 @@ class Drawing:
       batch_size: pictures.
       recipe: how.
       loop_inside: as `jaxcircuits.vis.programs.Programs` takes it; by default as `render` does it on this device.
+      mesh: of several devices, as `render` makes it; None for one.
     """
 
     def __init__(
@@ -46,14 +51,15 @@ class Drawing:
         batch_size: int,
         recipe: jc.Recipe = jc.Recipe(),
         loop_inside: bool | None = None,
+        mesh: Mesh | None = None,
     ):
         self.loop_inside = jax.default_backend() != "cpu" if loop_inside is None else loop_inside
-        self.programs = Programs(network.forward, recipe, None, self.loop_inside)
+        self.programs = Programs(network.forward, recipe, mesh, self.loop_inside)
         objective = jc.channel(layer, (np.arange(batch_size) % network.layers[layer].channels).tolist())
         keys = picture_keys(objective, list(range(batch_size)), 1)
         params = jax.tree.map(lambda p: p.astype(recipe.dtype), network.params)
-        self.batch: Batch = jax.device_put(Batch(params, objective, keys))
-        self.state: State = self.programs.start(keys, None)
+        self.batch: Batch = self.programs.put(Batch(params, objective, keys), OF_BATCH)
+        self.state: State = self.programs.start(self.batch.keys, None)
 
     @property
     def steps_a_call(self) -> int:
@@ -70,37 +76,54 @@ class Drawing:
         return self.programs.step.lower(self.batch, self.state)
 
 
-def alternately(runs: Mapping[str, Callable[[], Any]], repetitions: int) -> dict[str, list[float]]:
-    """Seconds of every call, taken in turns (A B C A B C ...) so that all meet the same disturbances.
+class Call(NamedTuple):
+    """What a call took: seconds of the clock, and of all processor cores together, which others disturb less."""
 
-    Each is called once before, unmeasured; a call that returns a number says its own seconds.
+    clock: float
+    cores: float
+
+
+def timed(run: Callable[[], Any]) -> Call:
+    """Times a call, which must wait for the device."""
+    began = Call(time.perf_counter(), time.process_time())
+    run()
+    return Call(time.perf_counter() - began.clock, time.process_time() - began.cores)
+
+
+def alternately(runs: Mapping[str, Callable[[], Call]], repetitions: int) -> dict[str, list[Call]]:
+    """What every call took, taken in turns (A B C A B C ...) so that all meet the same disturbances.
+
+    Each is called once before, which does not count.
     """
     for run in runs.values():
         run()
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(repetitions):
-        for name, run in runs.items():
-            began = time.perf_counter()
-            own = run()
-            seconds[name].append(own if isinstance(own, float) else time.perf_counter() - began)
-    return seconds
+    turns = [{name: run() for name, run in runs.items()} for _ in range(repetitions)]
+    return {name: [turn[name] for turn in turns] for name in runs}
 
 
-def summary(seconds: Iterable[float], steps: int = 1) -> dict[str, float]:
-    """Median and least milliseconds of a step, of calls that take `steps` each."""
-    each = [1e3 * s / steps for s in seconds]
-    return {"median_ms": round(statistics.median(each), 2), "least_ms": round(min(each), 2), "calls": len(each)}
+def summary(calls: list[Call], steps: int = 1) -> dict[str, float]:
+    """Milliseconds of a step, of calls that take `steps` each: median and least by the clock, median of the cores."""
+    clock, cores = ([1e3 * seconds / steps for seconds in kind] for kind in zip(*calls))
+    figures = {"median_ms": statistics.median(clock), "least_ms": min(clock), "cores_ms": statistics.median(cores)}
+    return {name: round(value, 2) for name, value in figures.items()} | {"calls": len(calls)}
 
 
-def ratio(seconds: list[float], others: list[float], scale: float = 1.0) -> dict[str, float]:
-    """How many times longer calls take than others: the median over turns, and of the least of each.
+def ratio(calls: list[Call], others: list[Call], scale: float = 1.0) -> dict[str, float]:
+    """How many times longer calls take than others.
 
     Args:
-      seconds, others: of `alternately`, turn by turn.
+      calls, others: of `alternately`, turn by turn.
       scale: by which to multiply, where the two do not do the same amount of work.
+
+    Returns:
+      The median over turns, that of the least of each, and that of the cores' time.
     """
-    pairs = [scale * a / b for a, b in zip(seconds, others, strict=True)]
-    return {"median": round(statistics.median(pairs), 3), "of_least": round(scale * min(seconds) / min(others), 3)}
+    figures = {
+        "median": statistics.median(a.clock / b.clock for a, b in zip(calls, others, strict=True)),
+        "of_least": min(a.clock for a in calls) / min(b.clock for b in others),
+        "of_cores": statistics.median(a.cores / b.cores for a, b in zip(calls, others, strict=True)),
+    }
+    return {name: round(scale * value, 3) for name, value in figures.items()}
 
 
 def machine() -> dict[str, Any]:

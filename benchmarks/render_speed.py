@@ -8,9 +8,10 @@ Result:    benchmarks/results/render_speed.json
 
 RESULT
 
-Steps and convolutions are called in turns, so that both meet the same disturbances; `least` is the least of all calls,
-the nearest to a quiet machine. Pictures a second are those of the recipe's 512 steps. Compilation is that of a
-process that draws its first picture, with an empty and then with a filled persistent cache.
+Steps and convolutions are called in turns, so that both meet the same disturbances. `least` is the least of all calls,
+the nearest to a quiet machine; `cores` is the time that all processor cores spent, which others disturb least. Pictures
+a second are those of the recipe's 512 steps. Compilation is that of a process that draws its first picture, with an
+empty and then with a filled persistent cache.
 """
 
 from __future__ import annotations
@@ -25,13 +26,24 @@ import jax
 
 import jaxcircuits as jc
 from benchmarks import floor
-from benchmarks.measuring import LAYERS, Drawing, alternately, arguments_of, ratio, report, subprocess_json, summary
+from benchmarks.measuring import (
+    LAYERS,
+    Drawing,
+    alternately,
+    arguments_of,
+    ratio,
+    report,
+    subprocess_json,
+    summary,
+    timed,
+)
 
 
 def speed(network: jc.Network, layer: str, batch_size: int, recipe: jc.Recipe, repetitions: int) -> dict:
     """One row: a step's time, that of the convolutions, and their ratio."""
     drawing = Drawing(network, layer, batch_size, recipe)
-    runs = {"step": drawing.advance, "convolutions": floor.convolutions(network, layer, batch_size, recipe)}
+    convolutions = floor.convolutions(network, layer, batch_size, recipe)
+    runs = {"step": lambda: timed(drawing.advance), "convolutions": lambda: timed(convolutions)}
     seconds = alternately(runs, repetitions)
     step = summary(seconds["step"], drawing.steps_a_call)
     pictures = {
@@ -61,8 +73,8 @@ def compile_seconds(weights: str, layer: str, batch_size: int, size: int) -> dic
 
 
 def first_picture(network: jc.Network, layer: str, batch_size: int, recipe: jc.Recipe) -> dict[str, float]:
-    """Seconds until each of the programs of a drawing has run for the first time."""
-    times, began = {}, time.perf_counter()
+    """Seconds until each of the programs of a drawing has run for the first time; all of them, and of the cores."""
+    times, cores, began = {}, time.process_time(), time.perf_counter()
     drawing = Drawing(network, layer, batch_size, recipe)
     jax.block_until_ready(drawing.state)
     for name, run in (
@@ -74,7 +86,7 @@ def first_picture(network: jc.Network, layer: str, batch_size: int, recipe: jc.R
         run()
         times[name] = round(time.perf_counter() - began, 2)
         began = time.perf_counter()
-    return times | {"all": round(sum(times.values()), 2)}
+    return times | {"all": round(sum(times.values()), 2), "cores": round(time.process_time() - cores, 2)}
 
 
 def _score(drawing: Drawing) -> None:

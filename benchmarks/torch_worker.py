@@ -1,7 +1,7 @@
 """The PyTorch side of `against_pytorch`: a process in an environment of its own, which knows nothing of JAX.
 
-Started by that program. It reads one JSON line that says what to draw, answers with the seconds that starting took, and
-then draws as many steps as each further line says, answering with their seconds.
+Started by that program. It reads one JSON line that says what to draw, answers with what starting took, and
+then draws as many steps as each further line says, answering with what they took.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import torch
 import torch.nn.functional as F
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-LOSSLESS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 COLOR = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]], np.float32)
 
 
-def seconds(run: Callable[[], None]) -> float:
-    """How long a call takes, the device's work included."""
-    began = time.perf_counter()
+def timed(run: Callable[[], None]) -> dict[str, float]:
+    """Seconds of a call by the clock, the device's work included, and of all processor cores together."""
+    clock, cores = time.perf_counter(), time.process_time()
     run()
     if DEVICE == "cuda":
         torch.cuda.synchronize()
-    return time.perf_counter() - began
+    return {"clock": time.perf_counter() - clock, "cores": time.process_time() - cores}
 
 
 def lucent(task: dict) -> Callable[[int], None]:
@@ -44,9 +44,7 @@ def lucent(task: dict) -> Callable[[int], None]:
     model.load_state_dict(_weights(task))
     model = model.to(DEVICE).eval()
     count = task["batch_size"]
-    aim = sum(
-        (objectives.channel(task["layer"], unit, batch=unit) for unit in range(1, count)), _first(objectives, task)
-    )
+    aim = objectives.Objective.sum([objectives.channel(task["layer"], unit, batch=unit) for unit in range(count)])
     # None is Lucent's default: what is smaller than 224 px is enlarged to that.
     options = {"fixed_image_size": task["view"]} if task["same_view"] else {}
 
@@ -62,10 +60,6 @@ def lucent(task: dict) -> Callable[[int], None]:
         )
 
     return draw
-
-
-def _first(objectives, task: dict):
-    return objectives.channel(task["layer"], 0, batch=0)
 
 
 def _stand_in_for_torchvision() -> None:
@@ -133,7 +127,8 @@ def baseline(task: dict) -> Callable[[int], None]:
 
     Fourier image, decorrelated colour, one random view a step for the whole batch in a single resample, Adam.
     """
-    size, view, count, dtype = task["size"], task["view"], task["batch_size"], LOSSLESS[task["dtype"]]
+    torch.backends.cudnn.benchmark = True
+    size, view, count, dtype = task["size"], task["view"], task["batch_size"], DTYPES[task["dtype"]]
     network = Truncated(task).to(DEVICE, dtype)
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
     scale = torch.tensor(size / np.maximum(frequency, 1 / size), dtype=torch.float32, device=DEVICE)
@@ -159,15 +154,11 @@ def baseline(task: dict) -> Callable[[int], None]:
         spectrum = (0.01 * torch.randn(count, 3, size, size // 2 + 1, 2, device=DEVICE)).requires_grad_()
         optimizer = torch.optim.Adam([spectrum], lr=0.05)
         for _ in range(steps):
-            angle, zoom = (
-                math.radians(random.choice([*range(-10, 11), *[0] * 5])),
-                random.choice(np.arange(0.9, 1.11, 0.02)),
-            )
-            turn = (
-                view / size / zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-            )
+            angle = math.radians(random.choice([*range(-10, 11), *[0] * 5]))
+            turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+            zoom = random.choice(np.arange(0.9, 1.11, 0.02)) * size / view
             shift = (random.integers(0, 9, 2) - 4 + random.integers(0, 5, 2) - 2) / (size / 2)
-            matrix = torch.tensor(np.c_[turn, shift], dtype=torch.float32, device=DEVICE)
+            matrix = torch.tensor(np.c_[turn / zoom, shift], dtype=torch.float32, device=DEVICE)
             optimizer.zero_grad()
             loss(spectrum, matrix).backward()
             optimizer.step()
@@ -178,11 +169,10 @@ def baseline(task: dict) -> Callable[[int], None]:
 def main() -> None:
     task = json.loads(sys.stdin.readline())
     draw = {"lucent": lucent, "baseline": baseline}[task["tool"]](task)
-    started = seconds(lambda: draw(1))
-    print(json.dumps({"started": started, "torch": torch.__version__, "device": DEVICE}), flush=True)
+    print(json.dumps({"started": timed(lambda: draw(1)), "torch": torch.__version__, "device": DEVICE}), flush=True)
     for line in sys.stdin:
         steps = int(line)
-        print(json.dumps({"seconds": seconds(lambda steps=steps: draw(steps))}), flush=True)
+        print(json.dumps(timed(lambda steps=steps: draw(steps))), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,85 @@
+"""Which recipe reaches the default's score soonest?
+
+Command:   python -m benchmarks.time_to_score WEIGHTS.safetensors --out RESULT.json --pictures PICTURES.png
+Hardware:  HARDWARE
+Cost:      COST
+Result:    benchmarks/results/time_to_score.json
+
+RESULT
+
+Scores are means over the units of their activation under fresh random views of the default recipe, whatever views a
+recipe itself draws with. `cost` is in steps of the default recipe, from the compiler's count of FLOPs, since clocks on
+a shared machine tell little.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import jaxcircuits as jc
+from benchmarks.measuring import Drawing, arguments_of, report
+
+UNITS = (3, 40, 77, 120, 201, 255, 300, 401)
+
+RECIPES = {
+    "default": jc.Recipe(),
+    "nadam": jc.Recipe(optimizer="nadam"),
+    "adam 0.1": jc.Recipe(learning_rate=0.1),
+    "nadam 0.03": jc.Recipe(optimizer="nadam", learning_rate=0.03),
+    "two views": jc.Recipe(views=2),
+    "small start": jc.Recipe(parametrization=jc.Fourier(sd=0.001)),
+    "no redirection": jc.Recipe(redirect_steps=0),
+}
+
+
+def scores_on_the_way(
+    network: jc.Network, objective: jc.Objective, recipe: jc.Recipe, at_steps: list[int]
+) -> tuple[list[np.ndarray], jc.Rendering]:
+    """Scores (units,) after each number of steps, under the default recipe's views, and the finished drawing."""
+    recipe = dataclasses.replace(recipe, steps=at_steps[-1])
+    rendering = jc.render(network, objective, recipe, snapshots=at_steps)
+    look = jc.Recipe(size=recipe.size, steps=0)
+    return [
+        jc.render(network, objective, look, start=rendering.snapshots[step], progress=False).scores for step in at_steps
+    ], rendering
+
+
+def sheet(pictures: list[np.ndarray]) -> Image.Image:
+    """A row a recipe."""
+    rows = [np.concatenate(list(row), axis=1) for row in pictures]
+    return Image.fromarray((255 * np.concatenate(rows)).round().astype(np.uint8))
+
+
+def main() -> None:
+    parser = arguments_of(__doc__)
+    parser.add_argument("--layer", default="mixed4b")
+    parser.add_argument("--units", type=lambda text: [int(n) for n in text.split(",")], default=UNITS)
+    parser.add_argument("--steps", type=int, default=512, help="of the longest drawing")
+    parser.add_argument("--recipes", type=lambda text: text.split(","), default=list(RECIPES))
+    parser.add_argument("--pictures", type=Path, help="file for the finished pictures, a row a recipe")
+    arguments = parser.parse_args()
+    network, rows, pictures, costs = jc.load(arguments.network), [], [], {}
+    objective = jc.channel(arguments.layer, arguments.units)
+    at_steps = [arguments.steps // part for part in (16, 8, 4, 2, 1) if arguments.steps >= part]
+    for name in arguments.recipes:
+        recipe = dataclasses.replace(RECIPES[name], size=arguments.size)
+        scores, rendering = scores_on_the_way(network, objective, recipe, at_steps)
+        step = Drawing(network, arguments.layer, len(arguments.units), recipe).lowered()
+        costs[name] = step.cost_analysis()["flops"]
+        means = [round(float(score.mean()), 1) for score in scores]
+        spent = round(costs[name] / costs[arguments.recipes[0]], 3)
+        rows.append({"recipe": name, "scores": means, "cost_of_a_step": spent, "fields": recipe.to_json()})
+        pictures.append(rendering.images)
+        print(name, dict(zip(at_steps, means)), spent, flush=True)
+    if arguments.pictures:
+        sheet(pictures).save(arguments.pictures)
+    task = {"network": network.name, "layer": arguments.layer, "units": list(arguments.units), "at_steps": at_steps}
+    report(task | {"rows": rows}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

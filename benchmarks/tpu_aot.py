@@ -1,0 +1,156 @@
+"""What would a step cost on TPUs? Asked of their own compiler, on a machine without one.
+
+Command:   JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1 python -m benchmarks.tpu_aot WEIGHTS.safetensors --out RESULT.json
+           (needs `pip install jaxcircuits[tpu-aot]`: libtpu, whose compiler needs no TPU. Where it is installed JAX
+           looks for a TPU at every start unless JAX_PLATFORMS says otherwise)
+Hardware:  HARDWARE
+Cost:      COST
+Result:    benchmarks/results/tpu_aot.json
+
+RESULT
+
+Compiled is the program that `render` runs there, `STEPS_A_CALL` steps a call with the loop inside; a loop's body counts
+once, so numbers are those of one step on one chip. `roofline_ms` is the larger of FLOPs over the chip's peak and bytes
+over its memory's bandwidth: no program is faster, and how near a real one comes is not known without a TPU. FLOPs count
+useful products, which a chip that pads channels to 128 lanes cannot all use; bytes are what the compiler says each
+operation reads and writes, fused ones once. `compiler_ms` sums the cycles by which the compiler itself chooses among
+programs, one operation after the other; `dearest_ms` names where they go.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import topologies
+from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
+
+import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
+from jaxcircuits.vis.objectives.base import picture_keys
+from jaxcircuits.vis.programs import OF_BATCH, OF_PICTURES, PICTURES, Batch, P, Programs
+
+
+class Chip(NamedTuple):
+    """Peak numbers of one chip, as published for Google Cloud.
+
+    Attributes:
+      bfloat16: FLOP/s.
+      bandwidth: of its memory, bytes/s.
+      memory: bytes.
+      clock: Hz, such that the matrix units (4 on v5e, 8 on v4, of 128 x 128 products a cycle) give the peak.
+      slice: the chips of a small slice, side by side.
+      source: the page.
+    """
+
+    bfloat16: float
+    bandwidth: float
+    memory: float
+    clock: float
+    slice: str
+    source: str
+
+
+CHIPS = {
+    "v5e": Chip(197e12, 819e9, 16e9, 1.5e9, "2x2", "cloud.google.com/tpu/docs/v5e"),
+    "v4": Chip(275e12, 1228e9, 32e9, 1.05e9, "2x2x1", "cloud.google.com/tpu/docs/v4"),
+}
+
+
+def compiled_step(
+    network: jc.Network, layer: str, pictures: int, recipe: jc.Recipe, devices: list[Any]
+) -> jax.stages.Compiled:
+    """The program that draws `pictures` on those devices, all of them or one; nothing runs."""
+    mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
+    programs = Programs(network.forward, recipe, mesh, loop_inside=True)
+    objective = jc.channel(layer, [0] * pictures)
+    params = jax.tree.map(lambda p: p.astype(recipe.dtype), network.params)
+    batch = Batch(params, objective, picture_keys(objective, [0] * pictures, 1))
+    # The shapes of a start do not depend on the devices.
+    state = jax.eval_shape(Programs(network.forward, recipe, None, True).start, batch.keys, None)
+
+    def placed(tree: Any, specs: Any) -> Any:
+        def place(array: Any, spec: P) -> jax.ShapeDtypeStruct:
+            sharding = SingleDeviceSharding(devices[0]) if mesh is None else NamedSharding(mesh, spec)
+            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+
+        return jax.tree.map(lambda spec, part: jax.tree.map(lambda a: place(a, spec), part), specs, tree)
+
+    count = placed(jax.ShapeDtypeStruct((), np.int32), P())
+    return programs.steps.lower(placed(batch, OF_BATCH), placed(state, OF_PICTURES), count).compile()
+
+
+def figures(compiled: jax.stages.Compiled, chip: Chip, pictures_a_chip: int, steps: int) -> dict[str, float]:
+    """What the compiler says of a step on one chip, and what the chip could do at best."""
+    cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
+    needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
+    computing, moving = cost["flops"] / chip.bfloat16, cost["bytes accessed"] / chip.bandwidth
+    cycles = _cycles(compiled.as_text())
+    held = needed - memory.alias_size_in_bytes
+    least = max(computing, moving)
+    values = {
+        "gigaflops": cost["flops"] / 1e9,
+        "gigabytes_moved": cost["bytes accessed"] / 1e9,
+        "memory_gigabytes": held / 1e9,
+        "part_of_memory": held / chip.memory,
+        "computing_ms": 1e3 * computing,
+        "moving_ms": 1e3 * moving,
+        "roofline_ms": 1e3 * least,
+        "compiler_ms": 1e3 * sum(cycles.values()) / chip.clock,
+        "pictures_a_second_at_most": pictures_a_chip / (steps * least),
+        "pictures_a_second_by_compiler": pictures_a_chip / (steps * sum(cycles.values()) / chip.clock),
+    }
+    dearest = {name: float(f"{1e3 * count / chip.clock:.4g}") for name, count in cycles.most_common(12)}
+    return {name: float(f"{value:.4g}") for name, value in values.items()} | {"dearest_ms": dearest}
+
+
+def _cycles(program: str) -> Counter[str]:
+    """The compiler's own estimate of cycles, summed by the operation that a fusion ends with."""
+    cycles: Counter[str] = Counter()
+    for line in program.splitlines():
+        if estimate := re.search(r'"estimated_cycles":"(\d+)"', line):
+            origin = re.search(r'op_name="([^"]*)"', line)
+            cycles[origin[1].rsplit("/", 1)[-1] if origin else "?"] += int(estimate[1])
+    return cycles
+
+
+def rows(network: jc.Network, arguments) -> Iterator[dict]:
+    """One a kind of chip, number of chips, type and batch size."""
+    for kind in arguments.chips:
+        topology = topologies.get_topology_desc(topology_name=f"{kind}:{CHIPS[kind].slice}", platform="tpu")
+        for chips in (1, len(topology.devices)):
+            for dtype in arguments.dtypes:
+                for pictures in arguments.batch_sizes:
+                    recipe, began = jc.Recipe(size=arguments.size, dtype=dtype), time.time()
+                    devices = list(topology.devices[:chips])
+                    compiled = compiled_step(network, arguments.layer, chips * pictures, recipe, devices)
+                    row = {"chip": kind, "chips": chips, "dtype": dtype, "pictures_a_chip": pictures}
+                    row |= figures(compiled, CHIPS[kind], pictures, recipe.steps)
+                    row["compile_seconds"] = round(time.time() - began, 1)
+                    print(row, flush=True)
+                    yield row
+
+
+def main() -> None:
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    jax.config.update("jax_enable_compilation_cache", False)  # it cannot load programs for devices that are not there
+    parser = arguments_of(__doc__)
+    parser.add_argument("--layer", default="mixed4b")
+    parser.add_argument("--chips", type=lambda text: text.split(","), default=list(CHIPS))
+    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[64])
+    parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["bfloat16"])
+    arguments = parser.parse_args()
+    network = jc.load(arguments.network)
+    peaks = {kind: CHIPS[kind]._asdict() for kind in arguments.chips}
+    table = list(rows(network, arguments))
+    report({"network": network.name, "layer": arguments.layer, "chips": peaks, "rows": table}, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
