@@ -10,9 +10,9 @@ units are those of which the twelve strongest of 800 photographs were least alik
 Distance is the mean over pairs between the mean activations of mixed4e; the score is the unit's mean activation on the
 finished pictures. The weight is a thirtieth of the score without diversity.
 
-Alignment: six pictures from one unit of mixed4a to another, each drawn for itself, with 0.02 times `alignment`, and with shared
-parameters; distance is the root mean square between neighbours, as activations of mixed3a relative to their norm, and
-the score is the mean of the interpolated objective.
+Alignment: six pictures from one unit of mixed4a to another, each drawn for itself, with 0.02 times `alignment`, and
+with shared parameters; distance is the root mean square between neighbours, as activations of mixed3a relative to their
+norm, and the score is the mean of the interpolated objective.
 """
 
 from __future__ import annotations
