@@ -40,7 +40,8 @@ def prediction_plot(prediction: Prediction, title: str) -> Image.Image:
     image.paste(cells, (LEFT, TOP))
     draw.line((LEFT, TOP + SIDE, LEFT + SIDE, TOP), EXCITATORY, 1)
     draw.rectangle((LEFT, TOP, LEFT + SIDE, TOP + SIDE), outline=FAINT)
-    draw.text((LEFT, 8), title, INK, font(15))
+    size = next((n for n in range(15, 7, -1) if font(n).getlength(title) < SIDE + 20), 7)
+    draw.text((LEFT, 8), title, INK, font(size))
     median = np.median(prediction.correlation[changed]) if changed.any() else float("nan")
     draw.text((LEFT, 30), f"{changed.sum()} units, median correlation {median:.2f}", GREY, font(12))
     for value, place in ((-reach, 0), (0.0, SIDE // 2), (reach, SIDE)):
