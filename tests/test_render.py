@@ -11,7 +11,7 @@ from jax import monitoring
 
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe
-from jaxcircuits.vis import LUCID, Fourier, Pad, Rotate, Scale
+from jaxcircuits.vis import CAPTUM, LUCID, RGBA, Fourier, Pad, Rotate, Scale, Shared
 from jaxcircuits.vis.objectives import Seen
 from jaxcircuits.vis.objectives.base import picture_keys
 from jaxcircuits.vis.programs import Batch, programs
@@ -116,7 +116,13 @@ def test_default_recipe_is_lucids():
     assert recipe.view_size == (140, 140)
 
 
-RECIPES = [Recipe(), QUICK, Recipe(size=(30, 41), parametrization=Fourier(decay=1.5), transforms=(), dtype="bfloat16")]
+RECIPES = [
+    Recipe(),
+    QUICK,
+    Recipe(size=(30, 41), parametrization=Fourier(decay=1.5), transforms=(), dtype="bfloat16"),
+    Recipe(parametrization=RGBA(of=Shared(own=Fourier(decay=2.0), group=3)), transforms=CAPTUM, tolerance=0.1),
+    Recipe.maco(size=64, view=32, views=3),
+]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -141,6 +147,9 @@ BAD_RECIPES = {
     "size": ('{"size": [1, 2, 3]}', "size \\(1, 2, 3\\); expected"),
     "dtype": ('{"dtype": "float16"}', "unknown dtype 'float16'; did you mean bfloat16"),
     "rate": ('{"learning_rate": 0}', "learning_rate 0; expected a positive number"),
+    "optimizer": ('{"optimizer": "nadan"}', "unknown optimizer 'nadan'; did you mean nadam"),
+    "views": ('{"views": 0}', "views 0; expected a whole number from 1"),
+    "tolerance": ('{"tolerance": 1}', "tolerance 1; expected a part of the score"),
     "nothing left": (
         '{"size": 8, "transforms": [{"type": "Jitter", "pixels": 8}]}',
         "leave nothing of a picture of 8x8",

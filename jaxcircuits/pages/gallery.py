@@ -71,13 +71,13 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
     ),
     "What the picture should be like": (
         Entry(
-            "total_variation", "render(network, channel(layer, units[0]) - 0.02 * scale * total_variation(), recipe)"
+            "total_variation", "render(network, channel(layer, units[0]) - 2e-5 * scale * total_variation(), recipe)"
         ),
-        Entry("L1", "render(network, channel(layer, units[0]) - 0.003 * scale * L1(constant=0.5), recipe)"),
-        Entry("L2", "render(network, channel(layer, units[0]) - 0.2 * scale * L2(constant=0.5), recipe)"),
+        Entry("L1", "render(network, channel(layer, units[0]) - 3e-5 * scale * L1(constant=0.5), recipe)"),
+        Entry("L2", "render(network, channel(layer, units[0]) - 5e-3 * scale * L2(constant=0.5), recipe)"),
         Entry(
             "blur_input_each_step",
-            "render(network, channel(layer, units[0]) - 0.2 * scale * blur_input_each_step(), recipe)",
+            "render(network, channel(layer, units[0]) - 1e-3 * scale * blur_input_each_step(), recipe)",
         ),
         Entry(
             "boundary_complexity",
@@ -89,12 +89,12 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry("four seeds", "render(network, channel(layer, units[0]), recipe, seed=range(4))"),
         Entry(
             "diversity",
-            "render(network, channel(layer, [units[0]] * 4) - scale * diversity(earlier, group=4), recipe)",
+            "render(network, channel(layer, [units[0]] * 4) - scale / 30 * diversity(earlier, group=4), recipe)",
             "The same four, kept apart.",
         ),
         Entry(
             "channel_interpolate, alignment",
-            "render(network, channel_interpolate(layer, units[0], layer, units[1], 6) + alignment(earlier, 6), "
+            "render(network, channel_interpolate(layer, units[0], layer, units[1], 6) + 0.02 * alignment(earlier, 6), "
             "replace(recipe, parametrization=Shared(group=6)))",
             "From one unit to another, with shared parameters.",
         ),
@@ -124,8 +124,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         ),
         Entry(
             "FourierPhase",
-            "render(network, channel(layer, units[2]), "
-            "Recipe.maco(size=recipe.size, steps=recipe.steps // 2, views=4))",
+            "render(network, channel(layer, units[2]), Recipe.maco(size=recipe.size, steps=recipe.steps, views=4))",
             "MACO: natural images' spectrum.",
         ),
         Entry(
