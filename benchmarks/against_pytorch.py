@@ -25,7 +25,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +107,13 @@ def task(network: jc.Network, layer: str, batch_size: int, recipe: jc.Recipe, we
     }
 
 
-def tools(base: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The PyTorch tools by name, and their tasks."""
-    if base["dtype"] == "float32":
-        yield "lucent", base | {"tool": "lucent", "same_view": False}
-        yield "lucent, same view", base | {"tool": "lucent", "same_view": True}
-    yield "baseline", base | {"tool": "baseline", "compiled": False}
-    yield "baseline, compiled", base | {"tool": "baseline", "compiled": True}
+TOOLS = {
+    "lucent": {"tool": "lucent", "same_view": False},
+    "lucent-same-view": {"tool": "lucent", "same_view": True},
+    "baseline": {"tool": "baseline", "compiled": False},
+    "baseline-compiled": {"tool": "baseline", "compiled": True},
+}
+"""What is compared with, by name; Lucent knows no other type than float32."""
 
 
 def compare(network: jc.Network, base: dict[str, Any], recipe: jc.Recipe, arguments: argparse.Namespace) -> dict:
@@ -129,9 +129,11 @@ def compare(network: jc.Network, base: dict[str, Any], recipe: jc.Recipe, argume
     workers: dict[str, Worker] = {}
     failed: dict[str, str] = {}
     try:
-        for name, what in tools(base):
+        for name in arguments.tools:
+            if recipe.dtype != "float32" and TOOLS[name]["tool"] == "lucent":
+                continue
             try:
-                workers[name] = Worker(arguments.torch, what)
+                workers[name] = Worker(arguments.torch, base | TOOLS[name])
             except RuntimeError as error:
                 failed[name] = str(error).splitlines()[-1]
         runs: dict[str, Callable[[], Call]] = {"ours": lambda: timed(ours)}
@@ -157,6 +159,7 @@ def main() -> None:
     parser.add_argument("--layers", type=lambda text: text.split(","), default=["mixed4b"])
     parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8, 16])
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32"])
+    parser.add_argument("--tools", type=lambda text: text.split(","), default=list(TOOLS))
     parser.add_argument("--steps", type=int, default=4, help="of a call")
     parser.add_argument("--repetitions", type=int, default=8)
     arguments = parser.parse_args()
