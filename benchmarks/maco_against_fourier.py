@@ -65,7 +65,7 @@ def main() -> None:
         result[name] = {
             "steps": recipe.steps,
             "seconds_a_picture": round(taken, 1),
-            "scores": scores.round(1).tolist(),
+            "scores": [round(float(score), 1) for score in scores],
             "mean_score": round(float(scores.mean()), 1),
         }
         print(name, result[name], flush=True)
