@@ -1,11 +1,11 @@
 """How much memory does a step need, by batch size?
 
 Command:   python -m benchmarks.memory WEIGHTS.safetensors --out RESULT.json
-Hardware:  HARDWARE
-Cost:      COST
-Result:    benchmarks/results/memory.json
+Hardware:  two CPU cores
+Cost:      about 2 minutes
+Result:    none is kept yet; --out writes it
 
-RESULT
+Not run in full yet.
 
 `program` is what the compiler says the step needs beside its arguments (its results and temporaries);
 `peak_resident` is the most that a process drawing two steps ever held, its libraries included, `libraries` what one

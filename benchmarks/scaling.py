@@ -3,10 +3,11 @@
 Command:   python -m benchmarks.scaling WEIGHTS.safetensors --out RESULT.json
 Hardware:  two CPU cores, which pose as 1 to 8 devices (--xla_force_host_platform_device_count), so that work is
            counted and not timed
-Cost:      COST
-Result:    benchmarks/results/scaling.json
+Cost:      about 3 minutes
+Result:    none is kept yet; --out writes it
 
-RESULT
+For slide, conv2d2, 8 pictures of 32 px, 2 steps: 1, 2, 4 and 8 devices do 1, 0.5, 0.25 and 0.1264 of the work each,
+and the pictures differ by 4.2e-7 at most. Not run at full size yet.
 
 Each number of devices is a process of its own, which draws the same pictures with `render`. `gigaflops` are those of
 one step on one device, as the compiler counts them; `share` is their part of the work on one device;

@@ -87,7 +87,7 @@ class Truncated(torch.nn.Module):
             value = value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value
             self.register_buffer(name.replace(".", "_"), value)
         for layer in self.layers:
-            if layer["op"] == "lrn":
+            if layer["op"] == "lrn" and self.lrn:
                 channel = torch.arange(layer["channels"])
                 band = ((channel[:, None] - channel).abs() <= self.lrn["radius"]).float()
                 self.register_buffer(f"{layer['name']}_band", band[:, :, None, None])
@@ -114,6 +114,8 @@ class Truncated(torch.nn.Module):
                 if top == bottom and left == right:
                     return F.max_pool2d(x, layer["kernel"], stride, (top, left))
                 return F.max_pool2d(F.pad(x, (left, right, top, bottom), value=-math.inf), layer["kernel"], stride)
+            case "lrn" if self.lrn is None:
+                return x
             case "lrn":
                 total = F.conv2d(x.square(), getattr(self, f"{name}_band"))
                 return x * (self.lrn["bias"] + self.lrn["alpha"] * total) ** -self.lrn["beta"]

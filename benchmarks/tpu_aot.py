@@ -3,11 +3,11 @@
 Command:   JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1 python -m benchmarks.tpu_aot WEIGHTS.safetensors --out RESULT.json
            (needs `pip install jaxcircuits[tpu-aot]`: libtpu, whose compiler needs no TPU. Where it is installed JAX
            looks for a TPU at every start unless JAX_PLATFORMS says otherwise)
-Hardware:  HARDWARE
-Cost:      COST
-Result:    benchmarks/results/tpu_aot.json
+Hardware:  two CPU cores
+Cost:      about a minute of one core a row
+Result:    none is kept yet; --out writes it
 
-RESULT
+Not run in full yet; PLAN.md draws on the same compiler's figures for the random view alone.
 
 Compiled is the program that `render` runs there, `STEPS_A_CALL` steps a call with the loop inside; a loop's body counts
 once, so numbers are those of one step on one chip. `roofline_ms` is the larger of FLOPs over the chip's peak and bytes

@@ -1,0 +1,101 @@
+"""The programs of benchmarks/ run, at a tiny size; what they measure is theirs to say."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import against_pytorch, floor
+from jaxcircuits import Recipe
+
+ROOT = Path(__file__).parents[1]
+TINY = ["slide", "--size", "16"]
+
+
+def run(tmp_path, module: str, *options: str, **environment: str) -> dict:
+    """The result that a program writes."""
+    out = tmp_path / "result.json"
+    command = [sys.executable, "-m", f"benchmarks.{module}", *TINY, *options, "--out", str(out)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    result = json.loads(out.read_text())
+    assert result["machine"]["versions"]["jax"] and result["machine"]["commit"]
+    return result
+
+
+def test_floor_counts_the_operations_of_the_convolutions(small):
+    """Against a direct count for the stem: conv2d0 is 7x7 by 2, conv2d1 1x1, after a pool by 2."""
+    recipe = Recipe(size=32, transforms=())
+    by_hand = 16 * 16 * 8 * 7 * 7 * 3 + 8 * 8 * 8 * 8
+    assert floor.operations(small, "conv2d1", recipe) == 4 * by_hand
+
+
+def test_weights_go_back_to_their_published_names(small):
+    from weights_convert.naming import LUCENT, slots
+
+    published = against_pytorch.published(small)
+    for name, slot in slots(small.architecture, LUCENT).items():
+        layer, kind = slot.name.rsplit("/", 1)
+        np.testing.assert_array_equal(slot.arrange(published[name]), small.params[layer][kind])
+
+
+@pytest.mark.slow
+def test_render_speed(tmp_path):
+    result = run(tmp_path, "render_speed", "--layers", "conv2d0", "--batch-sizes", "2", "--repetitions", "2")
+    (row,) = result["rows"]
+    assert row["step"]["least_ms"] > 0 and row["step_over_convolutions"]["median"] > 0
+    assert row["compilation_seconds"]["cold"]["all"] > 0
+
+
+@pytest.mark.slow
+def test_memory_grows_with_the_batch(tmp_path):
+    result = run(tmp_path, "memory", "--layers", "conv2d0", "--batch-sizes", "1,8")
+    small, large = (row["program"] for row in result["rows"])
+    assert large > 2 * small
+
+
+@pytest.mark.slow
+def test_time_to_score(tmp_path):
+    result = run(
+        tmp_path, "time_to_score", "--layer", "conv2d1", "--units", "0,1", "--steps", "8", "--recipes", "default"
+    )
+    (row,) = result["rows"]
+    assert len(row["scores"]) == len(result["at_steps"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="needs libtpu")
+def test_compiles_for_a_tpu(tmp_path):
+    options = ["--layer", "conv2d1", "--chips", "v5e", "--batch-sizes", "2"]
+    result = run(tmp_path, "tpu_aot", *options, JAX_PLATFORMS="cpu", TPU_SKIP_MDS_QUERY="1")
+    one, several = result["rows"]
+    assert (one["chips"], several["chips"]) == (1, 4)
+    assert several["gigaflops"] == pytest.approx(one["gigaflops"], rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("JAXCIRCUITS_TORCH" not in os.environ, reason="needs $JAXCIRCUITS_TORCH, a Python with PyTorch")
+def test_baseline_in_pytorch_sees_what_the_network_sees(tmp_path, small):
+    """The PyTorch network of the comparison computes the same activations, so that the same work is compared."""
+    recipe = Recipe(size=32)
+    weights, picture = tmp_path / "weights.npz", np.random.default_rng(0).random((2, *recipe.view_size, 3), np.float32)
+    np.savez(weights, **against_pytorch.published(small))
+    np.save(tmp_path / "picture.npy", picture)
+    task = against_pytorch.task(small, "mixed3b", 2, recipe, weights)
+    (tmp_path / "task.json").write_text(json.dumps(task))
+    code = (
+        "import json, numpy, torch, torch_worker\n"
+        "task = json.load(open('task.json'))\n"
+        "x = torch.from_numpy(numpy.load('picture.npy')).permute(0, 3, 1, 2)\n"
+        "y = torch_worker.Truncated(task)((x - task['mean']) * task['factor'])\n"
+        "numpy.save('seen.npy', y.permute(0, 2, 3, 1).numpy())\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "benchmarks")}
+    subprocess.run([os.environ["JAXCIRCUITS_TORCH"], "-c", code], cwd=tmp_path, env=environment, check=True)
+    expected = np.asarray(small.activations(picture, "mixed3b")["mixed3b"])
+    np.testing.assert_allclose(np.load(tmp_path / "seen.npy"), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
