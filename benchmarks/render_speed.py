@@ -7,7 +7,7 @@ Cost:      about 3 minutes a layer
 Result:    none is kept yet; --out writes it
 
 Not run in full yet. By an earlier form of the same measurement a step of mixed4b for 16 pictures takes 1.64 (least of
-15 calls) to 1.71 times (median) as long as its convolutions; without views or redirected ReLUs the ratio stays the same.
+15 calls) to 1.71 times (median) as long as its convolutions; without views or redirected ReLUs that stays the same.
 
 Steps and convolutions are called in turns, so that both meet the same disturbances. `least` is the least of all calls,
 the nearest to a quiet machine; `cores` is the time that all processor cores spent, which others disturb least. Pictures

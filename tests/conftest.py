@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from jaxcircuits.network import Network, load
 from jaxcircuits.zoo import ZOO, InputConvention
 from jaxcircuits.zoo.architecture import LRN
 from jaxcircuits.zoo.inception import CAFFE_NAMES, GOOGLE_NAMES, GOOGLE_WIDTHS, BlockWidths, inception
+
+# The benchmarks are not installed; at the end, so that what is installed is tested as it is.
+sys.path.append(str(Path(__file__).parents[1]))
 
 SHARED = Path(os.environ.get("JAXCIRCUITS_TEST_DATA", Path(__file__).parents[1].parent / "shared"))
 """Published weights, photographs and independently computed activations, where they are at hand."""

@@ -72,8 +72,8 @@ class Recipe:
         """MACO: natural images' spectrum with a phase of its own, seen in crops that shrink; for the deeper layers.
 
         Fel et al., Unlocking Feature Visualization for Deeper Networks with MAgnitude Constrained Optimization, 2023:
-        Nadam 1.0, 256 steps, crops from half the picture's side to a twentieth. They take 32 crops a step, as `views=32`
-        does; 8 cost a quarter of that.
+        Nadam 1.0, 256 steps, crops from half the picture's side to a twentieth. They take 32 crops a step, as
+        `views=32` does; 8 cost a quarter of that.
 
         Args:
           size: as for `Recipe`.
