@@ -16,6 +16,7 @@ a shared machine tell little.
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +73,9 @@ def main() -> None:
         scores, rendering = scores_on_the_way(network, objective, recipe, at_steps)
         step = Drawing(network, arguments.layer, len(arguments.units), recipe).lowered()
         costs[name] = step.cost_analysis()["flops"]
-        means = [round(float(score.mean()), 1) for score in scores]
+        means = [float(f"{score.mean():.4g}") for score in scores]
         spent = round(costs[name] / costs[arguments.recipes[0]], 3)
-        rows.append({"recipe": name, "scores": means, "cost_of_a_step": spent, "fields": recipe.to_json()})
+        rows.append({"recipe": name, "scores": means, "cost_of_a_step": spent, "fields": json.loads(recipe.to_json())})
         pictures.append(rendering.images)
         print(name, dict(zip(at_steps, means)), spent, flush=True)
     if arguments.pictures:
