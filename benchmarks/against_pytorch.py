@@ -8,8 +8,8 @@ Cost:      about 10 minutes
 Result:    benchmarks/results/against_pytorch.json
 
 A step of mixed4b for 8 pictures, medians of 5 calls in turns on shared cores: ours 213 ms, Lucent at its defaults 6.4
-times as long, Lucent at our view 3.2 times, the baseline without `torch.compile` 0.85 times, so it is the fastest of the
-four there. Other batch sizes, and compiled PyTorch, have not been run. The baseline computes the same activations of
+times as long, Lucent at our view 3.2 times, the baseline without `torch.compile` 0.85 times: the fastest of the
+four. Other batch sizes, and compiled PyTorch, have not been run. The baseline computes the same activations of
 mixed4b as ours, to 1e-6 of the largest.
 
 All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process
