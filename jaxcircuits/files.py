@@ -12,8 +12,12 @@ from jaxcircuits.errors import InputError
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, folders: bool = True) -> Iterator[Path]:
     """A temporary name beside `path`: renamed to it when the block ends well, removed when it does not.
+
+    Args:
+      path: of the file.
+      folders: make the folders above it where they are missing.
 
     Raises:
       InputError: where the folder cannot be made or written to.
@@ -21,7 +25,8 @@ def replacing(path: Path) -> Iterator[Path]:
     # Not the process's number alone: on a shared folder, processes of two machines may have the same.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if folders:
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
     except OSError as error:

@@ -137,9 +137,16 @@ class Job:
 
     def _write(self, index: int, images: np.ndarray, scores: np.ndarray) -> None:
         # Without the plan nothing that is written would be found again.
+        self._check_place()
+        try:
+            self.store.write(index, images, scores)
+        except InputError:
+            self._check_place()
+            raise
+
+    def _check_place(self) -> None:
         if PLAN not in place.names(self.store.root):
             raise InputError(f"{self.store.root}: the folder is gone, or was emptied, while it was drawn into")
-        self.store.write(index, images, scores)
 
     def _count(self, shards: Iterable[int]) -> int:
         return sum(len(self.plan.shards[i].units) for i in shards)
@@ -195,7 +202,7 @@ def job(
         return Pictures(root, plan)
 
     def decide() -> dict:
-        _make(root)
+        place.make(root)
         with place.claimed(root, alone=True):
             plan = kept = _kept(root, ours)
             for one in series:
@@ -218,14 +225,6 @@ def job(
         yield Job(
             network, tuple(series), plan, store(plan), tuple(decided["asked"]), tuple(hosts.share(decided["missing"]))
         )
-
-
-def _make(root: epath.Path) -> None:
-    try:
-        if not place.is_remote(root):  # object stores have no folders
-            root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{root}: cannot be written ({error.strerror or error})") from None
 
 
 def _kept(root: epath.Path, ours: Plan) -> Plan:

@@ -18,14 +18,29 @@ def is_remote(path: os.PathLike | str) -> bool:
     return "://" in os.fspath(path)
 
 
+def make(folder: epath.Path) -> None:
+    """Makes a folder, and those above it; object stores have none.
+
+    Raises:
+      InputError: where it cannot be made.
+    """
+    try:
+        if not is_remote(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+
+
 def write(path: epath.Path, data: bytes) -> None:
-    """Writes a file of which nobody ever sees a part.
+    """Writes a file of which nobody ever sees a part, into a folder that is there.
+
+    A folder that somebody moves away meanwhile is not made again beside its pictures.
 
     Raises:
       InputError: where it cannot be written.
     """
     if not is_remote(path):
-        with replacing(Path(path)) as temporary:
+        with replacing(Path(path), folders=False) as temporary:
             temporary.write_bytes(data)
         return
     try:
