@@ -23,7 +23,7 @@ from jaxcircuits.bulk.series import Series
 from jaxcircuits.bulk.writer import Writer
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis import Recipe, render_batches
+from jaxcircuits.vis import Recipe, render
 from jaxcircuits.vis.progress import RenderProgress
 
 Tell = Callable[[int, int, int], None]
@@ -127,10 +127,8 @@ class Job:
             size = min(shard.batch_size, sizes.get(shard.folder, shard.batch_size))
             with _out_of_memory() as failure:
                 options = {"seed": self.plan.seed, "batch_size": size, "progress": tell}
-                batches = list(render_batches(self.network, objective, self.plan.recipe, **options))
-                rows = np.argsort(np.concatenate([rows for rows, _ in batches]))[: len(shard.units)]
-                images = np.concatenate([rendering.images for _, rendering in batches])[rows]
-                return images, np.concatenate([rendering.scores for _, rendering in batches])[rows]
+                rendering = render(self.network, objective, self.plan.recipe, **options)
+                return rendering.images[: len(shard.units)], rendering.scores[: len(shard.units)]
             if size == 1:
                 raise InputError(f"one picture of {shard.layer} does not fit in memory ({failure[0]})")
             sizes[shard.folder] = size // 2

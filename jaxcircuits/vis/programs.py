@@ -23,7 +23,7 @@ from jax.sharding import PartitionSpec as P
 
 from jaxcircuits.network import Forward
 from jaxcircuits.vis.objectives import Objective, Seen
-from jaxcircuits.vis.recipe import Recipe
+from jaxcircuits.vis.recipe import OPTIMIZERS, Recipe
 from jaxcircuits.vis.redirect import redirected_relu, replace_relu
 from jaxcircuits.vis.transforms import random_view
 
@@ -32,8 +32,6 @@ STEPS_A_CALL = 32
 
 PICTURES = "pictures"
 """The mesh axis over which pictures are split."""
-
-OPTIMIZERS = {"adam": optax.adam, "nadam": optax.nadam}
 
 
 class Batch(NamedTuple):

@@ -6,6 +6,8 @@ import dataclasses
 import json
 from typing import Any
 
+import optax
+
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.vis.parametrization import PARAMETRIZATIONS, Fourier, FourierPhase, Parametrization, Shape
 from jaxcircuits.vis.transforms import LUCID, MACO, TRANSFORMS, Transform, view_size
@@ -13,7 +15,7 @@ from jaxcircuits.vis.transforms import LUCID, MACO, TRANSFORMS, Transform, view_
 _NAMED = {cls.__name__: cls for cls in (*PARAMETRIZATIONS, *TRANSFORMS)}
 """What a recipe may hold, by the name in its JSON."""
 
-OPTIMIZERS = ("adam", "nadam")
+OPTIMIZERS = {"adam": optax.adam, "nadam": optax.nadam}
 
 
 @dataclasses.dataclass(frozen=True)
