@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -9,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxcircuits as jc
+from jaxcircuits.vis.programs import cpu_options
 from jaxcircuits.zoo.architecture import INPUT
-from jaxcircuits.zoo.ops import window_padding
+from jaxcircuits.zoo.ops import convolution, window_padding
 
 
 def convolutions(network: jc.Network, layer: str, batch_size: int, recipe: jc.Recipe) -> Callable[[], None]:
     """A call that runs every convolution as far as a layer once, forward and backward, on random inputs.
 
     Nothing is kept between one convolution and the next: no pools, norms, concatenations, ReLUs, views, and no
-    optimiser.
+    optimiser. Compiled as a step is; those that do not wait for each other may run side by side, which a step's seldom
+    can.
 
     Args:
       network: of the zoo.
@@ -39,11 +42,9 @@ def convolutions(network: jc.Network, layer: str, batch_size: int, recipe: jc.Re
 
     def convolve(conv, x, kernel):
         padding = window_padding(x.shape[1:3], conv.kernel, conv.stride, architecture.padding)
-        return jax.lax.conv_general_dilated(
-            x, kernel, (conv.stride,) * 2, padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
+        return convolution(x, kernel, conv.stride, padding)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=cpu_options() if jax.default_backend() == "cpu" else {})
     def run(inputs, gradients, kernels):
         results = []
         for conv, x, gradient, kernel in zip(layers, inputs, gradients, kernels, strict=True):

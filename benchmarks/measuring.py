@@ -40,7 +40,6 @@ class Drawing:
       layer: which; units are taken again from 0 on where it has fewer than `batch_size`.
       batch_size: pictures.
       recipe: how.
-      loop_inside: as `jaxcircuits.vis.programs.Programs` takes it; by default as `render` does it on this device.
       mesh: of several devices, as `render` makes it; None for one.
     """
 
@@ -50,11 +49,10 @@ class Drawing:
         layer: str,
         batch_size: int,
         recipe: jc.Recipe = jc.Recipe(),
-        loop_inside: bool | None = None,
         mesh: Mesh | None = None,
     ):
-        self.loop_inside = jax.default_backend() != "cpu" if loop_inside is None else loop_inside
-        self.programs = Programs(network.forward, recipe, mesh, self.loop_inside)
+        self.on_cpu = jax.default_backend() == "cpu"
+        self.programs = Programs(network.forward, recipe, mesh, self.on_cpu)
         objective = jc.channel(layer, (np.arange(batch_size) % network.layers[layer].channels).tolist())
         keys = picture_keys(objective, list(range(batch_size)), 1)
         params = jax.tree.map(lambda p: p.astype(recipe.dtype), network.params)
@@ -64,7 +62,7 @@ class Drawing:
     @property
     def steps_a_call(self) -> int:
         """How many steps the smallest call takes."""
-        return STEPS_A_CALL if self.loop_inside else 1
+        return 1 if self.on_cpu else STEPS_A_CALL
 
     def advance(self) -> None:
         """Takes `steps_a_call` steps and waits for them."""

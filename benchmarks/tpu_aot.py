@@ -29,12 +29,12 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.experimental import topologies
-from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
+from jax.sharding import Mesh
 
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import OF_BATCH, OF_PICTURES, PICTURES, Batch, P, Programs
+from jaxcircuits.vis.programs import PICTURES, Batch, Programs
 
 
 class Chip(NamedTuple):
@@ -67,23 +67,11 @@ def compiled_step(
     network: jc.Network, layer: str, pictures: int, recipe: jc.Recipe, devices: list[Any]
 ) -> jax.stages.Compiled:
     """The program that draws `pictures` on those devices, all of them or one; nothing runs."""
-    mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
-    programs = Programs(network.forward, recipe, mesh, loop_inside=True)
+    programs = Programs(network.forward, recipe, Mesh(np.array(devices), (PICTURES,)), on_cpu=False)
     objective = jc.channel(layer, [0] * pictures)
     params = jax.tree.map(lambda p: p.astype(recipe.dtype), network.params)
     batch = Batch(params, objective, picture_keys(objective, [0] * pictures, 1))
-    # The shapes of a start do not depend on the devices.
-    state = jax.eval_shape(Programs(network.forward, recipe, None, True).start, batch.keys, None)
-
-    def placed(tree: Any, specs: Any) -> Any:
-        def place(array: Any, spec: P) -> jax.ShapeDtypeStruct:
-            sharding = SingleDeviceSharding(devices[0]) if mesh is None else NamedSharding(mesh, spec)
-            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
-
-        return jax.tree.map(lambda spec, part: jax.tree.map(lambda a: place(a, spec), part), specs, tree)
-
-    count = placed(jax.ShapeDtypeStruct((), np.int32), P())
-    return programs.steps.lower(placed(batch, OF_BATCH), placed(state, OF_PICTURES), count).compile()
+    return programs.lowered(batch)["step"].compile()
 
 
 def figures(compiled: jax.stages.Compiled, chip: Chip, pictures_a_chip: int, steps: int) -> dict[str, float]:

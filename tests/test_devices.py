@@ -18,14 +18,22 @@ from jaxcircuits.vis.objectives.base import picture_keys
 
 network, recipe = jc.load("slide"), jc.Recipe(size=24, steps=4, redirect_steps=2)
 objective, devices = jc.channel("conv2d1", range(8)), jax.local_devices()
+compiled = []
+jax.monitoring.register_event_duration_secs_listener(lambda *event, **more: compiled.append(more.get("fun_name")))
+jc.compile_ahead(network, objective, recipe, batch_size=8)
+ahead = list(compiled)
+compiled.clear()
 rendering = jc.render(network, objective, recipe, batch_size=8, progress=False)
+drawing = list(compiled)
 np.savez(sys.argv[1], images=rendering.images, scores=rendering.scores)
 mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
-programs = Programs(network.forward, recipe, mesh, False)
+programs = Programs(network.forward, recipe, mesh, on_cpu=True)
 batch = programs.put(Batch(network.params, objective, picture_keys(objective, [0] * 8, 1)), OF_BATCH)
 step = programs.step.lower(batch, programs.start(batch.keys, None)).compile()
 exchanged = [word for word in ("all-reduce", "all-gather", "all-to-all", "permute") if f" {word}" in step.as_text()]
-print(json.dumps({"devices": len(devices), "flops": step.cost_analysis()["flops"], "exchanged": exchanged}))
+flops = step.cost_analysis()["flops"]
+facts = {"devices": len(devices), "flops": flops, "exchanged": exchanged, "ahead": ahead, "drawing": drawing}
+print(json.dumps(facts))
 """
 
 
@@ -51,6 +59,13 @@ def test_eight_devices_draw_the_pictures_of_one(drawn):
     assert one["images"].std() > 0.01
     np.testing.assert_allclose(eight["images"], one["images"], atol=1e-4)
     np.testing.assert_allclose(eight["scores"], one["scores"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("count", [1, 8])
+def test_programs_compiled_ahead_are_not_compiled_again(drawn, count):
+    facts, programs = drawn[count][1], {"jit(_step)", "jit(_scores)"}
+    assert programs <= set(facts["ahead"])
+    assert not programs & set(facts["drawing"])
 
 
 def test_each_of_eight_devices_does_an_eighth_and_exchanges_nothing(drawn):

@@ -244,12 +244,12 @@ def test_the_loop_inside_the_program_is_the_loop_outside(small):
     keys = picture_keys(objective, [0, 0])
     recipe = dataclasses.replace(QUICK, steps=7)
     pictures, histories = [], []
-    for inside in (False, True):
-        program = programs(small.forward, recipe, None, inside)
+    for on_cpu in (True, False):
+        program = programs(small.forward, recipe, None, on_cpu)
         batch = Batch(small.params, objective, keys)
         calls = list(program.advance(batch, program.start(keys, None), recipe.steps))
         histories.append(np.concatenate([scores for _, scores in calls]))
-        assert [len(scores) for _, scores in calls] == ([7] if inside else [1] * 7)
+        assert [len(scores) for _, scores in calls] == ([1] * 7 if on_cpu else [7])
         pictures.append(np.asarray(program.pictures(calls[-1][0])))
     np.testing.assert_allclose(pictures[0], pictures[1], atol=1e-3)
     np.testing.assert_allclose(histories[0], histories[1], rtol=1e-3)
@@ -292,6 +292,17 @@ def test_another_unit_compiles_nothing(small, compilations):
     compilations.clear()
     draw([3, 0], vectors[1], 2.0)
     draw([5, 6], vectors[2:], [1.0, -3.0])
+    assert not compilations
+
+
+def test_what_was_compiled_ahead_is_not_compiled_again(small, compilations):
+    recipe = dataclasses.replace(QUICK, steps=3, learning_rate=0.0385)
+    jc.render(small, jc.channel("mixed3a", [1, 2, 3]), recipe, batch_size=2)  # what does not depend on the layer
+    compilations.clear()
+    jc.compile_ahead(small, jc.channel("mixed3b", [0] * 3), recipe, batch_size=2)
+    assert compilations
+    compilations.clear()
+    jc.render(small, jc.channel("mixed3b", [5, 3, 1]), recipe, batch_size=2, seed=4)
     assert not compilations
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from etils import epath
 
 from jaxcircuits.bulk import place
+from jaxcircuits.bulk.ahead import Ahead
 from jaxcircuits.bulk.dataset import SPLIT, DataSet
 from jaxcircuits.bulk.hosts import ALONE, Hosts, agree
 from jaxcircuits.bulk.memory import pictures_at_once
@@ -23,7 +24,7 @@ from jaxcircuits.bulk.series import Series
 from jaxcircuits.bulk.writer import Writer
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis import Recipe, render
+from jaxcircuits.vis import Objective, Recipe, compile_ahead, render
 from jaxcircuits.vis.progress import RenderProgress
 
 Tell = Callable[[int, int, int], None]
@@ -86,16 +87,19 @@ class Job:
         try:
             with (
                 Writer() as writer,
+                Ahead(self._compile, [self.plan.shards[i] for i in self.todo]) as ahead,
                 RenderProgress(self.network.name, before + mine, steps, progress, before) as bar,
             ):
 
                 def tell(finished: int, drawing: int, taken: int) -> None:
                     writer.check()
+                    ahead.begin_after(shard)
                     # Those that fill up the last batch are not counted.
                     bar.update(before + done + min(finished, len(shard.units)), drawing, taken)
 
                 for index in self.todo:
                     shard = self.plan.shards[index]
+                    ahead.wait(shard)
                     images, scores = self._drawn(shard, sizes, tell)
                     writer.submit(self._write, index, images, scores)
                     done += len(images)
@@ -121,8 +125,7 @@ class Job:
 
         `sizes` remembers for each folder what there was room for.
         """
-        series = next(one for one in self.series if one.folder == shard.folder)
-        objective = series.objective(shard.drawn)
+        objective = self._objective(shard)
         while True:
             size = min(shard.batch_size, sizes.get(shard.folder, shard.batch_size))
             with _out_of_memory() as failure:
@@ -132,6 +135,13 @@ class Job:
             if size == 1:
                 raise InputError(f"one picture of {shard.layer} does not fit in memory ({failure[0]})")
             sizes[shard.folder] = size // 2
+
+    def _compile(self, shard: Shard) -> None:
+        compile_ahead(self.network, self._objective(shard), self.plan.recipe, batch_size=shard.batch_size)
+
+    def _objective(self, shard: Shard) -> Objective:
+        series = next(one for one in self.series if one.folder == shard.folder)
+        return series.objective(shard.drawn)
 
     def _write(self, index: int, images: np.ndarray, scores: np.ndarray) -> None:
         # Without the plan nothing that is written would be found again.

@@ -8,10 +8,7 @@ import jax
 
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Recipe
-
-ON_CPU = 16
-ON_ACCELERATOR = 64
-"""Pictures at once where a device does not tell its memory."""
+from jaxcircuits.vis.table import ON_ACCELERATOR, ON_CPU
 
 MOST = 256
 """More would make a shard, which is drawn whole or not at all, needlessly long."""
@@ -24,7 +21,7 @@ XLA's own count for a step of InceptionV1 on a CPU is 0.75 to 1.0 of them; convo
 
 
 def pictures_at_once(network: Network, layer: str, recipe: Recipe) -> int:
-    """A batch size, for all local devices together, that should fit; by default 16 on a CPU.
+    """A batch size, for all local devices together, that should fit; 8 on a CPU, whatever its memory.
 
     Args:
       network: whose unit is drawn.

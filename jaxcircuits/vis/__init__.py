@@ -9,7 +9,7 @@ from jaxcircuits.vis.parametrization import *  # noqa: F403
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.relevance import relevance, transparent
 from jaxcircuits.vis.reliability import percentiles
-from jaxcircuits.vis.render import render, render_batches
+from jaxcircuits.vis.render import compile_ahead, render, render_batches
 from jaxcircuits.vis.rendering import Rendering
 from jaxcircuits.vis.sheet import contact_sheet, to_image
 from jaxcircuits.vis.transforms import *  # noqa: F403
@@ -21,6 +21,7 @@ __all__ = [
     *transforms.__all__,
     "Recipe",
     "Rendering",
+    "compile_ahead",
     "contact_sheet",
     "percentiles",
     "relevance",

@@ -34,6 +34,11 @@ PICTURES = "pictures"
 """The mesh axis over which pictures are split."""
 
 
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""Not YNNPACK, XLA's default for products and convolutions, which runs small ones on one core: a step takes a sixth
+longer with it (two cores, JAX 0.10)."""
+
+
 class Batch(NamedTuple):
     """What a step reads and does not change: the network's parameters, the objective's N rows, N keys."""
 
@@ -61,12 +66,12 @@ class Programs:
       forward: of the network.
       recipe: how pictures are made.
       mesh: of several devices, with one axis `PICTURES`; None for one device.
-      loop_inside: run `STEPS_A_CALL` steps inside the program. On a CPU a convolution inside a compiled loop runs about
-        twice slower than called from Python; on an accelerator the calls would cost more.
+      on_cpu: compile for CPUs. There a convolution inside a compiled loop runs about twice slower than called from
+        Python, so a call takes one step; on accelerators the calls would cost more, so one takes `STEPS_A_CALL`.
     """
 
-    def __init__(self, forward: Forward, recipe: Recipe, mesh: Mesh | None, loop_inside: bool):
-        self.forward, self.recipe, self.mesh = forward, recipe, mesh
+    def __init__(self, forward: Forward, recipe: Recipe, mesh: Mesh | None, on_cpu: bool):
+        self.forward, self.recipe, self.mesh, self.on_cpu = forward, recipe, mesh, on_cpu
         self.optimizer = OPTIMIZERS[recipe.optimizer](recipe.learning_rate)
         self.shape = recipe.shape(forward.convention.channels)
         state, rows = OF_PICTURES, OF_PICTURES
@@ -76,12 +81,12 @@ class Programs:
         self.step = self._compiled(self._step, (OF_BATCH, state), (state, rows), donate_argnums=1)
         history = P(None, PICTURES)
         self.steps = self._compiled(self._steps, (OF_BATCH, state, P()), (state, history), donate_argnums=1)
-        self.advance = self._advance_inside if loop_inside else self._advance_outside
+        self.advance = self._advance_outside if on_cpu else self._advance_inside
 
     def _compiled(self, function, inputs, outputs, **options):
         if self.mesh is not None:
             function = jax.shard_map(function, mesh=self.mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
-        return jax.jit(function, **options)
+        return jax.jit(function, compiler_options=cpu_options() if self.on_cpu else {}, **options)
 
     def put(self, tree: Any, specs: Any = OF_PICTURES) -> Any:
         """The arrays of a tree on the devices; `specs` says how they are split."""
@@ -89,6 +94,31 @@ class Programs:
             return jax.device_put(tree)
         sharding = jax.tree.map(lambda spec: NamedSharding(self.mesh, spec), specs)
         return jax.device_put(tree, sharding)
+
+    def shapes(self, tree: Any, specs: Any = OF_PICTURES) -> Any:
+        """The arrays of a tree as `jax.ShapeDtypeStruct`, to compile for; `specs` says how they are split."""
+
+        def shape(spec: P, array: jax.Array) -> jax.ShapeDtypeStruct:
+            sharding = None if self.mesh is None else NamedSharding(self.mesh, spec)
+            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+
+        return jax.tree.map(lambda spec, part: jax.tree.map(lambda array: shape(spec, array), part), specs, tree)
+
+    def lowered(self, batch: Batch) -> dict[str, jax.stages.Lowered]:
+        """The programs that a drawing of such a batch runs, by name, not compiled yet; nothing runs.
+
+        Once these are compiled, the calls of a drawing compile nothing.
+
+        Args:
+          batch: arrays or `shapes`.
+        """
+        batch = self.shapes(batch, OF_BATCH)
+        start = self.start.lower(batch.keys, None)
+        state = self.shapes(start.out_info)
+        pictures = self.pictures.lower(state)
+        step = self.step.lower(batch, state) if self.on_cpu else self.steps.lower(batch, state, STEPS_A_CALL)
+        score = self.score.lower(batch, self.shapes(pictures.out_info), state.step)
+        return {"start": start, "step": step, "pictures": pictures, "score": score}
 
     def _start(self, keys: jax.Array, given: jax.Array | None) -> State:
         """Random parameters, or those of given pictures (N, H, W, channels)."""
@@ -187,6 +217,16 @@ class Programs:
             ahead = min(STEPS_A_CALL, count - done)
             state, scores = jax.block_until_ready(self.steps(batch, state, ahead))
             yield state, np.asarray(scores)[:ahead]
+
+
+@functools.cache
+def cpu_options() -> dict[str, str]:
+    """`CPU_OPTIONS`, or nothing where this version of XLA does not know them: they are no stable interface."""
+    try:
+        jax.jit(lambda: 0, compiler_options=CPU_OPTIONS).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return CPU_OPTIONS
 
 
 programs = functools.lru_cache(maxsize=32)(Programs)

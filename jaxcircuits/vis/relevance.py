@@ -39,7 +39,8 @@ def relevance(
     """
     objective = objective.rows(len(images))
     objective.check(network, recipe)
-    program = programs(network.forward, recipe, None, False)
+    # Not for CPUs: the score is traced into a program of its own, which takes their options as little as their loop.
+    program = programs(network.forward, recipe, None, on_cpu=False)
     batch = Batch(network.params, jax.device_put(objective), picture_keys(objective, [seed] * len(images)))
     pictures = jnp.asarray(images, jnp.float32)
     steps = [jnp.full(len(pictures), recipe.steps + i, jnp.int32) for i in range(VIEWS)]

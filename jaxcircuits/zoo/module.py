@@ -33,7 +33,7 @@ class InceptionV1(nnx.Module):
         for layer in architecture.layers:
             if layer.op == "conv":
                 size, strides = (layer.kernel, layer.kernel), (layer.stride, layer.stride)
-                # Padding depends on the picture's size, so it is added by hand before a VALID convolution.
+                # Holds the weights; `_run` convolves, since padding depends on the picture's size.
                 conv = nnx.Conv(architecture.fan_in(layer), layer.channels, size, strides, padding="VALID", rngs=rngs)
                 setattr(self, layer.weights, conv)
             elif layer.op == "dense":
@@ -62,9 +62,8 @@ class InceptionV1(nnx.Module):
         x, linear = inputs[0], self.architecture.linear
         match layer.op:
             case "conv":
-                padding = self._padding(layer, x)
-                x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-                return getattr(self, layer.weights)(x)
+                conv = getattr(self, layer.weights)
+                return ops.convolution(x, conv.kernel[...], layer.stride, self._padding(layer, x)) + conv.bias[...]
             case "relu":
                 return x if linear else nnx.relu(x)
             case "max_pool":

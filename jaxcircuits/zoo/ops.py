@@ -11,7 +11,6 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from jaxcircuits.zoo.architecture import LRN
@@ -74,15 +73,20 @@ def _windows(x: jax.Array, axis: int, kernel: int, stride: int, padding: tuple[i
     return [lax.slice_in_dim(x, shift, shift + (count - 1) * stride + 1, stride, axis) for shift in range(kernel)]
 
 
+def convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) -> jax.Array:
+    """Cross-correlation of (N, H, W, C) with a kernel (height, width, C, channels)."""
+    layout = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=layout)
+
+
 def local_response_norm(x: jax.Array, lrn: LRN) -> jax.Array:
     """`x / (bias + alpha * sum(x^2)) ** beta`, the sum over `2 * radius + 1` neighbouring channels.
 
-    The sum is a product with a banded matrix, which differentiates into another; as shifted slices the gradient alone
-    took as long as the convolutions. In float32 whatever the dtype of `x` (Krizhevsky et al., ImageNet
-    Classification, 2012; `alpha` is not divided by the window).
+    The sum is a `reduce_window`, whose gradient is another; by products with a banded matrix both take 2.5 times as
+    long on a CPU. In float32 whatever the dtype of `x` (Krizhevsky et al., ImageNet Classification, 2012; `alpha` is
+    not divided by the window).
     """
-    channel = np.arange(x.shape[-1])
-    band = (np.abs(channel[:, None] - channel) <= lrn.radius).astype(np.float32)
-    total = jnp.dot(jnp.square(x.astype(jnp.float32)), band, precision=lax.Precision.HIGHEST)
+    window, padding = (1, 1, 1, 2 * lrn.radius + 1), ((0, 0), (0, 0), (0, 0), (lrn.radius, lrn.radius))
+    total = lax.reduce_window(jnp.square(x.astype(jnp.float32)), 0.0, lax.add, window, (1, 1, 1, 1), padding)
     # The power by way of its logarithm: the gradient then reuses it.
     return (x * jnp.exp(-lrn.beta * jnp.log(lrn.bias + lrn.alpha * total))).astype(x.dtype)
