@@ -45,7 +45,7 @@ def measured(network: jc.Network, layer: str, batch_size: int, recipe: jc.Recipe
 def main() -> None:
     parser = arguments_of(__doc__)
     parser.add_argument("--layers", type=lambda text: text.split(","), default=["mixed4b"])
-    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16, 32])
+    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8, 16, 32])
     parser.add_argument("--inside", action="store_true", help="only the first layer and batch size, in this process")
     arguments = parser.parse_args()
     network, recipe = jc.load(arguments.network), jc.Recipe(size=arguments.size)

@@ -98,7 +98,7 @@ def _score(drawing: Drawing) -> None:
 def rows(arguments: argparse.Namespace, network: jc.Network) -> Iterator[dict]:
     """One a layer, type and batch size; the first of a layer with its compilation."""
     for layer in arguments.layers:
-        compilation = {"compilation_seconds": compile_seconds(arguments.network, layer, 16, arguments.size)}
+        compilation = {"compilation_seconds": compile_seconds(arguments.network, layer, 8, arguments.size)}
         for dtype in arguments.dtypes:
             for batch_size in arguments.batch_sizes:
                 recipe = jc.Recipe(size=arguments.size, dtype=dtype)
@@ -111,9 +111,9 @@ def rows(arguments: argparse.Namespace, network: jc.Network) -> Iterator[dict]:
 def main() -> None:
     parser = arguments_of(__doc__)
     parser.add_argument("--layers", type=lambda text: text.split(","), default=LAYERS)
-    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16])
+    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8, 16])
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32"])
-    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--first", action="store_true", help="only the seconds to a process's first picture")
     arguments = parser.parse_args()
     network = jc.load(arguments.network)

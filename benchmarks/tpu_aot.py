@@ -32,6 +32,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh
 
 import jaxcircuits as jc
+from benchmarks import hlo
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits.vis.objectives.base import picture_keys
 from jaxcircuits.vis.programs import PICTURES, Batch, Programs
@@ -78,13 +79,14 @@ def figures(compiled: jax.stages.Compiled, chip: Chip, pictures_a_chip: int, ste
     """What the compiler says of a step on one chip, and what the chip could do at best."""
     cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
     needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
-    computing, moving = cost["flops"] / chip.bfloat16, cost["bytes accessed"] / chip.bandwidth
-    cycles = _cycles(compiled.as_text())
+    body = hlo.loop_body(compiled.as_text())
+    moved, cycles = hlo.moved(body), _cycles(body)
+    computing, moving = cost["flops"] / chip.bfloat16, moved / chip.bandwidth
     held = needed - memory.alias_size_in_bytes
     least = max(computing, moving)
     values = {
         "gigaflops": cost["flops"] / 1e9,
-        "gigabytes_moved": cost["bytes accessed"] / 1e9,
+        "gigabytes_moved": moved / 1e9,
         "memory_gigabytes": held / 1e9,
         "part_of_memory": held / chip.memory,
         "computing_ms": 1e3 * computing,
@@ -98,10 +100,10 @@ def figures(compiled: jax.stages.Compiled, chip: Chip, pictures_a_chip: int, ste
     return {name: float(f"{value:.4g}") for name, value in values.items()} | {"dearest_ms": dearest}
 
 
-def _cycles(program: str) -> Counter[str]:
+def _cycles(lines: list[str]) -> Counter[str]:
     """The compiler's own estimate of cycles, summed by the operation that a fusion ends with."""
     cycles: Counter[str] = Counter()
-    for line in program.splitlines():
+    for line in lines:
         if estimate := re.search(r'"estimated_cycles":"(\d+)"', line):
             origin = re.search(r'op_name="([^"]*)"', line)
             cycles[origin[1].rsplit("/", 1)[-1] if origin else "?"] += int(estimate[1])

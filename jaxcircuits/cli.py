@@ -41,7 +41,9 @@ def render(
     directions: Annotated[
         Path | None, typer.Option(help="An .npy file (N, channels); draw its rows in place of the layer's channels.")
     ] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A JSON file, such as an earlier recipe.json.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="fast, maco, or a JSON file such as an earlier recipe.json.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default 512.")] = None,
     size: Annotated[int | None, typer.Option(help="In pixels; by default 128, or a smaller network's own.")] = None,
     dtype: Annotated[
@@ -187,17 +189,23 @@ def chosen_layers(model: Network, named: list[str] | None) -> list[str]:
     return list(dict.fromkeys(name for layers in several for name in layers))
 
 
-def _recipe(model: Network, path: Path | None, **fields: object) -> Recipe:
-    """The recipe of a file, or Lucid's at a size that suits the network; with the fields that are given."""
+def _recipe(model: Network, name: str | None, **fields: object) -> Recipe:
+    """A recipe by name or of a file, by default Lucid's at a size that suits the network; with the given fields."""
     from jaxcircuits.vis import Recipe
 
-    if path is None:
-        recipe = Recipe(size=min(128, *model.convention.size))
-    else:
-        try:
-            recipe = Recipe.from_json(path.read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: cannot be read ({error})") from None
+    size = min(128, *model.convention.size)
+    match name:
+        case None:
+            recipe = Recipe(size=size)
+        case "fast":
+            recipe = Recipe.fast(size=size)
+        case "maco":
+            recipe = Recipe.maco(view=min(model.convention.size))
+        case file:
+            try:
+                recipe = Recipe.from_json(Path(file).read_text())
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputError(f"{file}: cannot be read ({error}); expected fast, maco or a JSON file") from None
     return dataclasses.replace(recipe, **{name: value for name, value in fields.items() if value is not None})
 
 

@@ -62,7 +62,7 @@ def test_memory_grows_with_the_batch(tmp_path):
 @pytest.mark.slow
 def test_time_to_score(tmp_path):
     result = run(
-        tmp_path, "time_to_score", "--layer", "conv2d1", "--units", "0,1", "--steps", "8", "--recipes", "default"
+        tmp_path, "time_to_score", "--layers", "conv2d1", "--units", "0,1", "--steps", "8", "--recipes", "default"
     )
     (row,) = result["rows"]
     assert len(row["scores"]) == len(result["at_steps"])

@@ -107,6 +107,13 @@ def test_networks_and_layers():
     assert line.split()[1:4] == ["512", "14x14", "concat"]
 
 
+def test_recipes_by_name(tmp_path):
+    done = command("render", "--recipe", "fast", "--units", "3", "--steps", "2", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (kept,) = tmp_path.glob("pictures/slide/*/recipe.json")
+    assert Recipe.from_json(kept.read_text()) == Recipe.fast(size=96, steps=2)
+
+
 BAD = {
     "network": (["render", "--network", "inceptionv7"], "unknown network 'inceptionv7'; did you mean inceptionv1"),
     "layer": (["render", "--layer", "mixed9z"], "unknown layer 'mixed9z' of inceptionv1-2015; did you mean mixed"),
@@ -114,7 +121,7 @@ BAD = {
     "units": (["render", "--units", "1-x"], "units '1-x'; expected numbers and ranges such as 0-15,20"),
     "size": (["render", "--size", "0"], "size 0; expected a number of pixels"),
     "steps": (["render", "--steps", "-1"], "steps -1; expected a whole number"),
-    "recipe": (["render", "--recipe", "none.json"], "none.json: cannot be read"),
+    "recipe": (["render", "--recipe", "none.json"], "expected fast, maco or a JSON file"),
     "directions": (["render", "--directions", "none.npy"], "none.npy: no such file; expected an .npy file"),
     "dtype": (["render", "--dtype", "float46"], "unknown dtype 'float46'; did you mean"),
     "seed": (["render", "--seed", "-1"], "seed -1; expected a whole number"),

@@ -122,6 +122,7 @@ RECIPES = [
     Recipe(size=(30, 41), parametrization=Fourier(decay=1.5), transforms=(), dtype="bfloat16"),
     Recipe(parametrization=RGBA(of=Shared(own=Fourier(decay=2.0), group=3)), transforms=CAPTUM, tolerance=0.1),
     Recipe.maco(size=64, view=32, views=3),
+    Recipe.fast(learning_rate=0.1),
 ]
 
 
@@ -148,6 +149,7 @@ BAD_RECIPES = {
     "dtype": ('{"dtype": "float16"}', "unknown dtype 'float16'; did you mean bfloat16"),
     "rate": ('{"learning_rate": 0}', "learning_rate 0; expected a positive number"),
     "optimizer": ('{"optimizer": "nadan"}', "unknown optimizer 'nadan'; did you mean nadam"),
+    "betas": ('{"betas": [0.9, 1]}', "betas \\(0.9, 1\\); expected two numbers"),
     "views": ('{"views": 0}', "views 0; expected a whole number from 1"),
     "tolerance": ('{"tolerance": 1}', "tolerance 1; expected a part of the score"),
     "nothing left": (
@@ -166,7 +168,7 @@ def test_bad_recipes(case):
 
 
 def draw_by_hand(network, unit, recipe, seed):
-    """Gradient ascent as the recipe says, for one picture, with Adam written out in NumPy."""
+    """Gradient ascent as the recipe says, for one picture, with Adam and Nadam (Dozat, 2016) written out in NumPy."""
     objective = jc.channel("mixed3b", [unit])
     (key,) = picture_keys(objective, [seed])
     z = np.asarray(recipe.parametrization.init(key, (32, 32, 3)), np.float64)
@@ -178,16 +180,20 @@ def draw_by_hand(network, unit, recipe, seed):
         activations = network.forward(network.params, picture[None], ("mixed3b",))
         return activations["mixed3b"][0, ..., unit].mean()
 
-    m = v = 0
+    (b1, b2), m, v = recipe.betas, 0, 0
     for t in range(1, recipe.steps + 1):
         gradient = np.asarray(score(np.float32(z))[1], np.float64)
-        m, v = 0.9 * m + 0.1 * gradient, 0.999 * v + 0.001 * gradient**2
-        z += recipe.learning_rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+        m, v = b1 * m + (1 - b1) * gradient, b2 * v + (1 - b2) * gradient**2
+        mean = m / (1 - b1**t)
+        if recipe.optimizer == "nadam":
+            mean = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * gradient / (1 - b1**t)
+        z += recipe.learning_rate * mean / (np.sqrt(v / (1 - b2**t)) + 1e-8)
     return np.asarray(recipe.parametrization.picture(np.float32(z), (32, 32, 3))), float(score(np.float32(z))[0])
 
 
-def test_the_loop_is_gradient_ascent_by_adam(small):
-    recipe = Recipe(size=32, steps=8, transforms=(), redirect_steps=0)
+@pytest.mark.parametrize("recipe", [Recipe(), Recipe.fast()], ids=["default", "fast"])
+def test_the_loop_is_gradient_ascent_by_adam(recipe, small):
+    recipe = dataclasses.replace(recipe, size=32, steps=8, transforms=(), redirect_steps=0)
     rendering = jc.render(small, jc.channel("mixed3b", 5), recipe, seed=3)
     picture, score = draw_by_hand(small, 5, recipe, 3)
     np.testing.assert_allclose(rendering.images[0], picture, atol=2e-3)

@@ -72,7 +72,7 @@ class Programs:
 
     def __init__(self, forward: Forward, recipe: Recipe, mesh: Mesh | None, on_cpu: bool):
         self.forward, self.recipe, self.mesh, self.on_cpu = forward, recipe, mesh, on_cpu
-        self.optimizer = OPTIMIZERS[recipe.optimizer](recipe.learning_rate)
+        self.optimizer = OPTIMIZERS[recipe.optimizer](recipe.learning_rate, *recipe.betas)
         self.shape = recipe.shape(forward.convention.channels)
         state, rows = OF_PICTURES, OF_PICTURES
         self.start = self._compiled(self._start, (rows, rows), state)

@@ -1,0 +1,72 @@
+"""What a compiled TPU program moves through its chip's memory, counted from its text.
+
+The compiler's own count of bytes charges a gather with its whole operand for every row that it takes, hundreds of times
+too much for a random view.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "c64": 8}
+
+_ARRAY = re.compile(r"(\w+)\[([\d,]*)\](?:\{([\d,]*)(?::([^}]*))?\})?")
+_INSTRUCTION = re.compile(r"\s+(?:ROOT )?%([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\((.*)")
+_COMPUTATION = re.compile(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
+
+_FREE = ("get-tuple-element", "tuple", "bitcast", "parameter", "constant", "copy-done", "slice-done", "after-all")
+"""Instructions that move nothing, or whose first half was counted."""
+
+
+def loop_body(program: str) -> list[str]:
+    """The lines of the longest body of a loop: that of a drawing's steps."""
+    computations: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in program.splitlines():
+        if begun := _COMPUTATION.match(line):
+            lines = computations[begun[1]] = []
+        else:
+            lines.append(line)
+    return max((computations[name] for name in re.findall(r"body=%([\w.\-]+)", program)), key=len)
+
+
+def moved(lines: list[str]) -> int:
+    """Bytes that instructions read from and write to the chip's memory, each operand and each result once.
+
+    Arrays that the compiler keeps on the chip (memory space `S(1)`) count nothing; those in memory count as they lie
+    there, padded to whole tiles. What happens within a fusion stays on the chip.
+    """
+    shapes, total = {}, 0
+    for line in lines:
+        if not (parts := _INSTRUCTION.match(line)):
+            continue
+        name, shape, operation, rest = parts.groups()
+        shapes[name] = shape
+        if operation == "slice-start":
+            # (source, slice, context): it reads as much of its source as the slice holds.
+            total += size(_arrays(shape)[1].replace("S(1)", ""))
+        elif operation == "copy-start":
+            total += sum(size(array) for array in _arrays(shape)[:2])
+        elif operation not in _FREE:
+            operands = re.findall(r"%([\w.\-]+)", rest.split("), ")[0])
+            total += size(shape) + sum(size(shapes.get(operand, "")) for operand in operands)
+    return total
+
+
+def size(shape: str) -> int:
+    """Bytes in the chip's memory of all arrays of a shape, such as `(f32[8,3]{1,0:T(8,128)}, bf16[4]{0:T(128)})`."""
+    total = 0
+    for kind, dimensions, order, tiling in _ARRAY.findall(shape):
+        if kind in BYTES and "S(" not in tiling:
+            sizes = [int(n) for n in dimensions.split(",") if n]
+            sizes = [sizes[int(i)] for i in order.split(",") if i]  # fastest first
+            if tile := re.search(r"T\(([\d,]+)\)", tiling):
+                for i, n in zip(range(len(sizes)), map(int, reversed(tile[1].split(",")))):
+                    sizes[i] = -(-sizes[i] // n) * n
+            total += math.prod(sizes) * BYTES[kind]
+    return total
+
+
+def _arrays(shape: str) -> list[str]:
+    return [match[0] for match in _ARRAY.finditer(shape)]
