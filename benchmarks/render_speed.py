@@ -111,7 +111,7 @@ def rows(arguments: argparse.Namespace, network: jc.Network) -> Iterator[dict]:
 def main() -> None:
     parser = arguments_of(__doc__)
     parser.add_argument("--layers", type=lambda text: text.split(","), default=LAYERS)
-    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8, 16])
+    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 8, 16])
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32"])
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--first", action="store_true", help="only the seconds to a process's first picture")

@@ -6,18 +6,18 @@ Hardware:  two CPU cores, which pose as 1 to 8 devices (--xla_force_host_platfor
 Cost:      about 3 minutes
 Result:    none is kept yet; --out writes it
 
-For slide, conv2d2, 8 pictures of 32 px, 2 steps: 1, 2, 4 and 8 devices do 1, 0.5, 0.25 and 0.1264 of the work each,
-and the pictures differ by 4.2e-7 at most. Not run at full size yet.
-
 Each number of devices is a process of its own, which draws the same pictures with `render`. `gigaflops` are those of
 one step on one device, as the compiler counts them; `share` is their part of the work on one device;
-`largest_difference` is that of any colour value from the pictures of one device.
+`largest_difference` is that of any colour value from the pictures of one device. `processes` share a bulk drawing of
+slide through `jax.distributed`: how many pictures each drew, and whether the files are those that one process draws.
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -26,6 +26,7 @@ from jax.sharding import Mesh
 
 import jaxcircuits as jc
 from benchmarks.measuring import Drawing, arguments_of, report, subprocess_json
+from jaxcircuits import bulk
 from jaxcircuits.vis.programs import PICTURES
 
 
@@ -39,6 +40,35 @@ def share(network: jc.Network, layer: str, pictures: int, recipe: jc.Recipe, fil
     return {"devices": len(devices), "gigaflops": cost["flops"] / 1e9}
 
 
+def drawn_by(processes: int, out: Path) -> list[int]:
+    """How many pictures each of several processes draws of 48 units of slide, which they share."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        coordinator = f"127.0.0.1:{free.getsockname()[1]}"
+    options = ("--shared", str(out)) + (("--coordinator", coordinator) if processes > 1 else ())
+    with ThreadPoolExecutor(processes) as pool:
+
+        def process(index: int) -> int:
+            return subprocess_json("scaling", "slide", *options, "--processes", str(processes), "--process", str(index))
+
+        return list(pool.map(process, range(processes)))
+
+
+def draw_share(out: Path, coordinator: str | None, processes: int, process: int) -> int:
+    """This process's pictures of the shared drawing."""
+    hosts = bulk.meet(coordinator, processes, process) if coordinator else bulk.ALONE
+    recipe = jc.Recipe(size=32, steps=8, transforms=(), redirect_steps=0)
+    series = [bulk.Series(layer, tuple(range(24))) for layer in ("mixed3a", "mixed4a")]
+    with bulk.job(jc.load("slide"), series, recipe, out, batch_size=4, hosts=hosts) as job:
+        job.draw(progress=False)
+        return sum(len(job.plan.shards[index].units) for index in job.todo)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
 def main() -> None:
     parser = arguments_of(__doc__)
     parser.add_argument("--layer", default="mixed4b")
@@ -46,7 +76,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--devices", type=lambda text: [int(n) for n in text.split(",")], default=[1, 2, 4, 8])
     parser.add_argument("--inside", type=Path, help="only on this process's devices; pictures go into that file")
+    parser.add_argument("--shared", type=Path, help="only this process's share of a drawing into that folder")
+    parser.add_argument("--coordinator", help="where the processes of such a drawing meet")
+    parser.add_argument("--processes", type=int)
+    parser.add_argument("--process", type=int)
     arguments = parser.parse_args()
+    if arguments.shared:
+        print(draw_share(arguments.shared, arguments.coordinator, arguments.processes, arguments.process))
+        return
     network, recipe = jc.load(arguments.network), jc.Recipe(size=arguments.size, steps=arguments.steps)
     if arguments.inside:
         print(json.dumps(share(network, arguments.layer, arguments.pictures, recipe, arguments.inside)))
@@ -63,8 +100,15 @@ def main() -> None:
             rows[-1]["share"] = round(rows[-1]["gigaflops"] / rows[0]["gigaflops"], 4)
             rows[-1]["largest_difference"] = float(np.abs(pictures[-1] - pictures[0]).max())
             print(rows[-1], flush=True)
+        shares, files = [], []
+        for count in (1, 2, 4):
+            out = Path(folder) / f"{count} processes"
+            shares.append({"processes": count, "pictures": drawn_by(count, out)})
+            files.append(contents(out))
+            shares[-1]["files_of_one"] = files[-1] == files[0]
+            print(shares[-1], flush=True)
     task = {"layer": arguments.layer, "pictures": arguments.pictures, "steps": arguments.steps}
-    report({"network": network.name} | task | {"rows": rows}, arguments.out)
+    report({"network": network.name} | task | {"rows": rows, "processes": shares}, arguments.out)
 
 
 if __name__ == "__main__":
