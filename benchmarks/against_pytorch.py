@@ -160,7 +160,7 @@ def main() -> None:
     parser = arguments_of(__doc__)
     parser.add_argument("--torch", required=True, help="the Python of PyTorch's environment")
     parser.add_argument("--layers", type=lambda text: text.split(","), default=["mixed4b"])
-    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 8, 16])
+    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16])
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["float32"])
     parser.add_argument("--tools", type=lambda text: text.split(","), default=list(TOOLS))
     parser.add_argument("--steps", type=int, default=4, help="of a call")

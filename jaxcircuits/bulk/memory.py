@@ -21,7 +21,7 @@ XLA's own count for a step of InceptionV1 on a CPU is 0.75 to 1.0 of them; convo
 
 
 def pictures_at_once(network: Network, layer: str, recipe: Recipe) -> int:
-    """A batch size, for all local devices together, that should fit; 8 on a CPU, whatever its memory.
+    """A batch size, for all local devices together, that should fit; by the cores of a CPU.
 
     Args:
       network: whose unit is drawn.
