@@ -8,7 +8,10 @@ Result:    none is kept yet; --out writes it
 
 Each number of devices is a process of its own, which draws the same pictures with `render`. `gigaflops` are those of
 one step on one device, as the compiler counts them; `share` is their part of the work on one device;
-`largest_difference` is that of any colour value from the pictures of one device. `processes` share a bulk drawing of
+`first_differ_by` is the largest difference of any colour value from the pictures of one device after one step,
+`last_differ_by` after all, `scores_differ_by` that of a score, relative. Convolutions may add up in another order where
+a device has another number of threads; Adam makes much of the rounding of gradients near 0, and every step of what the
+one before left. `processes` share a bulk drawing of
 slide through `jax.distributed`: how many pictures each drew, and whether the files are those that one process draws.
 """
 
@@ -33,8 +36,9 @@ from jaxcircuits.vis.programs import PICTURES
 def share(network: jc.Network, layer: str, pictures: int, recipe: jc.Recipe, file: Path) -> dict[str, float]:
     """Draws on this process's devices, keeps the pictures in a file, and counts one device's work of a step."""
     devices = jax.local_devices()
-    rendering = jc.render(network, jc.channel(layer, range(pictures)), recipe, batch_size=pictures, progress=False)
-    np.save(file, rendering.images)
+    objective = jc.channel(layer, range(pictures))
+    drawn = jc.render(network, objective, recipe, batch_size=pictures, snapshots=[1], progress=False)
+    np.savez(file, first=drawn.snapshots[1], last=drawn.images, scores=drawn.scores)
     mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
     cost = Drawing(network, layer, pictures, recipe, mesh=mesh).lowered().compile().cost_analysis()
     return {"devices": len(devices), "gigaflops": cost["flops"] / 1e9}
@@ -88,17 +92,20 @@ def main() -> None:
     if arguments.inside:
         print(json.dumps(share(network, arguments.layer, arguments.pictures, recipe, arguments.inside)))
         return
-    rows, pictures = [], []
+    rows, results = [], []
     with tempfile.TemporaryDirectory() as folder:
         for count in arguments.devices:
-            file = Path(folder) / f"{count}.npy"
+            file = Path(folder) / f"{count}.npz"
             options = ("--layer", arguments.layer, "--pictures", str(arguments.pictures), "--inside", str(file))
             options += ("--steps", str(arguments.steps), "--size", str(arguments.size))
             flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}", "JAX_PLATFORMS": "cpu"}
             rows.append(subprocess_json("scaling", arguments.network, *options, **flags))
-            pictures.append(np.load(file))
+            results.append(dict(np.load(file)))
             rows[-1]["share"] = round(rows[-1]["gigaflops"] / rows[0]["gigaflops"], 4)
-            rows[-1]["largest_difference"] = float(np.abs(pictures[-1] - pictures[0]).max())
+            for name, values in results[-1].items():
+                scale = results[0][name] if name == "scores" else 1
+                difference = np.abs((values - results[0][name]) / scale).max()
+                rows[-1][f"{name}_differ_by"] = float(f"{difference:.3g}")
             print(rows[-1], flush=True)
         shares, files = [], []
         for count in (1, 2, 4):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import against_pytorch, floor
+from benchmarks import against_pytorch, floor, hlo
 from jaxcircuits import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +42,38 @@ def test_weights_go_back_to_their_published_names(small):
     for name, slot in slots(small.architecture, LUCENT).items():
         layer, kind = slot.name.rsplit("/", 1)
         np.testing.assert_array_equal(slot.arrange(published[name]), small.params[layer][kind])
+
+
+PROGRAM = """
+%body (p: (f32[8,3])) -> (f32[8,3]) {
+  %p = (f32[8,3]{1,0:T(8,128)}) parameter(0)
+  %x = f32[8,3]{1,0:T(8,128)} get-tuple-element(%p), index=0
+  %near = bf16[2,5,130]{2,0,1:T(8,128)(2,1)S(1)} fusion(%x), kind=kLoop, calls=%inner
+  %far = bf16[2,5,130]{2,0,1:T(8,128)(2,1)} copy(%near)
+  %begun = (f32[8,3]{1,0:T(8,128)}, f32[8,3]{1,0:T(8,128)S(1)}, u32[]{:S(2)}) copy-start(%x)
+  %done = f32[8,3]{1,0:T(8,128)S(1)} copy-done(%begun)
+  ROOT %out = (f32[8,3]{1,0:T(8,128)S(1)}) tuple(%done)
+}
+ENTRY %main (a: f32[8,3]) -> f32[8,3] {
+  %a = f32[8,3]{1,0} parameter(0)
+  ROOT %loop = (f32[8,3]{1,0}) while(%a), condition=%enough, body=%body
+}
+"""
+
+
+def test_bytes_that_a_tpu_program_moves():
+    """By hand: the fusion reads x, padded to 8 x 128 floats; the copy writes 5 x 8 x 256 halves; x is read again."""
+    assert hlo.moved(hlo.loop_body(PROGRAM)) == 8 * 128 * 4 + 5 * 8 * 256 * 2 + 8 * 128 * 4
+    assert hlo.size("(f32[8,3]{1,0}, pred[7]{0:T(512)}, s32[]{:T(128)})") == 8 * 3 * 4 + 512 + 4
+
+
+@pytest.mark.slow
+def test_scaling(tmp_path):
+    result = run(tmp_path, "scaling", "--layer", "conv2d1", "--pictures", "2", "--steps", "2", "--devices", "1,2")
+    assert [row["share"] for row in result["rows"]] == [1, pytest.approx(0.5, abs=0.02)]
+    assert [sum(row["pictures"]) for row in result["processes"]] == [48, 48, 48]
+    assert all(max(row["pictures"]) == 48 / row["processes"] for row in result["processes"])
+    assert all(row["files_of_one"] for row in result["processes"])
 
 
 @pytest.mark.slow
