@@ -78,8 +78,8 @@ class Recipe:
     def fast(cls, **fields: Any) -> Recipe:
         """Half the steps of the default for nearly its score: Nadam that soon forgets.
 
-        Every step sees another random view, so a long memory of gradients holds a picture back. What it reaches on
-        several layers is in benchmarks/results/time_to_score.json.
+        Every step sees another random view, so a long memory of gradients holds a picture back. On mixed3b, mixed4b and
+        mixed5a of InceptionV1 it reaches 98, 99 and 99.6 % of the default's score (`benchmarks/time_to_score.py`).
 
         Args:
           **fields: other fields that are to differ.
