@@ -7,9 +7,9 @@ Hardware:  two CPU cores
 Cost:      one to seven minutes a row
 Result:    benchmarks/results/tpu_aot.json
 
-One step of mixed4b for 64 pictures in bfloat16, of one chip or of each of a slice: on v5e 0.60 ms of arithmetic, 5.72 ms
-of memory traffic, 12.95 ms by the compiler; on v4 0.43, 4.52 and 24.4 ms. It holds 0.74 to 0.76 GB. A million
-directions by these figures: PLAN.md.
+One step of mixed4b for 64 pictures in bfloat16, of one chip or of each of a slice: on v5e 0.60 ms of arithmetic, 5.72
+of memory traffic, 12.95 by the compiler; on v4 0.43, 4.52 and 24.4 ms. It holds 0.74 to 0.76 GB. A million directions
+by these figures: PLAN.md.
 
 Compiled is the program that `render` runs there, `STEPS_A_CALL` steps a call with the loop inside; a loop's body counts
 once, so numbers are those of one step on one chip. `roofline_ms` is the larger of FLOPs over the chip's peak and bytes
