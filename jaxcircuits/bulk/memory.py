@@ -16,7 +16,8 @@ MOST = 256
 ROOM = 4
 """Memory set aside for a picture, in units of its activations.
 
-XLA's own count for a step of InceptionV1 on a CPU is 0.75 to 1.0 of them; convolutions on accelerators want workspace.
+XLA's own count for a step of 8 pictures or more of InceptionV1 on a CPU is 0.8 to 1.5 of them (`benchmarks/memory.py`);
+convolutions on accelerators want workspace.
 """
 
 
