@@ -33,7 +33,8 @@ from jaxcircuits.evidence import scenes
 from jaxcircuits.evidence.slide_report import LAYERS, report
 from jaxcircuits.files import replacing
 from jaxcircuits.network import load
-from jaxcircuits.zoo.module import InceptionV1
+from jaxcircuits.zoo.module import Conv, InceptionV1
+from jaxcircuits.zoo.ops import Padding
 from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
 from weights_convert import write_weights
 
@@ -52,12 +53,12 @@ class Normalized(nnx.Module):
     It keeps every unit's input around its threshold, so that few die, and folds into the convolution afterwards.
     """
 
-    def __init__(self, conv: nnx.Conv, rngs: nnx.Rngs):
+    def __init__(self, conv: Conv, rngs: nnx.Rngs):
         self.conv = conv
         self.norm = nnx.BatchNorm(conv.out_features, use_running_average=False, momentum=0.97, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return self.norm(self.conv(x))
+    def __call__(self, x: jax.Array, padding: Padding) -> jax.Array:
+        return self.norm(self.conv(x, padding))
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
         """Kernel and bias of the plain convolution that does the same, by the running statistics."""

@@ -15,6 +15,14 @@ from jaxcircuits.zoo import ops
 from jaxcircuits.zoo.architecture import INPUT, Architecture, Layer
 
 
+class Conv(nnx.Conv):
+    """A convolution that is told its padding with each input, since that depends on the picture's size."""
+
+    def __call__(self, inputs: jax.Array, padding: ops.Padding) -> jax.Array:
+        """Convolves (N, H, W, C), with cells of 0 added before and after each spatial axis."""
+        return ops.convolution(inputs, self.kernel[...], self.strides[0], padding) + self.bias[...]
+
+
 class InceptionV1(nnx.Module):
     """A network that runs an `Architecture`'s layers.
 
@@ -33,8 +41,7 @@ class InceptionV1(nnx.Module):
         for layer in architecture.layers:
             if layer.op == "conv":
                 size, strides = (layer.kernel, layer.kernel), (layer.stride, layer.stride)
-                # Holds the weights; `_run` convolves, since padding depends on the picture's size.
-                conv = nnx.Conv(architecture.fan_in(layer), layer.channels, size, strides, padding="VALID", rngs=rngs)
+                conv = Conv(architecture.fan_in(layer), layer.channels, size, strides, rngs=rngs)
                 setattr(self, layer.weights, conv)
             elif layer.op == "dense":
                 setattr(self, layer.weights, nnx.Linear(architecture.fan_in(layer), layer.channels, rngs=rngs))
@@ -62,8 +69,7 @@ class InceptionV1(nnx.Module):
         x, linear = inputs[0], self.architecture.linear
         match layer.op:
             case "conv":
-                conv = getattr(self, layer.weights)
-                return ops.convolution(x, conv.kernel[...], layer.stride, self._padding(layer, x)) + conv.bias[...]
+                return getattr(self, layer.weights)(x, self._padding(layer, x))
             case "relu":
                 return x if linear else nnx.relu(x)
             case "max_pool":
