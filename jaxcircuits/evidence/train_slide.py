@@ -58,7 +58,8 @@ class Normalized(nnx.Module):
         self.norm = nnx.BatchNorm(conv.out_features, use_running_average=False, momentum=0.97, rngs=rngs)
 
     def __call__(self, x: jax.Array, padding: Padding) -> jax.Array:
-        return self.norm(self.conv(x, padding))
+        # Padded beforehand, as when slide was trained: a convolution that pads adds its gradients up in another order.
+        return self.norm(self.conv(jnp.pad(x, ((0, 0), *padding, (0, 0))), ((0, 0), (0, 0))))
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
         """Kernel and bias of the plain convolution that does the same, by the running statistics."""
