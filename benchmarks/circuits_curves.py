@@ -1,7 +1,8 @@
 """The curve circuit in real networks: which units, whether like excites like, and whether weights alone turn.
 
-Command:   python -m benchmarks.circuits_curves slide
-           python -m benchmarks.circuits_curves WEIGHTS.safetensors    (of inceptionv1 or inceptionv1-2015)
+Command:   python -m benchmarks.circuits_curves slide --out RESULT.json
+           python -m benchmarks.circuits_curves WEIGHTS.safetensors --out RESULT.json
+           (WEIGHTS: of inceptionv1 or inceptionv1-2015)
 Hardware:  two CPU cores
 Cost:      about two minutes
 Result:    benchmarks/results/circuits_curves.NETWORK.json
@@ -22,16 +23,12 @@ units around the circle, which is compared with the stimuli up to one common tur
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
 from jaxcircuits.evidence import tuning
@@ -229,15 +226,8 @@ def pairs(weights: np.ndarray, early: np.ndarray, late: np.ndarray, count: int =
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("network", help="slide, or a weights file")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
-    arguments = parser.parse_args()
-    network, began = jc.load(arguments.network), time.time()
-    result = measure(network) | {"minutes": round((time.time() - began) / 60, 1), "jax": jax.__version__}
-    path = arguments.out / f"circuits_curves.{network.name}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(path)
+    arguments = arguments_of(__doc__, size=False).parse_args()
+    report(measure(jc.load(arguments.network)), arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The car circuit and the oriented-head circuit in inceptionv1-2015, from photographs and weights.
 
-Command:   python -m benchmarks.circuits_objects WEIGHTS.safetensors PHOTOGRAPHS
+Command:   python -m benchmarks.circuits_objects WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
            (PHOTOGRAPHS: a folder of one folder a synset of JPEG files, such as 800 ImageNet pictures)
 Hardware:  two CPU cores
 Cost:      about three minutes
@@ -21,17 +21,14 @@ Superposition: over how many units of mixed4d, and what they answer besides, the
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-from PIL import Image
 
 import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
+from benchmarks.photographs import Photographs
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
 
@@ -45,19 +42,6 @@ DOGS = ("n02085620", "n02113978")
 """The first and the last synset of dogs."""
 UPSIDE_DOWN, MIRRORED = 0.6, 0.3
 """A car unit's answer left upside down, at most; how much a facing unit's answers change under mirroring, at least."""
-
-
-class Photographs:
-    """Photographs by synset, resized to 224 px."""
-
-    def __init__(self, folder: Path):
-        self.paths = sorted(folder.glob("*/*.jpg"))
-        self.synsets = np.array([path.parent.name for path in self.paths])
-
-    def read(self, chosen: np.ndarray) -> np.ndarray:
-        """(N, 224, 224, 3) in [0, 1]."""
-        pictures = [Image.open(self.paths[i]).convert("RGB").resize((224, 224), Image.BILINEAR) for i in chosen]
-        return np.stack([np.asarray(picture) for picture in pictures]) / np.float32(255)
 
 
 def answers(network: jc.Network, pictures: np.ndarray, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -77,7 +61,7 @@ def best(maps: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def baseline(network: jc.Network, photographs: Photographs) -> dict[str, np.ndarray]:
     """Layer -> best answers to all photographs, (N, channels)."""
     parts: dict[str, list[np.ndarray]] = {layer: [] for layer in LAYERS}
-    for chosen in np.array_split(np.arange(len(photographs.paths)), 20):
+    for chosen in np.array_split(np.arange(len(photographs)), 20):
         for layer, values in best(answers(network, photographs.read(chosen), LAYERS)).items():
             parts[layer].append(values)
     return {layer: np.concatenate(values) for layer, values in parts.items()}
@@ -308,9 +292,8 @@ def superposed(network: jc.Network, seen: dict[str, np.ndarray], vehicles: np.nd
     return {"from": "mixed4c", "to": "mixed4d", "features": rows}
 
 
-def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
+def measure(network: jc.Network, photographs: Photographs) -> dict[str, Any]:
     """All figures, as plain JSON types."""
-    photographs = Photographs(folder)
     names = {label.split()[0]: label.partition(" ")[2].split(",")[0] for label in network.labels}
     vehicles = np.flatnonzero([names.get(synset) in VEHICLES for synset in photographs.synsets])
     dogs = np.flatnonzero((photographs.synsets >= DOGS[0]) & (photographs.synsets <= DOGS[1]))
@@ -324,17 +307,10 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
+    parser = arguments_of(__doc__, size=False)
     parser.add_argument("photographs", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
-    network, began = jc.load(arguments.weights), time.time()
-    result = measure(network, arguments.photographs)
-    result |= {"minutes": round((time.time() - began) / 60, 1), "jax": jax.__version__}
-    path = arguments.out / f"circuits_objects.{network.name}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(path)
+    report(measure(jc.load(arguments.network), Photographs(arguments.photographs)), arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The car circuit and the oriented-head circuit in `slide`, whose units are known.
 
-Command:   python -m benchmarks.circuits_slide
+Command:   python -m benchmarks.circuits_slide --out RESULT.json
 Hardware:  two CPU cores
 Cost:      one minute
 Result:    benchmarks/results/circuits_slide.json
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ import numpy as np
 
 import jaxcircuits as jc
 from benchmarks.circuits_objects import arrangement, direct
+from benchmarks.measuring import report
 from jaxcircuits.circuits import kernel, motifs
 from jaxcircuits.evidence import figures, scenes, tuning
 
@@ -110,9 +110,9 @@ def heads(network: jc.Network, left: list[int], right: list[int], both: list[int
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--out", type=Path, help="file for the result; it is printed too")
     arguments = parser.parse_args()
-    network, began = jc.load("slide"), time.time()
+    network = jc.load("slide")
     known = json.loads(WEIGHTS.read_text())
     units = known["heads"][LAYER]
     result = {
@@ -120,12 +120,8 @@ def main() -> None:
         "layers": [BEFORE, LAYER],
         "cars": cars(network, [car["unit"] for car in known["cars"][LAYER]]),
         "heads": heads(network, units["left"], units["right"], units["both_with_neck"]),
-        "minutes": round((time.time() - began) / 60, 1),
-        "jax": jax.__version__,
     }
-    path = arguments.out / "circuits_slide.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(path)
+    report(result, arguments.out)
 
 
 if __name__ == "__main__":

@@ -23,17 +23,15 @@ nothing is left out.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import numpy as np
 from PIL import Image
 
 import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
+from benchmarks.photographs import Photographs
 from jaxcircuits import circuits
 from jaxcircuits.pages import prediction_plot
 
@@ -42,12 +40,9 @@ TARGETS = 20
 """Units that are looked at in each block beyond the edited one."""
 
 
-def photographs(folder: Path, count: int, first: int) -> np.ndarray:
+def spread(photographs: Photographs, count: int, first: int) -> np.ndarray:
     """(count, 224, 224, 3) in [0, 1]: photograph `first`, and others at equal distances, so of many classes."""
-    paths = sorted(folder.glob("*/*.jpg"))
-    chosen = paths[first :: len(paths) // count][:count]
-    pictures = [np.asarray(Image.open(path).convert("RGB").resize((224, 224), Image.BILINEAR)) for path in chosen]
-    return np.stack(pictures) / np.float32(255)
+    return photographs.read(range(first, len(photographs), len(photographs) // count)[:count])
 
 
 def most_active(network: jc.Network, layer: str, branch: str, pictures: np.ndarray, count: int) -> list[int]:
@@ -124,15 +119,13 @@ def compare(network: jc.Network, choice: np.ndarray, held_out: np.ndarray, plots
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
+    parser = arguments_of(__doc__, size=False)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--count", type=int, default=32, help="photographs to take outcomes on")
     parser.add_argument("--plots", type=Path, help="file for plots of prediction against outcome")
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    network, began = jc.load(arguments.weights), time.time()
-    choice, held_out = photographs(arguments.photographs, 16, 1), photographs(arguments.photographs, arguments.count, 0)
+    network, photographs = jc.load(arguments.network), Photographs(arguments.photographs)
+    choice, held_out = spread(photographs, 16, 1), spread(photographs, arguments.count, 0)
     plots: list[Image.Image] = []
     rows = list(compare(network, choice, held_out, plots))
     if arguments.plots:
@@ -140,11 +133,9 @@ def main() -> None:
     result = {
         "network": network.name,
         "photographs": len(held_out),
-        "minutes": round((time.time() - began) / 60, 1),
-        "jax": jax.__version__,
         "rows": rows,
     }
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    report(result, arguments.out)
     for row in rows:
         ways = {kind: row[kind]["correlation"] for kind in ("linearized", "gated") if kind in row}
         print(f"{row['edit']} of {row['block']}, {row['blocks_between']} blocks on: {ways}")

@@ -17,16 +17,14 @@ norm, and the score is the mean of the interpolated objective.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import itertools
-import json
 from pathlib import Path
 
-import jax
 import numpy as np
 
 import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
 from jaxcircuits.vis import Shared
 
 UNITS = (571, 440)
@@ -80,16 +78,13 @@ def _save(rendering: jc.Rendering, sheets: Path | None, name: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
+    parser = arguments_of(__doc__)
     parser.add_argument("--steps", type=int, default=192)
-    parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    network = jc.load(arguments.weights)
+    network = jc.load(arguments.network)
     recipe = jc.Recipe(size=arguments.size, steps=arguments.steps)
-    result: dict = {"network": network.name, "jax": jax.__version__, "size": arguments.size, "steps": arguments.steps}
+    result: dict = {"network": network.name, "size": arguments.size, "steps": arguments.steps}
     result["diversity"] = []
     for unit in UNITS:
         result["diversity"].append(diverse(network, unit, recipe, arguments.sheets))
@@ -98,7 +93,7 @@ def main() -> None:
     for ends in ENDS:
         result["interpolation"].append(aligned(network, ends, recipe, arguments.sheets))
         print(result["interpolation"][-1], flush=True)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    report(result, arguments.out)
 
 
 if __name__ == "__main__":

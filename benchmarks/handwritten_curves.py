@@ -1,7 +1,7 @@
 """Curve detectors written by hand, beside the trained ones and in their place.
 
-Command:   python -m benchmarks.handwritten_curves slide
-           python -m benchmarks.handwritten_curves WEIGHTS.safetensors --photographs FOLDER
+Command:   python -m benchmarks.handwritten_curves slide --out RESULT.json
+           python -m benchmarks.handwritten_curves WEIGHTS.safetensors --photographs FOLDER --out RESULT.json
 Hardware:  two CPU cores
 Cost:      one minute for slide, about five for InceptionV1 with 800 photographs
 Result:    benchmarks/results/handwritten_curves.NETWORK.json
@@ -18,9 +18,6 @@ units written by hand take each other's places (every orientation is 180 degrees
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,7 +27,8 @@ import numpy as np
 
 import jaxcircuits as jc
 from benchmarks.circuits_curves import curve_units, families, setting_of
-from benchmarks.circuits_objects import Photographs
+from benchmarks.measuring import arguments_of, report
+from benchmarks.photographs import Photographs
 from jaxcircuits import circuits
 from jaxcircuits.evidence import handwritten, scenes, tuning
 
@@ -159,7 +157,6 @@ def measure(network: jc.Network, photographs: Path | None) -> dict[str, Any]:
     radius = RADIUS["slide" if network.name == "slide" else "inceptionv1"]
     hand = handwritten.handwritten_curves(facing, radius=radius, stroke=STROKE)
     figures, factors = compare(network, hand, layer, units)
-    print(json.dumps({name: value for name, value in figures.items() if name != "units"}), flush=True)
     result = {"network": network.name, "layer": layer, "radius": radius, "tuning": figures}
     if network.name == "slide":
         batches = scene_batches(7, 9)
@@ -171,17 +168,10 @@ def measure(network: jc.Network, photographs: Path | None) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("network", help="slide, or a weights file")
+    parser = arguments_of(__doc__, size=False)
     parser.add_argument("--photographs", type=Path, help="folder of one folder a synset")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     arguments = parser.parse_args()
-    network, began = jc.load(arguments.network), time.time()
-    result = measure(network, arguments.photographs)
-    result |= {"minutes": round((time.time() - began) / 60, 1), "jax": jax.__version__}
-    path = arguments.out / f"handwritten_curves.{network.name}.json"
-    path.write_text(json.dumps(result, indent=1) + "\n")
-    print(path)
+    report(measure(jc.load(arguments.network), arguments.photographs), arguments.out)
 
 
 if __name__ == "__main__":

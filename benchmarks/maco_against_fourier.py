@@ -12,9 +12,7 @@ mean activation on the finished pictures at 224 px.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import json
 import time
 from pathlib import Path
 
@@ -23,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
 
 LAYER = "mixed5a"
 UNITS = (3, 9, 40, 55, 120, 201, 300, 401)
@@ -46,13 +45,11 @@ def resized(pictures: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
+    parser = arguments_of(__doc__, size=False)
     parser.add_argument("--picture", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    network = jc.load(arguments.weights)
-    result: dict = {"network": network.name, "jax": jax.__version__, "layer": LAYER, "units": UNITS}
+    network = jc.load(arguments.network)
+    result: dict = {"network": network.name, "layer": LAYER, "units": UNITS}
     fourier, budget = draw(network, FOURIER)
     maco = jc.Recipe.maco(size=256, view=128, views=4, steps=PILOT)
     _, pilot = draw(network, maco)
@@ -74,7 +71,7 @@ def main() -> None:
     sheet = jc.contact_sheet(both, captions, columns=len(UNITS))
     sheet = sheet.resize((sheet.width * 2 // 3, sheet.height * 2 // 3), Image.LANCZOS)
     sheet.save(arguments.picture, quality=85)
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    report(result, arguments.out)
 
 
 if __name__ == "__main__":

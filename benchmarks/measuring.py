@@ -30,6 +30,7 @@ LAYERS = ("conv2d2", "mixed3b", "mixed4b", "mixed4d", "mixed5b")
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 ROOT = Path(__file__).parents[1]
+BEGAN = time.monotonic()
 
 
 class Drawing:
@@ -147,19 +148,20 @@ def subprocess_json(module: str, *arguments: str, **environment: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def arguments_of(doc: str, *, out: bool = True) -> argparse.ArgumentParser:
-    """A parser with what all programs take."""
+def arguments_of(doc: str, *, size: bool = True, out: bool = True) -> argparse.ArgumentParser:
+    """A parser with what the programs take: a network, the size of pictures where any are drawn, the result's file."""
     parser = argparse.ArgumentParser(description=doc.split("\n")[0])
     parser.add_argument("network", help="a name or file as `jaxcircuits.load` takes it")
-    parser.add_argument("--size", type=int, default=128, help="of the pictures")
+    if size:
+        parser.add_argument("--size", type=int, default=128, help="of the pictures")
     if out:
         parser.add_argument("--out", type=Path, help="file for the result; it is printed too")
     return parser
 
 
 def report(result: dict[str, Any], out: Path | None) -> None:
-    """Prints a result with its machine, and writes it."""
-    text = json.dumps({"machine": machine()} | result, indent=1)
+    """Prints a result with its machine and the minutes that it took, and writes it."""
+    text = json.dumps({"machine": machine(), "minutes": round((time.monotonic() - BEGAN) / 60, 1)} | result, indent=1)
     print(text)
     if out:
         out.write_text(text + "\n")

@@ -13,16 +13,13 @@ over space.
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
 from pathlib import Path
 
-import jax
 import numpy as np
-from PIL import Image
 
 import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
+from benchmarks.photographs import Photographs
 
 LAYERS = ("mixed3a", "mixed3b", "mixed4a", "mixed4b", "mixed4c", "mixed4d", "mixed4e", "mixed5a")
 
@@ -37,19 +34,19 @@ def choose_units(network: jc.Network, count: int, seed: int) -> dict[str, list[i
     }
 
 
-def best_photographs(network: jc.Network, folder: Path, layers: list[str]) -> dict[str, np.ndarray]:
+def best_photographs(network: jc.Network, photographs: Photographs, layers: list[str]) -> dict[str, np.ndarray]:
     """Layer -> (channels,), the largest mean activation over all photographs."""
     best = {layer: np.full(network.layers[layer].channels, -np.inf) for layer in layers}
-    paths = sorted(folder.glob("*/*.jpg"))
-    for start in range(0, len(paths), 50):
-        pictures = [np.asarray(Image.open(p).convert("RGB").resize((224, 224))) for p in paths[start : start + 50]]
-        seen = network.activations(np.stack(pictures) / np.float32(255), layers)
+    for pictures in photographs.batches():
+        seen = network.activations(pictures, layers)
         for layer in layers:
             best[layer] = np.maximum(best[layer], np.asarray(seen[layer]).mean((1, 2)).max(0))
     return best
 
 
-def compare(network: jc.Network, photographs: Path, units: dict[str, list[int]], recipe: jc.Recipe) -> list[dict]:
+def compare(
+    network: jc.Network, photographs: Photographs, units: dict[str, list[int]], recipe: jc.Recipe
+) -> list[dict]:
     """One row a unit: its mean activation on its picture and on the best photograph."""
     layers = [layer for layer, chosen in units.items() if chosen]
     best = best_photographs(network, photographs, layers)
@@ -75,25 +72,22 @@ def compare(network: jc.Network, photographs: Path, units: dict[str, list[int]],
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("weights", type=Path)
+    parser = arguments_of(__doc__)
     parser.add_argument("photographs", type=Path)
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0, help="of the choice of units")
-    parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    network, began = jc.load(arguments.weights), time.time()
-    rows = compare(network, arguments.photographs, choose_units(network, arguments.units, arguments.seed), jc.Recipe())
+    network, photographs = jc.load(arguments.network), Photographs(arguments.photographs)
+    units = choose_units(network, arguments.units, arguments.seed)
+    rows = compare(network, photographs, units, jc.Recipe(size=arguments.size))
     higher = sum(row["picture"] > row["best_photograph"] for row in rows)
     result = {
         "network": network.name,
         "units": len(rows),
         "picture_above_every_photograph": higher,
-        "minutes": round((time.time() - began) / 60, 1),
-        "jax": jax.__version__,
         "rows": rows,
     }
-    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    report(result, arguments.out)
     print(f"{higher} of {len(rows)} units fire more on their picture than on any photograph")
 
 

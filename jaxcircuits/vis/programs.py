@@ -36,7 +36,7 @@ PICTURES = "pictures"
 
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Not YNNPACK, XLA's default for products and convolutions, which runs small ones on one core: a step takes a sixth
-longer with it (two cores, JAX 0.10)."""
+longer with it (two cores, JAX 0.10; a twentieth with JAX 0.12)."""
 
 
 class Batch(NamedTuple):
