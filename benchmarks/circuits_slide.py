@@ -18,7 +18,6 @@ what the logits make of them. `unions` looks for units that unite two cases, and
 
 from __future__ import annotations
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ import numpy as np
 
 import jaxcircuits as jc
 from benchmarks.circuits_objects import arrangement, direct
-from benchmarks.measuring import report
+from benchmarks.measuring import arguments_of, report
 from jaxcircuits.circuits import kernel, motifs
 from jaxcircuits.evidence import figures, scenes, tuning
 
@@ -109,9 +108,7 @@ def heads(network: jc.Network, left: list[int], right: list[int], both: list[int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, help="file for the result; it is printed too")
-    arguments = parser.parse_args()
+    arguments = arguments_of(__doc__, network=False, size=False).parse_args()
     network = jc.load("slide")
     known = json.loads(WEIGHTS.read_text())
     units = known["heads"][LAYER]

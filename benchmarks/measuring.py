@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 
 import jaxcircuits as jc
 from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import OF_BATCH, STEPS_A_CALL, Batch, Programs, State
+from jaxcircuits.vis.programs import OF_BATCH, STEPS_A_CALL, Batch, Programs, State, cast
 
 LAYERS = ("conv2d2", "mixed3b", "mixed4b", "mixed4d", "mixed5b")
 """From a cheap layer to the dearest."""
@@ -56,8 +56,8 @@ class Drawing:
         self.programs = Programs(network.forward, recipe, mesh, self.on_cpu)
         objective = jc.channel(layer, (np.arange(batch_size) % network.layers[layer].channels).tolist())
         keys = picture_keys(objective, list(range(batch_size)), 1)
-        params = jax.tree.map(lambda p: p.astype(recipe.dtype), network.params)
-        self.batch: Batch = self.programs.put(Batch(params, objective, keys), OF_BATCH)
+        batch = Batch(cast(network.params, recipe.dtype), objective, keys)
+        self.batch: Batch = self.programs.put(batch, OF_BATCH)
         self.state: State = self.programs.start(self.batch.keys, None)
 
     @property
@@ -148,14 +148,14 @@ def subprocess_json(module: str, *arguments: str, **environment: str) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def arguments_of(doc: str, *, size: bool = True, out: bool = True) -> argparse.ArgumentParser:
+def arguments_of(doc: str, *, network: bool = True, size: bool = True) -> argparse.ArgumentParser:
     """A parser with what the programs take: a network, the size of pictures where any are drawn, the result's file."""
     parser = argparse.ArgumentParser(description=doc.split("\n")[0])
-    parser.add_argument("network", help="a name or file as `jaxcircuits.load` takes it")
+    if network:
+        parser.add_argument("network", help="a name or file as `jaxcircuits.load` takes it")
     if size:
         parser.add_argument("--size", type=int, default=128, help="of the pictures")
-    if out:
-        parser.add_argument("--out", type=Path, help="file for the result; it is printed too")
+    parser.add_argument("--out", type=Path, help="file for the result; it is printed too")
     return parser
 
 

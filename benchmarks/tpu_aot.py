@@ -37,7 +37,7 @@ import jaxcircuits as jc
 from benchmarks import hlo
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import PICTURES, Batch, Programs
+from jaxcircuits.vis.programs import PICTURES, Batch, Programs, cast
 
 
 class Chip(NamedTuple):
@@ -72,8 +72,7 @@ def compiled_step(
     """The program that draws `pictures` on those devices, all of them or one; nothing runs."""
     programs = Programs(network.forward, recipe, Mesh(np.array(devices), (PICTURES,)), on_cpu=False)
     objective = jc.channel(layer, [0] * pictures)
-    params = jax.tree.map(lambda p: p.astype(recipe.dtype), network.params)
-    batch = Batch(params, objective, picture_keys(objective, [0] * pictures, 1))
+    batch = Batch(cast(network.params, recipe.dtype), objective, picture_keys(objective, [0] * pictures, 1))
     return programs.lowered(batch)["step"].compile()
 
 

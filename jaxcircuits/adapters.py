@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,9 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.zoo import Architecture, InputConvention, Layer
 
 Activations = dict[str, jax.Array]
+
+_CAPTURING = threading.RLock()
+"""`nnx.capture` changes the modules' classes while it runs, so that two threads would undo each other's captures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +38,9 @@ class NNXModel:
         model.eval()
         if "layers" in inspect.signature(type(model).__call__).parameters:
             return model(x, layers=layers, **dict(self.call_kwargs))
-        forward = nnx.capture(model, nnx.Intermediate, method_outputs=nnx.Intermediate)
-        output, captured = forward(x, **dict(self.call_kwargs))
+        with _CAPTURING:
+            forward = nnx.capture(model, nnx.Intermediate, method_outputs=nnx.Intermediate)
+            output, captured = forward(x, **dict(self.call_kwargs))
         return _select(output, {path: variable.get_value() for path, variable in nnx.to_flat_state(captured)}, layers)
 
     def ops(self, params: Any, x: jax.Array) -> dict[str, str]:

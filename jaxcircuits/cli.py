@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,8 +45,11 @@ def render(
     recipe: Annotated[
         str | None, typer.Option(help="fast, maco, or a JSON file such as an earlier recipe.json.")
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default 512.")] = None,
-    size: Annotated[int | None, typer.Option(help="In pixels; by default 128, or a smaller network's own.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default the recipe's, 512.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="In pixels; by default the recipe's: 128, or a smaller network's own; 224 for maco."),
+    ] = None,
     dtype: Annotated[
         str | None, typer.Option(help="Of the network: float32, the default, or bfloat16 for accelerators.")
     ] = None,
@@ -88,7 +92,9 @@ def render(
             written = job.draw()
         except KeyboardInterrupt:
             _say(f"stopped: {job.finished} of {job.total} pictures finished; the same command draws the rest")
-            raise typer.Exit(130) from None
+            sys.stdout.flush()
+            # A compilation may still run on a thread, for minutes, and an orderly end would wait for it.
+            os._exit(130)
         _say(job.summary(written))
 
 
@@ -206,6 +212,8 @@ def _recipe(model: Network, name: str | None, **fields: object) -> Recipe:
                 recipe = Recipe.from_json(Path(file).read_text())
             except (OSError, UnicodeDecodeError) as error:
                 raise InputError(f"{file}: cannot be read ({error}); expected fast, maco or a JSON file") from None
+            except InputError as error:
+                raise InputError(f"{file}: {error}") from None
     return dataclasses.replace(recipe, **{name: value for name, value in fields.items() if value is not None})
 
 

@@ -4,6 +4,9 @@ A Linen network on grey pictures and an NNX residual network with batch normaliz
 them; the digits are scikit-learn's 1,797 scans of 8 x 8 pixels.
 """
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -94,6 +97,32 @@ def nnx_on_colour():
     model.eval()
     convention = jc.InputConvention(size=(8, 8), mean=0.5, std=0.25)
     return jc.Network.from_nnx(model, convention), "head", ["stem", "block/conv", "block"]
+
+
+def test_threads_may_look_at_one_model():
+    """What one thread captures does not depend on others that run the same model, as a bulk drawing's two do."""
+
+    class Deep(nnx.Module):
+        def __init__(self, rngs):
+            self.blocks = nnx.List([Block(4, rngs) for _ in range(12)])
+
+        def __call__(self, x):
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    network = jc.Network.from_nnx(Deep(nnx.Rngs(0)), jc.InputConvention(size=(8, 8), channels=4))
+    picture = jax.ShapeDtypeStruct((1, 8, 8, 4), jnp.float32)
+    together = threading.Barrier(4)
+
+    def look(i):
+        together.wait()
+        # A function of its own each time, so that JAX traces it anew.
+        return [list(jax.eval_shape(lambda p, x: network.forward(p, x, None), network.params, picture)) for _ in "1234"]
+
+    with ThreadPoolExecutor(4) as pool:
+        seen = [names for each in pool.map(look, range(4)) for names in each]
+    assert all(set(names) == set(network.layers) for names in seen)
 
 
 @pytest.mark.parametrize("train", [linen_on_grey, nnx_on_colour])

@@ -27,6 +27,8 @@ from PIL import Image
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe, bulk
 from jaxcircuits.bulk import Directions, Plan, Series, memory
+from jaxcircuits.bulk.ahead import Ahead
+from jaxcircuits.bulk.plan import Shard
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Jitter, Pad
 from jaxcircuits.zoo import GOOGLENET, ZOO
@@ -426,8 +428,74 @@ def test_memory_of_a_picture(small):
     assert memory.activation_bytes(small, "mixed3a", dataclasses.replace(recipe, views=3)) == 3 * expected
     other = Network.from_function(lambda params, x: {"a": x, "b": x[:, ::2] * 2}, {})
     assert memory.activation_bytes(other, "a", recipe) == 4 * 40 * 40 * 3
-    assert memory.pictures_at_once(small, "mixed3a", recipe) == min(2 * os.cpu_count(), 16) * jax.local_device_count()
+    assert (
+        memory.pictures_at_once(small, "mixed3a", recipe)
+        == min(2 * len(os.sched_getaffinity(0)), 16) * jax.local_device_count()
+    )
     assert [memory.fitting(free, 1000) for free in (0, 4000, 47_999, 10**9)] == [1, 1, 11, memory.MOST]
+
+
+# Compiling ahead
+
+
+def test_the_next_layer_is_compiled_beside_this_one(slide, tmp_path):
+    """The second layer's programs come from the other thread, and the drawing compiles nothing of that layer."""
+    began: dict[str, list[str]] = {}
+
+    def note(event: str, seconds: float, **about: str) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            began.setdefault(threading.current_thread().name.partition("_")[0], []).append(about["fun_name"])
+
+    jax.clear_caches()
+    recipe = dataclasses.replace(QUICK, steps=30, learning_rate=0.0411)
+    series = [Series("conv2d0", (0, 1)), Series("conv2d2", (0, 1))]
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        with bulk.job(slide, series, recipe, tmp_path, batch_size=2) as job:
+            job.draw(progress=False)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)
+    steps = {thread: [name for name in names if "_step" in name] for thread, names in began.items()}
+    assert len(steps["MainThread"]) == len(steps["compiler"]) == 1
+
+
+def shards_of(*folders: str) -> list[Shard]:
+    return list(OURS.extended(Series(folders[0], (0,)), 1).extended(Series(folders[1], (0,)), 1).shards)
+
+
+def test_what_fails_to_compile_ahead_is_left_to_the_drawing():
+    first, second = shards_of("conv2d0", "conv2d1")
+    asked = []
+
+    def compile(shard):
+        asked.append(shard)
+        raise RuntimeError("no")
+
+    with Ahead(compile, [first, second]) as ahead:
+        ahead.wait(first)
+        ahead.begin_after(first)
+        ahead.begin_after(first)
+        ahead.wait(second)
+        ahead.begin_after(second)
+    assert asked == [second]
+
+
+def test_who_stops_does_not_wait_for_a_compilation():
+    first, second = shards_of("conv2d0", "conv2d1")
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def compile(shard):
+        begun.set()
+        may_end.wait(60)
+        ended.set()
+
+    with pytest.raises(KeyboardInterrupt), Ahead(compile, [first, second]) as ahead:
+        ahead.begin_after(first)
+        assert begun.wait(60)
+        raise KeyboardInterrupt
+    assert not ended.is_set()
+    may_end.set()
+    assert ended.wait(60)
 
 
 # Real processes, killed

@@ -307,9 +307,10 @@ def test_percentiles_against_counting(slide):
         jc.percentiles(slide, jc.diversity(LAYER, 3), drawn, photographs)
 
 
-def test_relevance_is_where_the_objective_looks(slide):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_relevance_is_where_the_objective_looks(slide, dtype):
     """Of a neuron at the centre of an early layer, only pixels near the centre matter."""
-    recipe = dataclasses.replace(PLAIN, transforms=())
+    recipe = dataclasses.replace(PLAIN, transforms=(), dtype=dtype)
     relevance = jc.relevance(slide, jc.neuron("conv2d0", [1, 2, 3]), np.stack([PICTURE] * 3), recipe)
     assert relevance.shape == (3, SIZE, SIZE) and relevance.max() <= 1
     inside = relevance[:, 10:23, 10:23]

@@ -116,6 +116,12 @@ def test_default_recipe_is_lucids():
     assert recipe.view_size == (140, 140)
 
 
+def test_fast_recipe_is_what_was_measured():
+    fast = Recipe.fast()
+    assert (fast.optimizer, fast.betas, fast.steps) == ("nadam", (0.6, 0.9), 256)
+    assert fast == dataclasses.replace(Recipe(), optimizer="nadam", betas=(0.6, 0.9), steps=256)
+
+
 RECIPES = [
     Recipe(),
     QUICK,
@@ -150,6 +156,10 @@ BAD_RECIPES = {
     "rate": ('{"learning_rate": 0}', "learning_rate 0; expected a positive number"),
     "optimizer": ('{"optimizer": "nadan"}', "unknown optimizer 'nadan'; did you mean nadam"),
     "betas": ('{"betas": [0.9, 1]}', "betas \\(0.9, 1\\); expected two numbers"),
+    "one beta": ('{"betas": 0.9}', "betas 0.9; expected two numbers"),
+    "no beta": ('{"betas": ["a", 0.9]}', "betas \\('a', 0.9\\); expected two numbers"),
+    "rate in words": ('{"learning_rate": "fast"}', "learning_rate 'fast'; expected a positive number"),
+    "no tolerance": ('{"tolerance": null}', "tolerance None; expected a part of the score"),
     "views": ('{"views": 0}', "views 0; expected a whole number from 1"),
     "tolerance": ('{"tolerance": 1}', "tolerance 1; expected a part of the score"),
     "nothing left": (

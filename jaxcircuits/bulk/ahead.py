@@ -12,31 +12,38 @@ from jaxcircuits.bulk.plan import Shard
 class Ahead:
     """One thread that compiles what the next layer needs while this one is drawn; leaving its `with` block ends it.
 
+    A compilation cannot be stopped: where the block is left by an error or Ctrl-C it runs on, and Python waits for it
+    only when it ends itself.
+
     Args:
       compile: compiles the programs that a shard is drawn with.
-      shards: in the order in which they are drawn. Those of a folder share their programs.
+      shards: in the order in which they are drawn. Those of a folder and batch size share their programs.
     """
 
     def __init__(self, compile: Callable[[Shard], None], shards: Sequence[Shard]):
         self._compile = compile
         turns = itertools.pairwise(shards)
-        self._next = {shard.folder: after for shard, after in turns if after.folder != shard.folder}
+        self._next = {_kind(shard): after for shard, after in turns if _kind(after) != _kind(shard)}
         self._pool = ThreadPoolExecutor(1, "compiler")
-        self._begun: dict[str, Future] = {}
+        self._begun: dict[tuple[str, int], Future] = {}
 
     def begin_after(self, shard: Shard) -> None:
-        """Begins with the folder after this shard's, unless that was begun; called when this one's steps run."""
-        after = self._next.get(shard.folder)
-        if after and after.folder not in self._begun:
-            self._begun[after.folder] = self._pool.submit(self._compile, after)
+        """Begins with what comes after this shard's kind, unless that was begun; called when this one's steps run."""
+        after = self._next.get(_kind(shard))
+        if after and _kind(after) not in self._begun:
+            self._begun[_kind(after)] = self._pool.submit(self._compile, after)
 
     def wait(self, shard: Shard) -> None:
         """Waits where a shard's programs are being compiled. A failure is left to the drawing, which meets it too."""
-        if begun := self._begun.get(shard.folder):
+        if begun := self._begun.get(_kind(shard)):
             wait([begun])
 
     def __enter__(self) -> Ahead:
         return self
 
-    def __exit__(self, *failure: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+
+
+def _kind(shard: Shard) -> tuple[str, int]:
+    return shard.folder, shard.batch_size

@@ -125,16 +125,16 @@ class Job:
 
         `sizes` remembers for each folder what there was room for.
         """
-        objective = self._objective(shard)
+        objective, least = self._objective(shard), len(jax.local_devices())
         while True:
             size = min(shard.batch_size, sizes.get(shard.folder, shard.batch_size))
             with _out_of_memory() as failure:
                 options = {"seed": self.plan.seed, "batch_size": size, "progress": tell}
                 rendering = render(self.network, objective, self.plan.recipe, **options)
                 return rendering.images[: len(shard.units)], rendering.scores[: len(shard.units)]
-            if size == 1:
-                raise InputError(f"one picture of {shard.layer} does not fit in memory ({failure[0]})")
-            sizes[shard.folder] = size // 2
+            if size <= least:
+                raise InputError(f"one picture a device of {shard.layer} does not fit in memory ({failure[0]})")
+            sizes[shard.folder] = max(size // 2, least)
 
     def _compile(self, shard: Shard) -> None:
         compile_ahead(self.network, self._objective(shard), self.plan.recipe, batch_size=shard.batch_size)

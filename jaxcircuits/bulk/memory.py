@@ -8,7 +8,7 @@ import jax
 
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Recipe
-from jaxcircuits.vis.table import ON_ACCELERATOR, ON_CPU
+from jaxcircuits.vis.table import pictures_a_device
 
 MOST = 256
 """More would make a shard, which is drawn whole or not at all, needlessly long."""
@@ -31,14 +31,10 @@ def pictures_at_once(network: Network, layer: str, recipe: Recipe) -> int:
     """
     devices = jax.local_devices()
     stats = devices[0].memory_stats()
-    if devices[0].platform == "cpu":
-        most = max(ON_CPU // recipe.views, 1)
-    elif not stats or "bytes_limit" not in stats:
-        most = max(ON_ACCELERATOR // recipe.views, 1)
-    else:
-        free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
-        most = fitting(free, activation_bytes(network, layer, recipe))
-    return most * len(devices)
+    if devices[0].platform == "cpu" or not stats or "bytes_limit" not in stats:
+        return pictures_a_device(recipe) * len(devices)
+    free = stats["bytes_limit"] - stats.get("bytes_in_use", 0)
+    return fitting(free, activation_bytes(network, layer, recipe)) * len(devices)
 
 
 def fitting(free: int, picture: int) -> int:

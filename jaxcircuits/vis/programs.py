@@ -1,8 +1,9 @@
 """The compiled functions of a drawing: start, step, score.
 
 One set serves a (network, layers, recipe, batch size), whatever the units: objectives are arguments. Each picture has
-its own key, step and views, so it comes out the same in any batch, to float tolerance. Over several devices the
-pictures are split evenly, parameters are copied, and nothing is exchanged (`jax.shard_map`).
+its own key, step and views, so a step of it is the same in any batch, to float tolerance; over many steps what is
+rounded otherwise in another batch size grows. Over several devices the pictures are split evenly, parameters are
+copied, and nothing is exchanged (`jax.shard_map`).
 
 Cost of a step: forward and input gradient of the network as far as the objective's layers, on `recipe.views` views of
 `recipe.view_size`; the Fourier transform and the resample are a few percent of it at mixed4b.
@@ -45,6 +46,11 @@ class Batch(NamedTuple):
     params: Any
     objective: Objective
     keys: jax.Array
+
+
+def cast(params: Any, dtype: str) -> Any:
+    """A network's parameters, those that are floats in the type of a recipe's arithmetic."""
+    return jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, params)
 
 
 class State(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from numbers import Real
 from typing import Any
 
 import optax
@@ -64,12 +65,13 @@ class Recipe:
             value = getattr(self, field)
             if not isinstance(value, int) or value < least:
                 raise InputError(f"{field} {value!r}; expected a whole number from {least} on")
-        if not self.learning_rate > 0:
+        if not (isinstance(self.learning_rate, Real) and self.learning_rate > 0):
             raise InputError(f"learning_rate {self.learning_rate!r}; expected a positive number")
-        object.__setattr__(self, "betas", tuple(self.betas))
-        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+        betas = tuple(self.betas) if isinstance(self.betas, (tuple, list)) else ()
+        if len(betas) != 2 or not all(isinstance(beta, Real) and 0 <= beta < 1 for beta in betas):
             raise InputError(f"betas {self.betas!r}; expected two numbers from 0 to below 1")
-        if not 0 <= self.tolerance < 1:
+        object.__setattr__(self, "betas", betas)
+        if not (isinstance(self.tolerance, Real) and 0 <= self.tolerance < 1):
             raise InputError(f"tolerance {self.tolerance!r}; expected a part of the score, from 0 to below 1")
         if min(self.view_size) < 1:
             raise InputError(f"the transforms leave nothing of a picture of {size[0]}x{size[1]} pixels")

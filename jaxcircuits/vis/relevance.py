@@ -11,7 +11,7 @@ import numpy as np
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives import Objective
 from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import Batch, Programs, programs
+from jaxcircuits.vis.programs import Batch, Programs, cast, programs
 from jaxcircuits.vis.recipe import Recipe
 
 VIEWS = 16
@@ -41,7 +41,8 @@ def relevance(
     objective.check(network, recipe)
     # Not for CPUs: the score is traced into a program of its own, which takes their options as little as their loop.
     program = programs(network.forward, recipe, None, on_cpu=False)
-    batch = Batch(network.params, jax.device_put(objective), picture_keys(objective, [seed] * len(images)))
+    keys = picture_keys(objective, [seed] * len(images))
+    batch = Batch(cast(network.params, recipe.dtype), jax.device_put(objective), keys)
     pictures = jnp.asarray(images, jnp.float32)
     steps = [jnp.full(len(pictures), recipe.steps + i, jnp.int32) for i in range(VIEWS)]
     gradients = sum(np.asarray(_gradient(program, batch, pictures, step)) for step in steps)

@@ -85,8 +85,8 @@ def compile_ahead(
 ) -> None:
     """Compiles what `render` with these arguments runs, and draws nothing; `render` then starts at once.
 
-    Compiling needs no device memory and lets Python's other threads run, so that one layer's programs can be compiled
-    while another is drawn.
+    Nothing is put on a device (though a GPU's compiler may try convolutions there), and Python's other threads run on,
+    so that one layer's programs can be compiled while another is drawn.
 
     Args:
       network: as for `render`, like the other arguments.

@@ -8,6 +8,7 @@ batch take all steps and leave together.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -22,16 +23,16 @@ from jax.sharding import PartitionSpec as P
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives import Objective
-from jaxcircuits.vis.programs import OF_BATCH, PICTURES, Batch, State, programs
+from jaxcircuits.vis.programs import OF_BATCH, PICTURES, Batch, State, cast, programs
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.rendering import Rendering
 
-ON_CPU = min(2 * (os.cpu_count() or 1), 16)
-"""Views that a CPU looks at together by default: more leave its caches. On two cores a picture of mixed4b takes an
-eighth longer at 16 than at 4, one of conv2d2 half as long again."""
-
 ON_ACCELERATOR = 64
 """Views that an accelerator looks at together by default."""
+
+ON_CPU = 16
+"""Views that a CPU looks at together by default, at most, and two for each of its cores: more leave its caches. On two
+cores a picture of mixed4b takes an eighth longer at 16 than at 4, one of conv2d2 half as long again."""
 
 SCORE_VIEWS = 8
 """Fresh random views over which a finished picture's score is the mean."""
@@ -54,20 +55,26 @@ class Task:
         return (np.asarray(groups)[:, None] * self.group + np.arange(self.group)).reshape(-1)
 
 
+def pictures_a_device(recipe: Recipe) -> int:
+    """How many pictures to draw together on each device, where nothing is known of its memory."""
+    if jax.default_backend() != "cpu":
+        return max(ON_ACCELERATOR // recipe.views, 1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(min(2 * cores, ON_CPU) // recipe.views, 1)
+
+
 class Table:
     """The places of a batch and who sits there. Groups of pictures come and go together."""
 
     def __init__(self, network: Network, recipe: Recipe, task: Task, batch_size, snapshots):
-        devices, on_cpu = jax.local_devices(), jax.default_backend() == "cpu"
-        count = len(task.keys)
+        devices, count = jax.local_devices(), len(task.keys)
         if batch_size is None:
-            batch_size = max((ON_CPU if on_cpu else ON_ACCELERATOR) // recipe.views, 1) * len(devices)
+            batch_size = pictures_a_device(recipe) * len(devices)
         self.step_of_width = task.group * len(devices)
         self.width = _even_batches(count, batch_size, self.step_of_width)
         mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
-        self.programs = programs(network.forward, recipe, mesh, on_cpu)
-        self.recipe, self.task, self.snapshots = recipe, task, snapshots
-        self.params = self.programs.put(_cast(network.params, recipe.dtype), P())
+        self.programs = programs(network.forward, recipe, mesh, jax.default_backend() == "cpu")
+        self.network, self.recipe, self.task, self.snapshots = network, recipe, task, snapshots
         self.waiting = list(range(count // task.group))
         self.seated: list[int | None] = []  # the group at each place
         self.histories: dict[int, list[np.ndarray]] = {}  # group -> scores (steps, group), ...
@@ -87,14 +94,21 @@ class Table:
         return sum(self._step(group) for group in self._active()) * self.task.group
 
     def compile(self) -> None:
-        """Compiles the programs of the first batch."""
+        """Compiles the programs of the first batch; no array is put on a device."""
         rows = self.task.rows([0] * (self.width // self.task.group))
-        for lowered in self.programs.lowered(self._batch(rows)).values():
+        batch = jax.eval_shape(lambda: Batch(cast(self.network.params, self.recipe.dtype), *self._of_rows(rows)))
+        for lowered in self.programs.lowered(batch).values():
             lowered.compile()
 
+    @functools.cached_property
+    def _params(self) -> Any:
+        return self.programs.put(cast(self.network.params, self.recipe.dtype), P())
+
     def _batch(self, rows: np.ndarray) -> Batch:
-        batch = Batch(self.params, self.task.objective.take(rows), self.task.keys[rows])
-        return self.programs.put(batch, OF_BATCH)
+        return self.programs.put(Batch(self._params, *self._of_rows(rows)), OF_BATCH)
+
+    def _of_rows(self, rows: np.ndarray) -> tuple[Objective, jax.Array]:
+        return self.task.objective.take(rows), self.task.keys[rows]
 
     def fill(self) -> bool:
         """Seats those who wait, and shrinks the batch where half of it is idle; False when all is done."""
@@ -218,7 +232,3 @@ def _even_batches(count: int, most: int, multiple: int) -> int:
         raise InputError(f"batch_size {most!r}; expected a whole number from 1 on")
     most = max(most // multiple, 1) * multiple
     return math.ceil(math.ceil(count / math.ceil(count / most)) / multiple) * multiple
-
-
-def _cast(params: Any, dtype: str) -> Any:
-    return jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, params)

@@ -20,7 +20,9 @@ class Conv(nnx.Conv):
 
     def __call__(self, inputs: jax.Array, padding: ops.Padding) -> jax.Array:
         """Convolves (N, H, W, C), with cells of 0 added before and after each spatial axis."""
-        return ops.convolution(inputs, self.kernel[...], self.strides[0], padding) + self.bias[...]
+        arrays = self.promote_dtype((inputs, self.kernel[...], self.bias[...]), dtype=self.dtype)
+        inputs, kernel, bias = arrays
+        return ops.convolution(inputs, kernel, self.strides[0], padding) + bias
 
 
 class InceptionV1(nnx.Module):
