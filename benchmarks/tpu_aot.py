@@ -4,7 +4,7 @@ Command:   JAX_PLATFORMS=cpu TPU_SKIP_MDS_QUERY=1 python -m benchmarks.tpu_aot W
            (needs `pip install jaxcircuits[tpu-aot]`: libtpu, whose compiler needs no TPU. Where it is installed JAX
            looks for a TPU at every start unless JAX_PLATFORMS says otherwise)
 Hardware:  two CPU cores
-Cost:      one to seven minutes a row
+Cost:      five to eight minutes a row
 Result:    benchmarks/results/tpu_aot.json
 
 One step of mixed4b for 64 pictures in bfloat16, of one chip or of each of a slice: on v5e 0.60 ms of arithmetic, 5.72

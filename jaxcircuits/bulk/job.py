@@ -70,7 +70,8 @@ class Job:
         """Draws what is missing.
 
         Whatever ends it, finished shards stay, and nothing else; the same job opened again draws the rest. Ctrl-C
-        lets the shard that is being written finish.
+        lets the shard that is being written finish; a compilation of the next layer, which cannot be stopped, runs on
+        until the process ends.
 
         Args:
           progress: show a bar over all of this process's pictures.
