@@ -4,23 +4,22 @@ Command:   python -m benchmarks.against_pytorch WEIGHTS.safetensors --torch VENV
            (VENV: an environment with torch, torch-lucent 0.1.8, kornia 0.4.1 and what Lucent imports; torchvision need
            not be there). On a GPU: the same with --batch-sizes 64,128,256 --dtypes float32,bfloat16
 Hardware:  two CPU cores that others use too
-Cost:      about 6 minutes
-Result:    benchmarks/results/against_pytorch.json
+Cost:      5 minutes
+Result:    benchmarks/results/against_pytorch.json, and of two more runs against_pytorch.2.json and .3.json
 
-Milliseconds a step of mixed4b takes for one picture (JAX 0.10, PyTorch 2.13, float32, medians of 5 calls in turns), by
-how many are drawn together; in brackets, how many times ours:
+Milliseconds a step of mixed4b takes for one picture (JAX 0.10, PyTorch 2.13, float32, medians of 8 calls in turns), by
+how many are drawn together; in brackets, how many times ours. In three runs those ratios differ by 15 % at most:
 
 | tool | 1 picture | 4 | 16 |
 | --- | --- | --- | --- |
-| ours | 16.7 | 18.7 | 21.1 |
-| Lucent at its defaults | 211 (12.8) | 147 (8.1) | 167 (7.7) |
-| Lucent at our view | 115 (7.1) | 66.8 (3.4) | 59.0 (2.7) |
-| baseline | 38.7 (2.4) | 24.5 (1.3) | 19.3 (0.93) |
-| baseline, compiled | 41.0 (2.5) | 26.0 (1.4) | 24.2 (1.15) |
+| ours | 16.8 | 18.5 | 21.8 |
+| Lucent at its defaults | 203 (12.1) | 156 (8.4) | 166 (7.7) |
+| Lucent at our view | 115 (6.9) | 68.2 (3.6) | 59.5 (2.8) |
+| baseline | 36.1 (2.2) | 24.8 (1.3) | 20.3 (0.94) |
+| baseline, compiled | 40.8 (2.4) | 28.5 (1.6) | 23.1 (1.06) |
 
-At the best batch size of each, ours is 1.16 times as fast as the baseline. PyTorch's convolutions take 9.8 ms,
-XLA's 11 to 12.5: the stem's gradient (7x7 by 2, 3 channels) and products of a few thousand rows are far from the cores'
-peak. The baseline computes the same activations of mixed4b as ours, to 1e-6 of the largest.
+At the best batch size of each, ours is 1.2 times as fast as the baseline: two thirds of our step are convolutions, in
+which PyTorch is no slower. The baseline computes the same activations of mixed4b as ours, to 1e-6 of the largest.
 
 All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process
 of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the

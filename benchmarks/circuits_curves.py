@@ -4,7 +4,7 @@ Command:   python -m benchmarks.circuits_curves slide --out RESULT.json
            python -m benchmarks.circuits_curves WEIGHTS.safetensors --out RESULT.json
            (WEIGHTS: of inceptionv1 or inceptionv1-2015)
 Hardware:  two CPU cores
-Cost:      about two minutes
+Cost:      6 seconds for slide, 40 for InceptionV1
 Result:    benchmarks/results/circuits_curves.NETWORK.json
 
 Curve units are those that answer the best orientation of a curve at least 3 times better than the opposite one and no

@@ -3,7 +3,7 @@
 Command:   python -m benchmarks.circuits_objects WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
            (PHOTOGRAPHS: a folder of one folder a synset of JPEG files, such as 800 ImageNet pictures)
 Hardware:  two CPU cores
-Cost:      about three minutes
+Cost:      40 seconds
 Result:    benchmarks/results/circuits_objects.NETWORK.json
 
 Cars. The car unit is the unit of mixed4c with a kernel (no 1x1 or pool branch) that vehicles move most, among those

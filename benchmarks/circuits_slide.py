@@ -2,7 +2,7 @@
 
 Command:   python -m benchmarks.circuits_slide --out RESULT.json
 Hardware:  two CPU cores
-Cost:      one minute
+Cost:      6 seconds
 Result:    benchmarks/results/circuits_slide.json
 
 Which units are for cars and for heads that face left or right is written in jaxcircuits/zoo/weights/slide.json, found

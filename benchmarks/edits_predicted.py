@@ -3,7 +3,7 @@
 Command:   python -m benchmarks.edits_predicted WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
            (PHOTOGRAPHS: a folder of class folders of JPEG files, such as 800 ImageNet pictures)
 Hardware:  two CPU cores
-Cost:      about 5 minutes of processor time
+Cost:      3.5 minutes
 Result:    benchmarks/results/edits_predicted.json
 
 Seven edits of inceptionv1-2015. Told from the weights of the linearized network, the change of the edited units has a

@@ -2,7 +2,7 @@
 
 Command:   python -m benchmarks.groups_of_pictures WEIGHTS.safetensors --out RESULT.json [--sheets FOLDER]
 Hardware:  two CPU cores
-Cost:      about 10 minutes
+Cost:      6 minutes
 Result:    benchmarks/results/groups_of_pictures.json
 
 Diversity: four pictures of a unit of mixed4e with `- WEIGHT * diversity("mixed4a")` against four seeds without it. The

@@ -2,7 +2,7 @@
 
 Command:   python -m benchmarks.maco_against_fourier WEIGHTS.safetensors --out RESULT.json --picture SIDE_BY_SIDE.jpg
 Hardware:  two CPU cores
-Cost:      about 10 minutes
+Cost:      2.5 minutes
 Result:    benchmarks/results/maco_against_fourier.json, docs/maco.jpg
 
 Units of mixed5a by Fourier coefficients under Lucid's views (128 px, 256 steps), then by MACO (256 px, 4 crops of 128

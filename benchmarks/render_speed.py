@@ -3,20 +3,20 @@
 Command:   python -m benchmarks.render_speed WEIGHTS.safetensors --out RESULT.json
            on a GPU: the same with --batch-sizes 64,128,256 --dtypes float32,bfloat16
 Hardware:  two CPU cores that others use too
-Cost:      about 70 seconds a layer
+Cost:      about 30 seconds a layer
 Result:    benchmarks/results/render_speed.json
 
 Milliseconds a picture and step (JAX 0.10, float32, medians of 9), and a step's time over its convolutions' alone:
 
 | layer | 1 picture | 4 | 8 | 16 | over convolutions | compilation, cold | warm |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| conv2d2 | 7.1 | 7.1 | 9.3 | 10.9 | 1.36 to 1.62 | 5.8 s | 1.1 s |
-| mixed3b | 21.5 | 15.7 | 15.5 | 16.3 | 1.52 to 2.07 | 8.8 s | 1.6 s |
-| mixed4b | 26.7 | 17.6 | 17.9 | 19.2 | 1.50 to 2.11 | 10.8 s | 1.9 s |
-| mixed4d | 19.6 | 16.6 | 19.8 | 20.4 | 1.32 to 1.48 | 11.7 s | 1.9 s |
-| mixed5b | 25.9 | 23.9 | 23.2 | 28.2 | 1.26 to 1.61 | 14.3 s | 2.4 s |
+| conv2d2 | 7.2 | 7.5 | 9.9 | 11.6 | 1.14 to 1.54 | 6.2 s | 1.1 s |
+| mixed3b | 13.3 | 14.3 | 15.1 | 16.6 | 1.38 to 1.59 | 7.9 s | 1.5 s |
+| mixed4b | 17.0 | 16.6 | 22.5 | 20.6 | 1.39 to 1.65 | 10.0 s | 1.7 s |
+| mixed4d | 20.5 | 20.0 | 22.3 | 23.4 | 1.36 to 1.50 | 11.8 s | 2.2 s |
+| mixed5b | 27.3 | 25.7 | 25.7 | 25.1 | 1.29 to 1.42 | 15.6 s | 2.7 s |
 
-A batch of 16 leaves the caches. A batch of one varies from process to process (17 to 27 ms for mixed4b).
+A batch of 16 leaves the caches. Times vary by a fifth from process to process, ratios less.
 
 Steps and convolutions are called in turns, so that both meet the same disturbances. `least` is the least of all calls,
 the nearest to a quiet machine; `cores` is the time that all processor cores spent, which others disturb least. Pictures
