@@ -107,11 +107,21 @@ def test_networks_and_layers():
     assert line.split()[1:4] == ["512", "14x14", "concat"]
 
 
-def test_recipes_by_name(tmp_path):
-    done = command("render", "--recipe", "fast", "--units", "3", "--steps", "2", cwd=tmp_path)
+@pytest.mark.parametrize(
+    "name, recipe", [("fast", Recipe.fast(size=96, steps=2)), ("maco", Recipe.maco(size=224, view=96, steps=2))]
+)
+def test_recipes_by_name(name, recipe, tmp_path):
+    done = command("render", "--recipe", name, "--units", "3", "--steps", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (kept,) = tmp_path.glob("pictures/slide/*/recipe.json")
-    assert Recipe.from_json(kept.read_text()) == Recipe.fast(size=96, steps=2)
+    assert Recipe.from_json(kept.read_text()) == recipe
+
+
+def test_a_bad_recipe_file_is_named(tmp_path):
+    (tmp_path / "ours.json").write_text('{"betas": 0.9}')
+    done = command("render", "--recipe", "ours.json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "jaxcircuits: ours.json: betas 0.9; expected two numbers from 0 to below 1\n"
 
 
 BAD = {
