@@ -20,8 +20,7 @@ class Conv(nnx.Conv):
 
     def __call__(self, inputs: jax.Array, padding: ops.Padding) -> jax.Array:
         """Convolves (N, H, W, C), with cells of 0 added before and after each spatial axis."""
-        arrays = self.promote_dtype((inputs, self.kernel[...], self.bias[...]), dtype=self.dtype)
-        inputs, kernel, bias = arrays
+        inputs, kernel, bias = self.promote_dtype((inputs, self.kernel[...], self.bias[...]), dtype=self.dtype)
         return ops.convolution(inputs, kernel, self.strides[0], padding) + bias
 
 
