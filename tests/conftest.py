@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -20,6 +21,14 @@ from jaxcircuits.zoo.inception import CAFFE_NAMES, GOOGLE_NAMES, GOOGLE_WIDTHS, 
 
 # The benchmarks are not installed; at the end, so that what is installed is tested as it is.
 sys.path.append(str(Path(__file__).parents[1]))
+
+# What another worker, a command that a test starts, or an earlier run has compiled is loaded.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "programs"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update(
+    "jax_persistent_cache_min_compile_time_secs", float(os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"])
+)
 
 SHARED = Path(os.environ.get("JAXCIRCUITS_TEST_DATA", Path(__file__).parents[1].parent / "shared"))
 """Published weights, photographs and independently computed activations, where they are at hand."""

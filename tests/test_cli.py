@@ -174,7 +174,7 @@ def test_interrupted_work_is_kept(converted, tmp_path):
     weights = converted("inceptionv1-2015")
     environment = dict(os.environ, JAXCIRCUITS_WEIGHTS=str(weights.parent))
     code = "from jaxcircuits.cli import main; main()"
-    arguments = ["render", "--network", "inceptionv1-2015", "--layer", "conv2d1", "--size", "32", "--steps", "40"]
+    arguments = ["render", "--network", "inceptionv1-2015", "--layer", "conv2d1", "--size", "32", "--steps", "400"]
     arguments += ["--units", "all", "--batch-size", "1", "--out", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],

@@ -43,6 +43,7 @@ def test_hdf5_folder_gives_the_same_network(zoo_network, tmp_path):
             assert np.array_equal(network.params[layer][kind], values), (layer, kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "expected"), [("inceptionv1-2015", 84.6), ("googlenet", 74.1)])
 def test_top_1_accuracy(name, expected, zoo_network):
     """Percent of 800 photographs whose class comes first, which TensorFlow and PyTorch give within half a point."""

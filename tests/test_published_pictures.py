@@ -30,6 +30,7 @@ def test_default_recipe_on_mixed4b(zoo_network):
     assert 0.3 < rendering.images.mean() < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "layer"), [("inceptionv1-2015", "mixed3a"), ("googlenet", "inception_3a/output")])
 def test_a_few_steps_beat_every_photograph(name, layer, zoo_network):
     network = zoo_network(name)

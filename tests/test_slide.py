@@ -116,6 +116,7 @@ def test_training_lowers_the_loss():
     assert losses[-1] < 0.7 * losses[0]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_its_checkpoint(tmp_path):
     path = tmp_path / "slide.checkpoint.npz"
     start, _, _ = train_slide.trainer(seed=0, steps=5)
