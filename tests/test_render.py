@@ -333,6 +333,7 @@ def multiplications(architecture, layer, size):
     return total
 
 
+@pytest.mark.slow
 def test_a_layer_costs_what_it_costs(full_size):
     """A step's arithmetic is that of the convolutions as far as the layer, forward and backward, and little more."""
     flops = {}
