@@ -18,8 +18,8 @@ how many are drawn together; in brackets, how many times ours. In three runs tho
 | baseline | 36.1 (2.2) | 24.8 (1.3) | 20.3 (0.94) |
 | baseline, compiled | 40.8 (2.4) | 28.5 (1.6) | 23.1 (1.06) |
 
-At the best batch size of each, ours is 1.2 times as fast as the baseline: two thirds of our step are convolutions, in
-which PyTorch is no slower. The baseline computes the same activations of mixed4b as ours, to 1e-6 of the largest.
+At the best batch size of each, ours is 1.2 times as fast as the baseline. The baseline computes the same
+activations of mixed4b as ours, to 1e-6 of the largest.
 
 All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process
 of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the

@@ -61,8 +61,8 @@ def best(maps: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def baseline(network: jc.Network, photographs: Photographs) -> dict[str, np.ndarray]:
     """Layer -> best answers to all photographs, (N, channels)."""
     parts: dict[str, list[np.ndarray]] = {layer: [] for layer in LAYERS}
-    for chosen in np.array_split(np.arange(len(photographs)), 20):
-        for layer, values in best(answers(network, photographs.read(chosen), LAYERS)).items():
+    for pictures in photographs.batches():
+        for layer, values in best(answers(network, pictures, LAYERS)).items():
             parts[layer].append(values)
     return {layer: np.concatenate(values) for layer, values in parts.items()}
 

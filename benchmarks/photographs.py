@@ -35,7 +35,7 @@ class Photographs:
         pictures = [Image.open(self.paths[i]).convert("RGB").resize(SIZE, Image.BILINEAR) for i in chosen]
         return np.stack([np.asarray(picture) for picture in pictures]) / np.float32(255)
 
-    def batches(self, size: int = 50) -> Iterator[np.ndarray]:
+    def batches(self, size: int = 40) -> Iterator[np.ndarray]:
         """All of them, `size` at a time."""
         for start in range(0, len(self), size):
             yield self.read(range(start, min(start + size, len(self))))

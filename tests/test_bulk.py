@@ -459,8 +459,8 @@ def test_the_next_layer_is_compiled_beside_this_one(slide, tmp_path):
     assert len(steps["MainThread"]) == len(steps["compiler"]) == 1
 
 
-def shards_of(*folders: str) -> list[Shard]:
-    return list(OURS.extended(Series(folders[0], (0,)), 1).extended(Series(folders[1], (0,)), 1).shards)
+def shards_of(*layers: str) -> list[Shard]:
+    return [OURS.extended(Series(layer, (0,)), 1).shards[0] for layer in layers]
 
 
 def test_what_fails_to_compile_ahead_is_left_to_the_drawing():
