@@ -30,7 +30,9 @@ import jaxcircuits as jc
 from benchmarks.circuits_objects import arrangement, direct
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits.circuits import kernel, motifs
-from jaxcircuits.evidence import figures, scenes, tuning
+from jaxcircuits.evidence import tuning
+from jaxcircuits.evidence.stimuli import figures
+from jaxcircuits.slide import scenes
 
 WEIGHTS = Path(jc.__file__).parent / "zoo" / "weights" / "slide.json"
 BEFORE, LAYER = "mixed5a", "mixed5b"

@@ -30,7 +30,8 @@ from benchmarks.circuits_curves import curve_units, families, setting_of
 from benchmarks.measuring import arguments_of, report
 from benchmarks.photographs import Photographs
 from jaxcircuits import circuits
-from jaxcircuits.evidence import handwritten, scenes, tuning
+from jaxcircuits.evidence import handwritten, tuning
+from jaxcircuits.slide import scenes
 
 ORIENTATIONS = 72
 RADIUS = {"slide": 20.0, "inceptionv1": 40.0}

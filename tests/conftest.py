@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxcircuits.adapters import by_layer
 from jaxcircuits.network import Network, load
+from jaxcircuits.network.adapters import by_layer
 from jaxcircuits.zoo import ZOO, InputConvention
 from jaxcircuits.zoo.architecture import LRN
 from jaxcircuits.zoo.inception import CAFFE_NAMES, GOOGLE_NAMES, GOOGLE_WIDTHS, BlockWidths, inception

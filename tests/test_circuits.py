@@ -15,7 +15,7 @@ from conftest import SMALL, data, random_params
 from test_ops import slow_conv, slow_max_pool, slow_network
 
 from jaxcircuits import circuits
-from jaxcircuits.circuits import expanded
+from jaxcircuits.circuits.weights import expanded
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network, load
 from jaxcircuits.zoo import INPUT, InputConvention

@@ -8,9 +8,9 @@ from test_edits import answer, by_hand
 from test_ops import slow_network
 
 from jaxcircuits import circuits, load
-from jaxcircuits.circuits import pictures as batching
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network import stream as batching
 from jaxcircuits.zoo import INPUT
 
 LOGITS = "softmax2_pre_activation"

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcircuits.evidence import drawing, figures, scenes, stimuli, tuning
+from jaxcircuits.evidence import stimuli, tuning
+from jaxcircuits.evidence.stimuli import drawing, figures
+from jaxcircuits.slide import scenes
 
 ANGLES = np.radians([0, 30, 75, 90, 135, 180, 200, 270, 315])
 FIGURES = {

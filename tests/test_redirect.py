@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 import jaxcircuits as jc
-from jaxcircuits.vis.redirect import redirected_relu, replace_relu
+from jaxcircuits.network.redirect import redirected_relu, replace_relu
 
 
 def slow_gradient(x, gradient, redirect):

@@ -10,8 +10,9 @@ from flax import nnx
 
 from jaxcircuits import zoo
 from jaxcircuits.errors import InputError
-from jaxcircuits.evidence import scenes, slide_report, train_slide, tuning
+from jaxcircuits.evidence import tuning
 from jaxcircuits.network import Network, load
+from jaxcircuits.slide import report, scenes, train
 from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
 
 WEIGHTS = Path(zoo.__file__).parent / "weights"
@@ -42,7 +43,7 @@ def test_weights_are_small_and_whole(tensors):
 
 
 def test_fresh_scenes_are_told_apart_and_units_live(network, figures):
-    found = slide_report.scene_figures(network, seed=987, per_class=20)
+    found = report.scene_figures(network, seed=987, per_class=20)
     assert found["accuracy"] >= 0.93
     assert found["accuracy"] == pytest.approx(figures["accuracy"], abs=0.03)
     # Fewer scenes than the report's: what never fires here may have fired there.
@@ -51,7 +52,7 @@ def test_fresh_scenes_are_told_apart_and_units_live(network, figures):
 
 
 def test_curve_units_tile_the_circle(network, figures):
-    found = slide_report.curve_units(network)
+    found = report.curve_units(network)
     for layer, told in figures["curves"].items():
         # Not those on the brink: machines differ in the last digits.
         clear = (unit for unit in told["units"] if unit["ratio"] is None or unit["ratio"] > 3.1)
@@ -65,7 +66,7 @@ def test_curve_units_tile_the_circle(network, figures):
 
 
 def test_car_units_mind_the_order_of_parts_as_told(network, figures):
-    found = slide_report.car_units(network)
+    found = report.car_units(network)
     for layer, told in figures["cars"].items():
         again = {unit["unit"]: unit for unit in found[layer]}
         # A unit on the brink may be found on one machine only.
@@ -77,8 +78,8 @@ def test_car_units_mind_the_order_of_parts_as_told(network, figures):
 
 @pytest.mark.slow
 def test_folding_changes_nothing():
-    state, _, folded = train_slide.trainer(seed=3, steps=5)
-    graph, *_ = nnx.split(train_slide.training_model(3), nnx.Param, ...)
+    state, _, folded = train.trainer(seed=3, steps=5)
+    graph, *_ = nnx.split(train.training_model(3), nnx.Param, ...)
     # Statistics and gains unlike the initial ones, for which folding is nearly the identity.
     random = np.random.default_rng(0)
     weights, statistics = (
@@ -106,7 +107,7 @@ def test_folding_changes_nothing():
 
 @pytest.mark.slow
 def test_training_lowers_the_loss():
-    state, step, _ = train_slide.trainer(seed=0, steps=10)
+    state, step, _ = train.trainer(seed=0, steps=10)
     pictures, labels = (part[::4] for part in scenes.batch(jax.random.key(1), 4))
     losses = []
     for _ in range(10):
@@ -119,15 +120,15 @@ def test_training_lowers_the_loss():
 @pytest.mark.slow
 def test_a_run_goes_on_from_its_checkpoint(tmp_path):
     path = tmp_path / "slide.checkpoint.npz"
-    start, _, _ = train_slide.trainer(seed=0, steps=5)
+    start, _, _ = train.trainer(seed=0, steps=5)
     changed = jax.tree.map(lambda x: x + 1, start)
-    train_slide.save(path, changed, 0, 5, 3, 12.5)
-    state, done, seconds = train_slide.restored(path, start, 0, 5)
+    train.save(path, changed, 0, 5, 3, 12.5)
+    state, done, seconds = train.restored(path, start, 0, 5)
     assert (done, seconds) == (3, 12.5)
     jax.tree.map(np.testing.assert_array_equal, state, changed)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     with pytest.raises(InputError, match="--seed 0 --steps 5"):
-        train_slide.restored(path, start, 1, 5)
+        train.restored(path, start, 1, 5)
 
 
 def test_responses_do_not_depend_on_the_chunk(network, monkeypatch):

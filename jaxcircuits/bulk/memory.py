@@ -8,7 +8,7 @@ import jax
 
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Recipe
-from jaxcircuits.vis.table import pictures_a_device
+from jaxcircuits.vis.batching import pictures_a_device
 
 MOST = 256
 """More would make a shard, which is drawn whole or not at all, needlessly long."""

@@ -3,18 +3,18 @@
 Olah et al., Zoom In: An Introduction to Circuits, Distill, 2020; Voss et al., Visualizing Weights, Distill, 2021.
 """
 
-from jaxcircuits.circuits.ablation import ablate, patch, resample
 from jaxcircuits.circuits.attribution import Attribution, attribute, attribute_positions, attribute_units
 from jaxcircuits.circuits.circuit import Circuit
-from jaxcircuits.circuits.contribution import contributions
-from jaxcircuits.circuits.edits import cut, keep_only, scale_weights, set_weights, transplant
-from jaxcircuits.circuits.expanded import expanded_weights
+from jaxcircuits.circuits.edits.ablation import ablate, patch, resample
+from jaxcircuits.circuits.edits.connections import cut, keep_only, scale_weights, set_weights, transplant
 from jaxcircuits.circuits.extraction import circuit_between, extract_circuit
 from jaxcircuits.circuits.factors import Factors, factor_activations, factor_weights
 from jaxcircuits.circuits.prediction import Prediction, predict_edit
-from jaxcircuits.circuits.reading import Connection, Strongest, strongest_inputs, strongest_outputs
-from jaxcircuits.circuits.units import Unit, unit
-from jaxcircuits.circuits.weights import Kernel, kernel, layer_weights, weights_between
+from jaxcircuits.circuits.weights.contribution import contributions
+from jaxcircuits.circuits.weights.direct import Kernel, kernel, layer_weights, weights_between
+from jaxcircuits.circuits.weights.expanded import expanded_weights
+from jaxcircuits.circuits.weights.strongest import Connection, Strongest, strongest_inputs, strongest_outputs
+from jaxcircuits.network.units import Unit, unit
 
 __all__ = [
     "Attribution",

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.circuits.reentry import run_from
-from jaxcircuits.circuits.units import Unit, channels, check_units, unit
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
+from jaxcircuits.network.reentry import run_from
+from jaxcircuits.network.units import Unit, channels, check_units, unit
 from jaxcircuits.zoo import INPUT
 
 TOGETHER = 16

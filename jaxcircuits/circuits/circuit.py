@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcircuits.circuits.reading import Connection
-from jaxcircuits.circuits.units import Unit
+from jaxcircuits.circuits.weights.strongest import Connection
 from jaxcircuits.errors import InputError
+from jaxcircuits.network.units import Unit
 
 if TYPE_CHECKING:
     import networkx

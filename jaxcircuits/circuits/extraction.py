@@ -11,12 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxcircuits.circuits.circuit import Circuit
-from jaxcircuits.circuits.expanded import connecting_weights
-from jaxcircuits.circuits.reading import Connection
-from jaxcircuits.circuits.units import Unit, channels, family, zoo_architecture
-from jaxcircuits.circuits.weights import directly_read
+from jaxcircuits.circuits.weights.direct import directly_read
+from jaxcircuits.circuits.weights.expanded import connecting_weights
+from jaxcircuits.circuits.weights.strongest import Connection
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.units import Unit, channels, family, zoo_architecture
 from jaxcircuits.zoo import Architecture
 
 

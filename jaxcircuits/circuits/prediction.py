@@ -22,12 +22,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxcircuits.circuits.pictures import batches
-from jaxcircuits.circuits.reentry import run_from
-from jaxcircuits.circuits.units import Unit, check_units, zoo_architecture
-from jaxcircuits.circuits.weights import directly_read
+from jaxcircuits.circuits.weights.direct import directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
+from jaxcircuits.network.reentry import run_from
+from jaxcircuits.network.stream import batches
+from jaxcircuits.network.units import Unit, check_units, zoo_architecture
 from jaxcircuits.zoo import INPUT
 
 ROUNDING = 1e-5

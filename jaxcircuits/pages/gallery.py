@@ -21,10 +21,10 @@ import numpy as np
 import typer
 
 from jaxcircuits import vis
-from jaxcircuits.evidence.scenes import CLASSES, scene_of
 from jaxcircuits.files import replacing
 from jaxcircuits.network import Network, load
 from jaxcircuits.pages.page import template
+from jaxcircuits.slide.scenes import CLASSES, scene_of
 from jaxcircuits.vis import Rendering, to_image
 
 

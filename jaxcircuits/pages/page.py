@@ -14,10 +14,10 @@ import jinja2
 
 from jaxcircuits import __version__
 from jaxcircuits.circuits import Circuit
+from jaxcircuits.images.sheet import png_bytes
 from jaxcircuits.pages.colors import STOPS, heatmap
 from jaxcircuits.pages.layout import CAPTION, FIRST_CAPTION, Line, lay_out
 from jaxcircuits.pages.painting import Pictures, bar_labels, share, unit_image
-from jaxcircuits.vis.sheet import png_bytes
 
 
 def circuit_page(circuit: Circuit, pictures: Pictures, about: str = "") -> str:

@@ -3,6 +3,8 @@
 Olah, Mordvintsev, Schubert, Feature Visualization, Distill, 2017.
 """
 
+from jaxcircuits.images.sheet import contact_sheet, to_image
+from jaxcircuits.images.video import save_video
 from jaxcircuits.vis import objectives, parametrization, transforms
 from jaxcircuits.vis.objectives import *  # noqa: F403
 from jaxcircuits.vis.parametrization import *  # noqa: F403
@@ -11,9 +13,7 @@ from jaxcircuits.vis.relevance import relevance, transparent
 from jaxcircuits.vis.reliability import percentiles
 from jaxcircuits.vis.render import compile_ahead, render, render_batches
 from jaxcircuits.vis.rendering import Rendering
-from jaxcircuits.vis.sheet import contact_sheet, to_image
 from jaxcircuits.vis.transforms import *  # noqa: F403
-from jaxcircuits.vis.video import save_video
 
 __all__ = [
     *objectives.__all__,

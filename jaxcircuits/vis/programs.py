@@ -23,9 +23,9 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxcircuits.network import Forward
+from jaxcircuits.network.redirect import redirected_relu, replace_relu
 from jaxcircuits.vis.objectives import Objective, Seen
 from jaxcircuits.vis.recipe import OPTIMIZERS, Recipe
-from jaxcircuits.vis.redirect import redirected_relu, replace_relu
 from jaxcircuits.vis.transforms import random_view
 
 STEPS_A_CALL = 32

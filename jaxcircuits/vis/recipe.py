@@ -36,7 +36,7 @@ class Recipe:
       optimizer: `adam` or `nadam`.
       learning_rate: of the optimizer.
       betas: its decay rates of the gradient's mean and of its square's.
-      redirect_steps: first steps with redirected ReLU gradients, see `jaxcircuits.vis.redirect`.
+      redirect_steps: first steps with redirected ReLU gradients, see `jaxcircuits.network.redirect`.
       dtype: of the network's arithmetic, `float32` or `bfloat16`; all else is float32.
     """
 

@@ -9,13 +9,13 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.vis.batching import Table, Task
 from jaxcircuits.vis.objectives import Objective
 from jaxcircuits.vis.objectives.base import picture_keys
 from jaxcircuits.vis.objectives.pictures import as_pictures, check_pictures
 from jaxcircuits.vis.progress import RenderProgress
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.rendering import Rendering, joined
-from jaxcircuits.vis.table import Table, Task
 
 
 def render(

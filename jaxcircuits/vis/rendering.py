@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from jaxcircuits.vis.sheet import contact_sheet, png_bytes
+from jaxcircuits.images.sheet import contact_sheet, png_bytes
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

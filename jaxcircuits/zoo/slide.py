@@ -1,7 +1,7 @@
 """`slide`, the network in the box: InceptionV1 at a quarter of its widths, trained on the procedural world.
 
 It comes with the package and its world is known, so every tool can be tried on it at once and checked against it.
-`jaxcircuits.evidence.train_slide` trains it; `weights/slide.json` says what it does and which units are what.
+`jaxcircuits.slide.train` trains it; `weights/slide.json` says what it does and which units are what.
 """
 
 from __future__ import annotations

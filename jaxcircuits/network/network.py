@@ -22,8 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxcircuits import adapters
 from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.network import adapters
 from jaxcircuits.zoo import ZOO, Architecture, InputConvention, Layer
 
 Params = Any

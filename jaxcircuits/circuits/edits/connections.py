@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from jaxcircuits.circuits.editor import Editor, by_convolution
-from jaxcircuits.circuits.units import Unit, family, unit, zoo_architecture
-from jaxcircuits.circuits.weights import directly_read
+from jaxcircuits.circuits.edits.editor import Editor, by_convolution
+from jaxcircuits.circuits.weights.direct import directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.units import Unit, family, unit, zoo_architecture
 
 Units = str | Unit | Sequence[str | Unit]
 """One unit, or several of one layer."""

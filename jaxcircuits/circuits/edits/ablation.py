@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.circuits.editor import Editor, by_convolution
-from jaxcircuits.circuits.pictures import answers, mean_answer
-from jaxcircuits.circuits.reentry import run_with
-from jaxcircuits.circuits.units import Unit, family
+from jaxcircuits.circuits.edits.editor import Editor, by_convolution
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.reentry import run_with
+from jaxcircuits.network.stream import answers, mean_answer
+from jaxcircuits.network.units import Unit, family
 
 
 def ablate(

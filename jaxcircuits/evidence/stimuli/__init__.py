@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxcircuits.evidence import drawing as d
+from jaxcircuits.evidence.stimuli import drawing as d
 
 WHITE, GREY, BLACK = (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0)
 MIDDLE = (0.0, 0.0)

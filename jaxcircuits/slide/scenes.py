@@ -19,8 +19,9 @@ import numpy as np
 from jax import random
 from jax.typing import ArrayLike
 
-from jaxcircuits.evidence import drawing as d
-from jaxcircuits.evidence import figures, stimuli
+from jaxcircuits.evidence import stimuli
+from jaxcircuits.evidence.stimuli import drawing as d
+from jaxcircuits.evidence.stimuli import figures
 
 SIZE = 96
 """Height and width of the world's pictures; its figures are made for it."""

@@ -1,6 +1,6 @@
 """Trains `slide`, the network in the box, on scenes of the procedural world, and measures what emerged.
 
-    python -m jaxcircuits.evidence.train_slide --out jaxcircuits/zoo/weights
+    python -m jaxcircuits.slide.train --out jaxcircuits/zoo/weights
 
 Cost: 7.7 minutes on two CPU cores that other programs shared (about 0.3 s a step undisturbed), without any files; on a
 machine with a GPU JAX uses that. A run that is cut short goes on where it was when it is started again.
@@ -29,10 +29,10 @@ from flax import nnx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.evidence import scenes
-from jaxcircuits.evidence.slide_report import LAYERS, report
 from jaxcircuits.files import replacing
 from jaxcircuits.network import load
+from jaxcircuits.slide import scenes
+from jaxcircuits.slide.report import LAYERS, report
 from jaxcircuits.zoo.module import Conv, InceptionV1
 from jaxcircuits.zoo.ops import Padding
 from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
@@ -216,7 +216,7 @@ def produce(seed: int, steps: int, out: Path) -> Path:
         convention=SLIDE_INPUT,
         network="slide",
         labels=scenes.CLASSES,
-        source="jaxcircuits.evidence.train_slide",
+        source="jaxcircuits.slide.train",
     )
     typer.echo("measuring")
     figures = {

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.circuits.units import convolutions, zoo_architecture
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.units import convolutions, zoo_architecture
 from jaxcircuits.zoo import Architecture
 
 

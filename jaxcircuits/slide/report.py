@@ -12,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.evidence import figures, scenes, stimuli, tuning
+from jaxcircuits.evidence import stimuli, tuning
+from jaxcircuits.evidence.stimuli import figures
 from jaxcircuits.network import Network
+from jaxcircuits.slide import scenes
 
 LAYERS = ("conv2d2", *(f"mixed{block}" for block in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")))
 """Where units are looked for."""

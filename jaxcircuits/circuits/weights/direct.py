@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxcircuits.circuits.units import Unit, channels, check_units, convolutions, unit, zoo_architecture
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.units import Unit, channels, check_units, convolutions, unit, zoo_architecture
 from jaxcircuits.zoo import INPUT, Architecture, Layer
 
 

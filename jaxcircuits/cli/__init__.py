@@ -112,8 +112,8 @@ def layers(network: NetworkName) -> None:
     """List a network's layers: channels, size at the native input, and what each is computed from."""
     import jax
 
-    from jaxcircuits.adapters import by_layer
     from jaxcircuits.network import Network, load
+    from jaxcircuits.network.adapters import by_layer
 
     if network in ZOO:
         # Shapes are enough: no weights have to be found.
@@ -237,7 +237,3 @@ def _print(table: Table) -> None:
 
 def _say(text: str) -> None:
     Console().print(text, highlight=False, soft_wrap=True)
-
-
-if __name__ == "__main__":
-    main()

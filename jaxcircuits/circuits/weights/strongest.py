@@ -7,11 +7,11 @@ import dataclasses
 import jax
 import numpy as np
 
-from jaxcircuits.circuits.contribution import activations_read
-from jaxcircuits.circuits.expanded import connecting_weights
-from jaxcircuits.circuits.units import Unit, unit
+from jaxcircuits.circuits.weights.contribution import activations_read
+from jaxcircuits.circuits.weights.expanded import connecting_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.units import Unit, unit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

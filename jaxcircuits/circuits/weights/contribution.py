@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from jaxcircuits.circuits.expanded import connecting_weights, has_positions
-from jaxcircuits.circuits.pictures import mean_answer
-from jaxcircuits.circuits.units import check_units
-from jaxcircuits.circuits.window import Window, window
+from jaxcircuits.circuits.weights.expanded import connecting_weights, has_positions
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.stream import mean_answer
+from jaxcircuits.network.units import check_units
+from jaxcircuits.network.window import Window, window
 
 
 def contributions(

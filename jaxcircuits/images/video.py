@@ -16,7 +16,7 @@ from PIL import Image
 
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.files import replacing
-from jaxcircuits.vis.sheet import contact_sheet, to_image
+from jaxcircuits.images.sheet import contact_sheet, to_image
 
 FORMATS = (".gif", ".png", ".webp", ".mp4")
 

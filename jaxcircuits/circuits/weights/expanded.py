@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.circuits.reentry import run_from
-from jaxcircuits.circuits.units import channels, check_units, zoo_architecture
-from jaxcircuits.circuits.weights import directly_read, layer_weights
-from jaxcircuits.circuits.window import Window, smallest_interior, window
+from jaxcircuits.circuits.weights.direct import directly_read, layer_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
+from jaxcircuits.network.reentry import run_from
+from jaxcircuits.network.units import channels, check_units, zoo_architecture
+from jaxcircuits.network.window import Window, smallest_interior, window
 from jaxcircuits.zoo import INPUT
 
 CHUNK_BYTES = 2**30

@@ -1,0 +1,5 @@
+"""`python -m jaxcircuits.cli`, as the installed command."""
+
+from jaxcircuits.cli import main
+
+main()
