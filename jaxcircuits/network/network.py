@@ -14,7 +14,6 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -24,29 +23,13 @@ from flax import nnx
 
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters
-from jaxcircuits.zoo import ZOO, Architecture, InputConvention, Layer
+from jaxcircuits.network.forward import Forward
+from jaxcircuits.network.graph import Graph, Layer
+from jaxcircuits.network.patches import Patch
+from jaxcircuits.zoo import ZOO, Architecture, InputConvention
 
 Params = Any
 """A pytree of arrays."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Forward:
-    """Pictures -> named activations, as a pure function that compiled programs can be cached by.
-
-    Attributes:
-      model: (params, network input, layer names) -> {name: activation}; hashable.
-      convention: how pictures become network input.
-    """
-
-    model: Callable[[Params, jax.Array, tuple[str, ...] | None], dict[str, jax.Array]]
-    convention: InputConvention
-
-    def __call__(
-        self, params: Params, pictures: jax.Array, layers: tuple[str, ...] | None = None, dtype: str = "float32"
-    ) -> dict[str, jax.Array]:
-        """Pictures (N, H, W, channels), RGB in [0, 1] -> name -> (N, ..., channels), computed in `dtype`."""
-        return self.model(params, self.convention(pictures).astype(dtype), layers)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -57,23 +40,29 @@ class Network:
       name: for files and messages.
       params: pytree of arrays; of a zoo network `{weights: {"kernel": ..., "bias": ...}}`.
       forward: the pure function, see `Forward`.
-      layers: name -> `Layer`, in order from the image.
       labels: what the outputs stand for, by index; empty where unknown.
       logits: the layer whose channels are the classes; None where there is none.
-      architecture: of a zoo network.
     """
 
     name: str
     params: Params
     forward: Forward
-    layers: Mapping[str, Layer]
     labels: tuple[str, ...] = ()
     logits: str | None = None
-    architecture: Architecture | None = None
 
     def __repr__(self) -> str:
         height, width = self.convention.size
         return f"Network({self.name}: {len(self.layers)} layers, native size {height}x{width} px)"
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """What the model computes and how it is wired, at its native size; see `Graph`."""
+        return self.forward.graph(self.params)
+
+    @functools.cached_property
+    def layers(self) -> Mapping[str, Layer]:
+        """Name -> `Layer`, in order from the image."""
+        return self.graph.layers
 
     @property
     def convention(self) -> InputConvention:
@@ -108,7 +97,9 @@ class Network:
           layers: names; None for all.
         """
         names = tuple(self.layers if layers is None else layers)
-        picture = jax.ShapeDtypeStruct((1, *size, self.convention.channels), jnp.float32)
+        if tuple(size) == self.convention.size:
+            return {name: self.layers[name].shape for name in names}
+        picture = jax.ShapeDtypeStruct((2, *size, self.convention.channels), jnp.float32)
         seen = jax.eval_shape(lambda params, x: self.forward(params, x, names), self.params, picture)
         return {name: seen[name].shape[1:] for name in names}
 
@@ -168,15 +159,20 @@ class Network:
         raise unknown("label", label, [name for text in self.labels for name in _label_names(text)], self.name)
 
     def linearized(self) -> Network:
-        """The same network with ReLU as identity, max-pool as average-pool and no LRN, for expanded weights.
+        """The same network with activation functions as identity, max-pools as means and no normalization.
 
-        Raises:
-          InputError: for networks from outside the zoo, whose layers are not known one by one.
+        Affine maps such as batch normalization in evaluation stay. Its name says that it is another network.
         """
-        if self.architecture is None:
-            raise InputError(f"{self.name} cannot be linearized: only zoo networks know their layers one by one")
-        linear = dataclasses.replace(self.architecture, linear=True)
-        return Network.from_architecture(linear, self.params, self.convention, name=self.name, labels=self.labels)
+        forward = dataclasses.replace(self.forward, linear=True)
+        return dataclasses.replace(self, name=f"{self.name}-linearized", forward=forward)
+
+    def patched(self, patches: Sequence[tuple[Patch, Mapping[str, Any]]]) -> Network:
+        """The network with patches of its graph added to those that it has; see `patches`."""
+        old, arrays = (self.params["network"], self.params["patches"]) if self.forward.patches else (self.params, ())
+        new = [patch for patch, _ in patches]
+        forward = dataclasses.replace(self.forward, patches=(*self.forward.patches, *new))
+        params = {"network": old, "patches": (*arrays, *(jax.tree.map(jnp.asarray, data) for _, data in patches))}
+        return dataclasses.replace(self, params=params, forward=forward)
 
     @classmethod
     def from_architecture(
@@ -197,15 +193,8 @@ class Network:
           name: defaults to the architecture's.
           labels: of its outputs.
         """
-        return cls(
-            name=name or architecture.name,
-            params=params,
-            forward=Forward(adapters.zoo_model(architecture), convention),
-            layers=architecture.by_name,
-            labels=tuple(labels),
-            logits=architecture.logits,
-            architecture=architecture,
-        )
+        forward = Forward(adapters.zoo_model(architecture), convention)
+        return cls(name or architecture.name, params, forward, tuple(labels), architecture.logits)
 
     @classmethod
     def from_nnx(
@@ -284,10 +273,20 @@ class Network:
 
     @classmethod
     def _from_model(cls, name, model, params, convention, labels) -> Network:
-        model = adapters.hashable(model)
-        layers = adapters.discover_layers(model, params, convention)
-        logits = "output" if "output" in layers else None
-        return cls(name, params, Forward(model, convention), MappingProxyType(layers), tuple(labels), logits)
+        network = cls(name, params, Forward(adapters.hashable(model), convention), tuple(labels))
+        try:
+            graph = network.graph
+        except InputError:
+            raise
+        except Exception as error:
+            raise adapters.failure(error, model, (*convention.size, convention.channels)) from error
+        if not graph.layers:
+            raise InputError(
+                "the model returns nothing to look at: no floating-point array (N, ..., channels) whose axis of "
+                "pictures can be told"
+            )
+        logits = graph.output[0] if len(graph.output) == 1 else None
+        return dataclasses.replace(network, logits=logits)
 
 
 def load(name_or_path: str | os.PathLike) -> Network:

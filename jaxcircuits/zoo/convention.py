@@ -20,6 +20,7 @@ class InputConvention:
       scale: factor on the picture: 255 for networks that read bytes, 2 (with mean 1) for [-1, 1].
       mean, std: subtracted and divided by, one number or one a channel **in the network's order**.
       order: `RGB`, or `BGR` for networks from Caffe; pictures themselves are always RGB.
+      layout: `HWC`, or `CHW` for models that take the channels first; pictures and activations are channels last always.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -28,6 +29,7 @@ class InputConvention:
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
     order: str = "RGB"
+    layout: str = "HWC"
 
     def __post_init__(self):
         for field in ("size", "mean", "std"):
@@ -36,6 +38,8 @@ class InputConvention:
                 object.__setattr__(self, field, tuple(value))
         if self.order not in ("RGB", "BGR"):
             raise InputError(f"channel order {self.order!r}; expected 'RGB' or 'BGR'")
+        if self.layout not in ("HWC", "CHW"):
+            raise InputError(f"layout {self.layout!r}; expected 'HWC' or 'CHW'")
         for field in ("mean", "std"):
             value = getattr(self, field)
             if isinstance(value, tuple) and len(value) != self.channels:
@@ -58,6 +62,7 @@ class InputConvention:
     def from_dict(cls, fields: dict[str, Any]) -> InputConvention:
         """The convention that `to_dict` wrote; raises `InputError` for fields it does not know or lacks."""
         names = [field.name for field in dataclasses.fields(cls)]
-        if not isinstance(fields, dict) or set(fields) != set(names):
+        # Files from before layouts were stated hold channels-last networks.
+        if not isinstance(fields, dict) or {"layout", *fields} != set(names):
             raise InputError(f"input convention {fields!r}; expected the fields {', '.join(names)}")
         return cls(**fields)

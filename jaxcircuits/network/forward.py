@@ -1,0 +1,180 @@
+"""Forward: pictures -> named activations, as a pure function that compiled programs can be cached by."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcircuits.network import rules
+from jaxcircuits.network.axes import PICTURES, Axes, find_axes
+from jaxcircuits.network.graph import INPUT, Graph
+from jaxcircuits.network.patches import Patch, hooks
+from jaxcircuits.network.trace import Model, Program, Run, trace
+from jaxcircuits.zoo import InputConvention
+
+
+class Located(NamedTuple):
+    """A model traced for one input: its program, and where its layers are in it.
+
+    Attributes:
+      program: the trace.
+      graph: of the same model, from which names and axes were taken.
+      axes: of the program's values.
+    """
+
+    program: Program
+    graph: Graph
+    axes: Mapping[int, Axes]
+
+    def value(self, name: str) -> int:
+        """The number of a layer's value, or of the input."""
+        return self.program.image if name == INPUT else self.graph.value[name]
+
+    def canonical(self, name: str, value: jax.Array) -> jax.Array:
+        """A layer's value as (N, positions ..., channels)."""
+        return self.axes[self.value(name)].canonical(value)
+
+    def restored(self, name: str, activation: jax.Array) -> jax.Array:
+        """A layer's activation (N, positions ..., channels) as its value in the model."""
+        aval = self.program.avals[self.value(name)]
+        return self.axes[self.value(name)].restored(activation, aval.shape).astype(aval.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Forward:
+    """Pictures -> named activations.
+
+    Attributes:
+      model: (params, network input) -> output; hashable, see `trace.Model`.
+      convention: how pictures become network input.
+      patches: what edits have changed; their arrays are parameters.
+      linear: run the linearized network.
+    """
+
+    model: Model
+    convention: InputConvention
+    patches: tuple[Patch, ...] = ()
+    linear: bool = False
+
+    def __call__(
+        self,
+        params: Any,
+        pictures: jax.Array,
+        layers: Sequence[str] | None = None,
+        dtype: str = "float32",
+        redirect: jax.Array | None = None,
+    ) -> dict[str, jax.Array]:
+        """What layers answer to pictures.
+
+        Args:
+          params: the network's.
+          pictures: (N, H, W, channels), RGB in [0, 1].
+          layers: names; None for all.
+          dtype: of the network's arithmetic.
+          redirect: bool (N,), the pictures whose silent activation functions hand a redirected gradient on.
+
+        Returns:
+          name -> (N, ..., channels).
+        """
+        return self.run(params, self.convention(pictures).astype(dtype), layers, redirect=redirect)
+
+    def run(
+        self,
+        params: Any,
+        x: jax.Array,
+        layers: Sequence[str] | None = None,
+        given: Mapping[str, jax.Array] = {},  # noqa: B006 (never changed)
+        redirect: jax.Array | None = None,
+    ) -> dict[str, jax.Array]:
+        """What layers answer to the network's input, where some layers' activations are given.
+
+        Args:
+          params: the network's.
+          x: network input (N, H, W, channels).
+          layers: names; None for all; may hold `input`.
+          given: name -> activation (N, ..., channels), in place of the layer's own; all that is computed from it
+            follows.
+          redirect: see `__call__`.
+
+        Returns:
+          name -> (N, ..., channels).
+        """
+        inner, arrays = (params["network"], params["patches"]) if self.patches else (params, ())
+        count = len(x)
+        located = self.located(inner, x)
+        if located is None:
+            # A model that drops the axis of a single picture: it is shown two.
+            x, given = jnp.repeat(x, 2, axis=0), {name: jnp.repeat(value, 2, axis=0) for name, value in given.items()}
+            redirect = None if redirect is None else jnp.repeat(redirect, 2)
+            located = self.located(inner, x)
+        program, graph = located.program, located.graph
+        names = tuple(graph.value) if layers is None else tuple(layers)
+        values = dict(zip(program.parameters, jax.tree.leaves(inner)))
+        values[program.image] = self.laid_out(x)
+        values.update((located.value(name), located.restored(name, value)) for name, value in given.items())
+        exchange = rules.max_pools(program)
+        if self.linear:
+            exchange = rules.linear(program)
+        elif redirect is not None:
+            exchange = exchange | rules.redirections(program, located.axes, redirect)
+        run = Run(program, values, exchange, hooks(self.patches, arrays, located) if self.patches else {})
+        answers = run.get([located.value(name) for name in names])
+        return {name: located.canonical(name, answer)[:count] for name, answer in zip(names, answers)}
+
+    def laid_out(self, x: jax.Array) -> jax.Array:
+        """The network's input (N, H, W, channels) in the layout that the model takes."""
+        return x if self.convention.layout == "HWC" else jnp.moveaxis(x, -1, 1)
+
+    def graph(self, params: Any, size: tuple[int, int] | None = None, dtype: Any = jnp.float32) -> Graph:
+        """The model's graph, read at its native size or another.
+
+        Args:
+          params: the network's, or their shapes.
+          size: height and width of the picture.
+          dtype: of the input.
+        """
+        inner = params["network"] if self.patches else params
+        shape = (*(size or self.convention.size), self.convention.channels)
+        leaves, tree = jax.tree.flatten(inner)
+        avals = tuple((tuple(leaf.shape), jnp.dtype(leaf.dtype)) for leaf in leaves)
+        return _graph(self.model, tree, avals, shape, self.convention.layout, jnp.dtype(dtype))
+
+    def located(self, inner: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Located | None:
+        """The model traced for an input (N, H, W, channels); None where one picture is not enough to tell its axes."""
+        laid_out = jax.eval_shape(self.laid_out, jax.ShapeDtypeStruct(x.shape, x.dtype))
+        program = trace(self.model, inner, laid_out)
+        plain = dataclasses.replace(self, patches=())
+        graph = plain.graph(inner)
+        if not _alike(program, graph.program):
+            graph = plain.graph(inner, x.shape[1:3], x.dtype)
+            if not _alike(program, graph.program):
+                return None
+        axes = {}
+        for value, of in graph.axes.items():
+            cells = program.avals[value].shape[of.pictures] // x.shape[0] if of.cells > 1 else 1
+            axes[value] = dataclasses.replace(of, cells=cells)
+        return Located(program, graph, axes)
+
+
+@functools.lru_cache(maxsize=128)
+def _graph(model: Model, tree: Any, avals: tuple, shape: tuple[int, int, int], layout: str, dtype: Any) -> Graph:
+    params = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*aval) for aval in avals])
+    height, width, channels = shape
+    one = shape if layout == "HWC" else (channels, height, width)
+    two, three = (trace(model, params, jax.ShapeDtypeStruct((count, *one), dtype)) for count in PICTURES)
+    return Graph(two, find_axes(two, three, 3 if layout == "HWC" else 1))
+
+
+@functools.lru_cache(maxsize=256)
+def _alike(first: Program, second: Program) -> bool:
+    """Whether two traces of a model number their values alike."""
+    return (
+        len(first.avals) == len(second.avals)
+        and all(len(a.shape) == len(b.shape) for a, b in zip(first.avals, second.avals))
+        and [operation.name for operation in first.flat] == [operation.name for operation in second.flat]
+    )

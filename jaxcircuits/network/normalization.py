@@ -1,0 +1,162 @@
+"""Normalizations that depend on the picture, found in a program: what they divide by and what they subtract.
+
+Layer, group, instance, root-mean-square and local response normalization are all the same: a mean of squares goes
+through a root or a power, and the activation is multiplied or divided by that. Batch normalization in evaluation is an
+affine map instead, since its statistics are parameters.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from jaxcircuits.network.trace import Operation, Program
+
+_SUMS = ("reduce_sum", "reduce_window_sum", "reduce_window", "cumsum", "dot_general", "conv_general_dilated")
+_SQUARES = ("square", "integer_pow", "mul", "abs")
+_ROOTS = ("rsqrt", "sqrt", "pow", "log", "exp", "integer_pow", "div")
+_SHAPES = ("broadcast_in_dim", "reshape", "squeeze", "convert_element_type", "copy", "transpose", "slice", "pad", "expand_dims")
+_SMOOTH = (*_ROOTS, *_SHAPES, "add", "sub", "mul", "max", "neg", "square", "stop_gradient", "select_n", "min", "clamp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalizations:
+    """What a program's normalizations are made of.
+
+    Attributes:
+      outputs: values of activations times their gain.
+      gains: values that depend on the picture's statistics alone and that activations are multiplied or divided by.
+      means: values that are subtracted before.
+      inside: values that serve nothing else.
+    """
+
+    outputs: tuple[int, ...]
+    gains: frozenset[int]
+    means: frozenset[int]
+    inside: frozenset[int]
+
+
+@functools.lru_cache(maxsize=256)
+def normalizations(program: Program) -> Normalizations:
+    """The normalizations of a program."""
+    power: set[int] = set()  # follows from sums of squares and from numbers alone
+    rooted: set[int] = set()  # of those, what has gone through a root or a power
+    mean: set[int] = set()  # follows from sums alone
+    for operation in program.flat:
+        pictured = [value for value in operation.reads if value in program.of_image]
+        if not pictured:
+            continue
+        output, name = operation.outputs[0], operation.name
+        if name in _SUMS and _of_one(operation, program) and not _with_weights(operation, program):
+            (power if _squared(operation, program) else mean).add(output)
+        elif name in _SMOOTH and all(value in power or value in mean for value in pictured):
+            if not _with_weights(operation, program) or name in _SHAPES:
+                (power if any(value in power for value in pictured) else mean).add(output)
+                if any(value in rooted for value in pictured) or (name in _ROOTS and not power.isdisjoint(pictured)):
+                    rooted.add(output)
+    outputs, gains, means = [], set(), set()
+    for operation in program.flat:
+        if operation.name not in ("mul", "div") or len(operation.inputs) != 2:
+            continue
+        first, second = operation.inputs
+        for values, gain in ((first, second), (second, first)):
+            root = _unscaled(program, gain)
+            if operation.name == "div" and gain is first:
+                continue
+            if root in rooted and isinstance(values, int) and values in program.of_image and values not in power | mean:
+                outputs.append(operation.outputs[0])
+                gains.add(root)
+                means |= _subtracted(program, values, mean)
+    inside = (power | mean) & _serving(program, gains | means)
+    squares = {
+        value
+        for operation in program.flat
+        if operation.name in _SQUARES
+        for value in operation.outputs
+        if value in program.of_image and program.readers.get(value) and value not in outputs
+        and all(reader.outputs[0] in inside for reader in program.readers[value])
+    }
+    return Normalizations(tuple(outputs), frozenset(gains), frozenset(means), frozenset(inside | squares))
+
+
+def _of_one(operation: Operation, program: Program) -> bool:
+    return sum(value in program.of_image for value in operation.reads) == 1
+
+
+def _with_weights(operation: Operation, program: Program) -> bool:
+    """Whether parameters take part that are more than a number."""
+    return any(
+        value not in program.of_image and value in _of_parameters(program) and program.avals[value].size > 1
+        for value in operation.reads
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _of_parameters(program: Program) -> frozenset[int]:
+    return program.following(program.parameters)
+
+
+def _squared(operation: Operation, program: Program) -> bool:
+    """Whether a sum is one of squares or magnitudes."""
+    (source,) = (value for value in operation.reads if value in program.of_image)
+    made = program.made_by.get(source)
+    while made and made.name in _SHAPES:
+        made = program.made_by.get(made.inputs[0])
+    if made is None:
+        return False
+    if made.name == "mul":
+        return made.inputs[0] == made.inputs[1]
+    if made.name == "integer_pow":
+        return made.params["y"] == 2
+    return made.name in ("square", "abs")
+
+
+def _unscaled(program: Program, value: object) -> object:
+    """The gain behind a learned scale that is multiplied into it, and behind changes of shape that follow it."""
+    while isinstance(value, int) and value in program.of_image:
+        made = program.made_by.get(value)
+        if made is None or made.name not in ("mul", *_SHAPES):
+            return value
+        pictured = [v for v in made.reads if v in program.of_image]
+        if len(pictured) != 1 or (made.name == "mul" and not _with_weights(made, program)):
+            return value
+        value = pictured[0]
+    return value
+
+
+def _subtracted(program: Program, value: int, means: set[int]) -> set[int]:
+    """The mean that was taken from an activation on its way to the gain, if any."""
+    while value in program.made_by:
+        made = program.made_by[value]
+        pictured = [v for v in made.reads if v in program.of_image]
+        if made.name == "sub" and len(pictured) == 2 and made.inputs[1] in means:
+            return {made.inputs[1]}
+        if len(pictured) != 1 or made.name not in (*_SHAPES, "mul", "div"):
+            return set()
+        value = pictured[0]
+    return set()
+
+
+def _serving(program: Program, ends: set[int]) -> set[int]:
+    """The values that some of `ends` are computed from, themselves included."""
+    found = set(ends)
+    for operation in reversed(program.flat):
+        if not found.isdisjoint(operation.outputs):
+            found.update(operation.reads)
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def softmaxes(program: Program) -> dict[int, int]:
+    """Exponentials -> their softmax: the same divided by their sum."""
+    found = {}
+    for operation in program.flat:
+        if operation.name != "div" or not all(isinstance(atom, int) for atom in operation.inputs):
+            continue
+        numerator, denominator = operation.inputs
+        made = program.made_by.get(denominator)
+        while made and made.name in _SHAPES:
+            made = program.made_by.get(made.inputs[0])
+        if made and made.name == "reduce_sum" and made.inputs[0] == numerator:
+            found[numerator] = operation.outputs[0]
+    return found

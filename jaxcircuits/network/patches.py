@@ -1,0 +1,200 @@
+"""Patches: what edits have changed in a network's graph, whatever kind of model it is.
+
+A patch changes units of one layer: for all that read them (`Replace`), or by what they would be if another layer's
+units were others, for these units only (`Connect`). The target is computed again from the changed source, everything
+between them included; all other units stay as they are. So an edit is exact through shared bottlenecks, and edits of
+the same units add up: they are computed once, with all of their sources changed.
+
+A patch says where; its arrays are parameters, so that another unit or factor recompiles nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.network.graph import INPUT
+from jaxcircuits.network.trace import Hook, Run
+
+if TYPE_CHECKING:
+    from jaxcircuits.network.forward import Forward, Located
+
+
+@dataclasses.dataclass(frozen=True)
+class Replace:
+    """Units of a layer answer what is given.
+
+    Its arrays: `units` (n,), `values` (N, h, w, n) or (N, n); picture i gets row i modulo N, and a map of one cell is
+    the answer everywhere.
+    """
+
+    layer: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Connect:
+    """Units of a layer answer as they would if units of earlier layers were others.
+
+    Its arrays: `units` (n,), and `factors`, for each source (channels,), by which its units are scaled.
+
+    Attributes:
+      layer: the target.
+      sources: layers.
+      kernels: convolutions whose answer is added to, each with the layer that it reads there; their arrays: `kernels`,
+        for each (weights (h, w, channels read, channels)).
+    """
+
+    layer: str
+    sources: tuple[str, ...]
+    kernels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Adopt:
+    """Units of a layer answer as other units of it do, of this network or of another.
+
+    Its arrays: `units` (n,), `givers` (n,), and `params` of the other network.
+
+    Attributes:
+      layer: whose units.
+      donor: the other network's forward; None for this one.
+      reads: the layers from which the donor's units are computed.
+    """
+
+    layer: str
+    donor: Forward | None = None
+    reads: tuple[str, ...] = ()
+
+
+Patch = Replace | Connect | Adopt
+Member = tuple[Patch, Mapping[str, Any]]
+
+
+def hooks(patches: Sequence[Patch], arrays: Sequence[Mapping[str, Any]], located: Located) -> dict[int, Hook]:
+    """Value -> what becomes of it in the patched network."""
+    by_layer: dict[str, list[Member]] = {}
+    for patch, data in zip(patches, arrays):
+        by_layer.setdefault(patch.layer, []).append((patch, data))
+    found: dict[int, Hook] = {}
+    for layer, members in by_layer.items():
+        found[located.value(layer)] = _hook(layer, tuple(members), located, found)
+    return found
+
+
+def _hook(layer: str, members: tuple[Member, ...], located: Located, others: Mapping[int, Hook]) -> Hook:
+    def apply(run: Run, own: Any) -> Any:
+        return located.restored(layer, _patched(members, located.canonical(layer, own), run, located, others))
+
+    names = {name for patch, _ in members for name in _reads(patch)}
+    return Hook(tuple(located.value(name) for name in names), apply)
+
+
+def _reads(patch: Patch) -> tuple[str, ...]:
+    match patch:
+        case Connect():
+            return (*patch.sources, *(read for _, read in patch.kernels))
+        case Adopt():
+            return (*patch.reads, *([INPUT] if patch.donor else []))
+    return ()
+
+
+def _patched(
+    members: tuple[Member, ...], activation: jax.Array, run: Run, located: Located, others: Mapping[int, Hook]
+) -> jax.Array:
+    """A layer's activation after its patches, one after the other."""
+    for i, (patch, data) in enumerate(members):
+        match patch:
+            case Replace():
+                rows = _given(patch.layer, data["values"], activation)
+            case Connect():
+                rows = _again(patch, data, members[:i], run, located, others)[..., data["units"]]
+            case Adopt(donor=None):
+                rows = activation[..., data["givers"]]
+            case Adopt():
+                rows = _of_donor(patch, data, run, located)[..., data["givers"]]
+        activation = activation.at[..., data["units"]].set(rows.astype(activation.dtype))
+    return activation
+
+
+def _given(layer: str, values: jax.Array, own: jax.Array) -> jax.Array:
+    if values.ndim != own.ndim or any(n not in (1, m) for n, m in zip(values.shape[1:-1], own.shape[1:-1])):
+        raise InputError(f"activations of shape {values.shape[1:-1]}; {layer}'s map here is {own.shape[1:-1]}")
+    rows = values[jnp.arange(len(own)) % len(values)]
+    return jnp.broadcast_to(rows, (*own.shape[:-1], rows.shape[-1]))
+
+
+def _again(
+    patch: Connect,
+    data: Mapping[str, Any],
+    before: tuple[Member, ...],
+    run: Run,
+    located: Located,
+    others: Mapping[int, Hook],
+) -> jax.Array:
+    """The layer's activation, with the patches before, from sources that are others."""
+    program, target = located.program, located.value(patch.layer)
+    changed = {value: hook for value, hook in others.items() if value != target}
+
+    def scaled(name: str, factors: jax.Array) -> None:
+        value = located.value(name)
+
+        def apply(inner: Run, own: Any) -> Any:
+            own = own if value not in others else others[value].apply(inner, own)
+            activation = located.canonical(name, own)
+            return located.restored(name, activation * factors.astype(activation.dtype))
+
+        changed[value] = Hook(others[value].reads if value in others else (), apply)
+
+    def added(conv: str, read: str, kernel: jax.Array) -> None:
+        value = located.value(conv)
+        above = changed.get(value)
+
+        def apply(inner: Run, own: Any) -> Any:
+            own = own if above is None else above.apply(inner, own)
+            seen = located.canonical(read, run.values[located.value(read)])
+            answer = _convolved(located, conv, seen, kernel.astype(seen.dtype))
+            return located.restored(conv, located.canonical(conv, own) + answer)
+
+        changed[value] = Hook(above.reads if above else (), apply)
+
+    for name, factors in zip(patch.sources, data["factors"]):
+        scaled(name, factors)
+    for (conv, read), kernel in zip(patch.kernels, data.get("kernels", ())):
+        added(conv, read, kernel)
+    sources = [located.value(name) for name in patch.sources]
+    follows = program.following([*sources, *(located.value(conv) for conv, _ in patch.kernels)], run.given)
+    kept = {value: array for value, array in run.values.items() if value not in follows}
+    if program.image in sources:
+        kept[program.image] = changed[program.image].apply(run, run.values[program.image])
+    inner = Run(program, kept, run.exchange, changed)
+    (own,) = inner.get([target])
+    return _patched(before, located.canonical(patch.layer, own), inner, located, others)
+
+
+def _convolved(located: Located, conv: str, seen: jax.Array, kernel: jax.Array) -> jax.Array:
+    """The convolution of a layer, with another kernel, of an activation (N, h, w, channels)."""
+    operation = located.graph.convolution(conv)
+    if operation.name == "dot_general":
+        return jnp.einsum("...c,hwcd->...d", seen, kernel)
+    params = operation.params
+    return lax.conv_general_dilated(
+        seen,
+        kernel,
+        params["window_strides"],
+        located.program.made_by[operation.outputs[0]].params["padding"],
+        params["lhs_dilation"],
+        params["rhs_dilation"],
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+def _of_donor(patch: Adopt, data: Mapping[str, Any], run: Run, located: Located) -> jax.Array:
+    read = {name: located.canonical(name, run.values[located.value(name)]) for name in (*patch.reads, INPUT)}
+    x = read.pop(INPUT)
+    return patch.donor.run(data["params"], x, [patch.layer], read)[patch.layer]
