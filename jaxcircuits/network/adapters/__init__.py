@@ -98,8 +98,8 @@ class Unhashable:
 
     model: Any
 
-    def __call__(self, params: Any, x: jax.Array, layers: tuple[str, ...] | None) -> Activations:
-        return self.model(params, x, layers)
+    def __call__(self, *args: Any) -> Any:
+        return self.model(*args)
 
     def ops(self, params: Any, x: jax.Array) -> dict[str, str]:
         """See the model's."""

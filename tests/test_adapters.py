@@ -1,0 +1,332 @@
+"""What adapters name in a model, against what the frameworks themselves compute there."""
+
+import flax.linen as nn
+import jax
+import jax.extend.core
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from jaxcircuits import InputError
+from jaxcircuits.naming import innermost, read_mark
+from jaxcircuits.network.adapters.function import function_model
+from jaxcircuits.network.adapters.linen import linen_model
+from jaxcircuits.network.adapters.nnx import nnx_model
+
+X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 3)), jnp.float32)
+ENTERED = ("jit", "pjit", "closed_call", "remat2", "checkpoint")
+
+
+def marked(model, params, x=X):
+    """What the model returns, and name -> values of what is marked in its trace, in the order of computation."""
+    closed, shape = jax.make_jaxpr(model, return_shape=True)(params, x)
+    seen = {}
+
+    def run(jaxpr, consts, args):
+        values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *args)))
+        read = lambda var: var.val if hasattr(var, "val") else values[var]  # noqa: E731
+        for eqn in jaxpr.eqns:
+            operands = [read(var) for var in eqn.invars]
+            if eqn.primitive.name in ENTERED:
+                inner = eqn.params["jaxpr"]
+                results = run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), operands)
+            else:
+                results = eqn.primitive.bind(*operands, **eqn.primitive.get_bind_params(eqn.params))
+                results = results if eqn.primitive.multiple_results else [results]
+            if mark := read_mark(eqn):
+                seen.setdefault(mark[1], []).append(results[0])
+            values.update(zip(eqn.outvars, results))
+        return [read(var) for var in jaxpr.outvars]
+
+    leaves = run(closed.jaxpr, closed.consts, jax.tree.leaves((params, x)))
+    return jax.tree.unflatten(jax.tree.structure(shape), leaves), seen
+
+
+def scopes(model, params, x=X):
+    """Name of the operation -> the modules whose own equations have it, over the whole trace."""
+    found = {}
+
+    def walk(jaxpr, outer):
+        for eqn in jaxpr.eqns:
+            path = innermost(eqn.source_info.name_stack)
+            path = outer if path is None else path
+            found.setdefault(eqn.primitive.name, set()).add(path)
+            for inner in jax.extend.core.jaxprs_in_params(eqn.params):
+                walk(inner, path)
+
+    walk(jax.make_jaxpr(model)(params, x).jaxpr, None)
+    return found
+
+
+def same(value, expected):
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)
+
+
+class NNXBlock(nnx.Module):
+    def __init__(self, width, rngs):
+        self.conv = nnx.Conv(width, width, (3, 3), rngs=rngs)
+        self.norm = nnx.BatchNorm(width, rngs=rngs)
+
+    def __call__(self, x):
+        return x + nnx.relu(self.norm(self.conv(x)))
+
+
+class NNXNet(nnx.Module):
+    """In the style of Bonsai: ReLUs in line, nothing sown, one method of a part called by its name."""
+
+    def __init__(self, rngs, block=NNXBlock):
+        self.stem = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+        self.blocks = nnx.List([block(4, rngs) for _ in range(2)])
+        self.dropout = nnx.Dropout(0.5, rngs=rngs)
+        self.head = nnx.Linear(4, 5, rngs=rngs)
+
+    def features(self, x):
+        x = nnx.relu(self.stem(x))
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def __call__(self, x, layers=()):
+        return self.head(self.dropout(self.features(x)).mean((1, 2)))
+
+
+class JittedBlock(NNXBlock):
+    @nnx.jit
+    def __call__(self, x):
+        return super().__call__(x)
+
+
+class RematBlock(NNXBlock):
+    @nnx.remat
+    def __call__(self, x):
+        return super().__call__(x)
+
+
+@pytest.mark.parametrize("block", [NNXBlock, JittedBlock, RematBlock])
+def test_nnx_layers_are_what_its_modules_return(block):
+    module = NNXNet(nnx.Rngs(0), block)
+    model, params = nnx_model(module, {})
+    output, seen = marked(model, params)
+    assert list(seen) == [
+        "stem",
+        *(f"blocks/{i}{part}" for i in "01" for part in ("/conv", "/norm", "")),
+        "features",
+        "dropout",
+        "head",
+    ]
+    assert not module.dropout.deterministic and type(module.stem) is nnx.Conv
+    module.eval()
+    same(output, module(X))
+    x = nnx.relu(module.stem(X))
+    same(seen["stem"][0], module.stem(X))
+    for i, part in enumerate(module.blocks):
+        same(seen[f"blocks/{i}/conv"][0], part.conv(x))
+        same(seen[f"blocks/{i}/norm"][0], part.norm(part.conv(x)))
+        x = part(x)
+        same(seen[f"blocks/{i}"][0], x)
+    same(seen["features"][0], x)
+    where = scopes(model, params)
+    assert where["max"] == {"", "blocks/0", "blocks/1"}
+    assert where["rsqrt"] == {"blocks/0/norm", "blocks/1/norm"}
+
+
+def test_nnx_models_of_one_architecture_are_equal_whatever_their_mode():
+    module = NNXNet(nnx.Rngs(0))
+    first = nnx_model(module, {})[0]
+    module.eval()
+    assert first == nnx_model(module, {})[0] and hash(first) == hash(nnx_model(module, {})[0])
+    assert first == nnx_model(NNXNet(nnx.Rngs(1)), {})[0]
+
+
+def test_nnx_values_sown_are_layers_in_the_order_of_computation():
+    registry = []
+
+    class Base(nnx.Module):
+        def __init_subclass__(cls, **kwargs):
+            super().__init_subclass__(**kwargs)
+            registry.append(cls)
+
+    class Sowing(Base):
+        def __init__(self, rngs):
+            self.conv = nnx.Conv(3, 4, (1, 1), rngs=rngs)
+
+        def __call__(self, x):
+            x = nnx.relu(self.conv(x))
+            self.sow(nnx.Intermediate, "rectified", x)
+            x = self.perturb("shifted", x + 1)
+            return x.sum((1, 2))
+
+    class Outer(nnx.Module):
+        def __init__(self, rngs):
+            self.inner = Sowing(rngs)
+
+        def __call__(self, x):
+            self.sow(nnx.Intermediate, "first", x)
+            return self.inner(x)
+
+    module = Outer(nnx.Rngs(0))
+    output, seen = marked(*nnx_model(module, {}))
+    assert list(seen) == ["first", "inner/conv", "inner/rectified", "inner/shifted", "inner"]
+    rectified = nnx.relu(module.inner.conv(X))
+    same(seen["inner/rectified"][0], rectified)
+    same(output, (rectified + 1).sum((1, 2)))
+    assert registry == [Sowing]
+
+
+class LinenBlock(nn.Module):
+    def setup(self):
+        self.conv = nn.Conv(4, (3, 3))
+        self.norm = nn.BatchNorm(use_running_average=True)
+
+    def __call__(self, x):
+        x = x + nn.relu(self.norm(self.conv(x)))
+        self.sow("intermediates", "half", x / 2)
+        return x
+
+
+class Halved(nn.Module):
+    def __call__(self, x):
+        return nn.avg_pool(x, (2, 2), (2, 2))
+
+
+HALVED = Halved()
+
+
+class LinenNet(nn.Module):
+    lift: str = ""
+
+    @nn.compact
+    def __call__(self, x, train: bool = True):
+        block = {"": LinenBlock, "jit": nn.jit(LinenBlock), "remat": nn.remat(LinenBlock)}[self.lift]
+        x = HALVED(nn.Conv(4, (3, 3), name="stem")(x))
+        x = block(name="first")(x)
+        x = block(name="second")(x)
+        x = nn.Dropout(0.5, deterministic=not train)(x)
+        return nn.Dense(5, name="head")(x.mean((1, 2)))
+
+
+@pytest.mark.parametrize("lift", ["", "jit", "remat"])
+def test_linen_layers_are_what_its_modules_return(lift):
+    """Also where a module without parameters is made outside of any other, which Linen's own capture refuses."""
+    module = LinenNet(lift)
+    variables = module.init(jax.random.key(0), X, train=False)
+    model, params = linen_model(module, variables, {"train": False})
+    output, seen = marked(model, params)
+    parts = [f"{block}{part}" for block in ("first", "second") for part in ("/conv", "/norm", "")]
+    assert set(seen) == {"stem", *parts, "Dropout_0", "head", "first/half", "second/half"}
+    assert all(len(values) == 1 for values in seen.values())
+    same(output, module.apply(variables, X, train=False))
+    for block, x in (("first", HALVED(seen["stem"][0])), ("second", seen["first"][0])):
+        inside = {kind: tree[block] for kind, tree in variables.items()}
+        conv = nn.Conv(4, (3, 3)).apply({"params": inside["params"]["conv"]}, x)
+        same(seen[f"{block}/conv"][0], conv)
+        same(seen[block][0], LinenBlock().apply(inside, x))
+        same(seen[f"{block}/half"][0], seen[block][0] / 2)
+    where = scopes(model, params)
+    assert where["max"] == {"first", "second"}
+    assert where["reduce_window_sum"] == {""}
+
+
+def test_linen_methods_by_name_and_inherited_calls_are_layers_once():
+    class Encoder(nn.Module):
+        def setup(self):
+            self.conv = nn.Conv(4, (3, 3))
+
+        def encode(self, x):
+            return jnp.tanh(self.conv(x))
+
+        def __call__(self, x):
+            return self.conv(x)
+
+    class Doubled(Encoder):
+        def __call__(self, x):
+            return 2 * super().__call__(x)
+
+    class Net(nn.Module):
+        def setup(self):
+            self.encoder, self.doubled = Encoder(), Doubled()
+
+        def __call__(self, x):
+            return self.doubled(self.encoder.encode(x))
+
+    module = Net()
+    variables = module.init(jax.random.key(0), X)
+    output, seen = marked(*linen_model(module, variables, {}))
+    assert {name: len(values) for name, values in seen.items()} == {
+        "encoder/conv": 1,
+        "encoder/encode": 1,
+        "doubled/conv": 1,
+        "doubled": 1,
+    }
+    same(output, seen["doubled"][0])
+    same(seen["doubled"][0], 2 * seen["doubled/conv"][0])
+
+
+def nested(x):
+    return {"maps": {"edges": x[:, 1:] - x[:, :-1]}, "tuple": (x.mean((1, 2)), None)}
+
+
+def squeezed(x):
+    return x.mean((1, 2)).squeeze() @ jnp.ones((3, 2))
+
+
+class NNXOutput(nnx.Module):
+    """A submodule called `output` that is not the last one."""
+
+    def __init__(self, rngs):
+        self.output = nnx.Conv(3, 4, (1, 1), rngs=rngs)
+
+    def __call__(self, x):
+        return 2 * self.output(x)
+
+
+class Returning(nnx.Module):
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, x):
+        return self.function(x)
+
+
+class LinenReturning(nn.Module):
+    function: callable
+
+    def __call__(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize("function", [nested, squeezed])
+@pytest.mark.parametrize("adapt", ["nnx", "linen", "function"])
+def test_models_return_whatever_they_return(function, adapt):
+    model, params = {
+        "nnx": lambda: nnx_model(Returning(function), {}),
+        "linen": lambda: linen_model(LinenReturning(function), {}, {}),
+        "function": lambda: function_model(lambda params, x: function(x), {}),
+    }[adapt]()
+    output, seen = marked(model, params)
+    assert not seen
+    jax.tree.map(same, output, function(X))
+    assert set().union(*scopes(model, params).values()) <= {""}
+
+
+def test_a_submodule_may_be_called_output():
+    output, seen = marked(*nnx_model(NNXOutput(nnx.Rngs(0)), {}))
+    same(output, 2 * seen["output"][0])
+
+
+WRONG_WAYS = {
+    "linen to nnx": (lambda: nnx_model(LinenBlock(), {}), "LinenBlock is a Flax Linen module; .*from_linen"),
+    "nnx to linen": (lambda: linen_model(NNXNet(nnx.Rngs(0)), {}, {}), "NNXNet is a Flax NNX module; .*from_nnx"),
+    "module to function": (lambda: function_model(NNXNet(nnx.Rngs(0)), {}), "NNXNet is a Flax NNX module; .*from_nnx"),
+    "class": (lambda: nnx_model(NNXNet, {}), r"NNXNet is a class; .*NNXNet\(\.\.\.\)"),
+    "function to nnx": (lambda: nnx_model(nested, {}), "nested is a function; .*from_function"),
+    "number": (lambda: linen_model(3, {}, {}), "3 is no model; expected a Flax Linen module"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_WAYS)
+def test_a_model_by_the_wrong_way_in_names_the_right_one(case):
+    give, message = WRONG_WAYS[case]
+    with pytest.raises(InputError, match=message):
+        give()
