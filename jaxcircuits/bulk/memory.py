@@ -44,9 +44,5 @@ def fitting(free: int, picture: int) -> int:
 
 def activation_bytes(network: Network, layer: str, recipe: Recipe) -> int:
     """Bytes of all activations that a step computes for one picture, in float32."""
-    if network.architecture is not None:
-        names = [needed.name for needed in network.architecture.needed([layer])]
-    else:
-        names = list(network.layers)[: list(network.layers).index(layer) + 1]
-    shapes = network.shapes(recipe.view_size, names)
+    shapes = network.shapes(recipe.view_size, network.graph.needed([layer]))
     return 4 * recipe.views * sum(math.prod(shape) for shape in shapes.values())

@@ -13,7 +13,6 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, channel, direction
-from jaxcircuits.zoo import INPUT, Architecture
 
 MOST_DIRECTIONS = 1_000_000
 """Rows that a file of directions may have."""
@@ -87,23 +86,8 @@ class Series:
 def feature_layers(network: Network) -> tuple[str, ...]:
     """The layers that people draw.
 
-    Of a zoo network those that all of the picture passes through, after their ReLU: conv2d0 to conv2d2 and mixed3a to
-    mixed5b of InceptionV1, 5,804 channels in all, without a block's branches and bottlenecks. Of other networks every
-    layer.
+    Those that all of the picture passes through, after their activation function: conv2d0 to conv2d2 and mixed3a to
+    mixed5b of InceptionV1, 5,804 channels in all, without a block's branches and bottlenecks. Where a network has none
+    of that kind, every layer.
     """
-    if network.architecture is None:
-        return tuple(network.layers)
-    return _trunk(network.architecture)
-
-
-@functools.lru_cache
-def _trunk(architecture: Architecture) -> tuple[str, ...]:
-    """The `relu` and `concat` layers that no connection on the way to the logits leads around."""
-    layers = architecture.needed([architecture.logits])
-    place = {INPUT: -1} | {layer.name: i for i, layer in enumerate(layers)}
-    spans = [(place[source], place[layer.name]) for layer in layers for source in layer.inputs]
-    return tuple(
-        layer.name
-        for i, layer in enumerate(layers)
-        if layer.op in ("relu", "concat") and not any(first < i < last for first, last in spans)
-    )
+    return network.graph.stages or tuple(network.layers)

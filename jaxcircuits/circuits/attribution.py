@@ -16,9 +16,8 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
-from jaxcircuits.network.reentry import run_from
+from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.units import Unit, channels, check_units, unit
-from jaxcircuits.zoo import INPUT
 
 TOGETHER = 16
 """Pictures, units or cells whose gradients are taken at once."""
@@ -81,6 +80,7 @@ def attribute(
     """
     channels(network, layer)  # says so where the layer is unknown
     target_layer, direction = _direction(network, target)
+    _check_follows(network, layer, target_layer)
     pictures = network.check_pictures(pictures)
     shape = network.shapes(pictures.shape[1:3], [target_layer])[target_layer]
     cells = np.full(shape[:-1], 1 / np.prod(shape[:-1], dtype=int), np.float32)
@@ -154,6 +154,11 @@ def attribute_positions(
     return values.reshape(rows, columns, *values.shape[1:])
 
 
+def _check_follows(network: Network, source: str, target: str) -> None:
+    if source != target and not network.graph.follows(source, target):
+        raise InputError(f"{target} is not computed from {source}; expected a layer before it")
+
+
 def _direction(network: Network, target: str | Unit | tuple[str, np.ndarray]) -> tuple[str, np.ndarray]:
     """A target's layer, and its direction (channels,)."""
     if isinstance(target, (str, Unit)):
@@ -198,6 +203,7 @@ def _pulled_back(
 ) -> np.ndarray:
     """For each of the target's units, or cells, the attributions of the source's channels, or cells."""
     channels(network, source)  # says so where the layer is unknown
+    _check_follows(network, source, target)
     picture = network.check_pictures(np.asarray(picture)[None])[0]
     with jax.default_matmul_precision("highest"):
         return np.asarray(_pullbacks(network.forward, source, target, by_unit)(network.params, picture, indices))
@@ -227,5 +233,5 @@ def _pullbacks(forward: Forward, source: str, target: str, by_unit: bool):
 def _from_source(forward: Forward, source: str, target: str, params, picture: jax.Array):
     """The source's activation on a picture, (1, ...), and the function from it to the target's."""
     x = forward.convention(picture[None])
-    activation = x if source == INPUT else forward.model(params, x, (source,))[source]
-    return activation, lambda value: run_from(forward.model, source, target, params, x, value)
+    activation = forward.run(params, x, [source])[source]
+    return activation, lambda value: forward.run(params, x, [target], {source: value})[target]

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxcircuits.circuits.circuit import Circuit
-from jaxcircuits.circuits.weights.direct import directly_read
-from jaxcircuits.circuits.weights.expanded import connecting_weights
+from jaxcircuits.circuits.weights.direct import connecting_weights
 from jaxcircuits.circuits.weights.strongest import Connection
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.units import Unit, channels, family, zoo_architecture
-from jaxcircuits.zoo import Architecture
+from jaxcircuits.network.units import Unit, channels, family
 
 
 def extract_circuit(
@@ -41,26 +39,25 @@ def extract_circuit(
     of neighbouring rows belong to the circuit.
 
     Args:
-      network: of the zoo.
+      network: any.
       targets: a unit, such as `mixed4c:447`, or several of one layer.
       depth: layers to go down.
       top: units to keep of each.
       layers: below the targets', downwards, each one an input of the one before or further back (expanded weights);
-        by default the stem's layers and the blocks, one after the other, as many as `depth` and the network have.
+        by default the stages of `Graph`, one after the other, as many as `depth` and the network have.
 
     Returns:
       The `Circuit`; each row from what excites most to what inhibits most.
 
     Raises:
-      InputError: for unknown units and layers, layers that are not computed from one another, numbers below 1, targets
-        with nothing below them, and outside the zoo.
+      InputError: for unknown units and layers, layers that are not computed from one another, numbers below 1, and
+        targets with nothing below them.
     """
     for name, value in (("depth", depth), ("top", top)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InputError(f"{name} {value!r}; expected a whole number from 1 on")
-    architecture = zoo_architecture(network, "look at single connections with expanded_weights at pictures")
     layer, units = family(network, targets)
-    below = list(layers) if layers is not None else _layers_below(architecture, layer)[:depth]
+    below = list(layers) if layers is not None else _layers_below(network, layer)[:depth]
     if not below:
         raise InputError(f"{layer} reads the input: there are no units below it")
     return _descend(network, layer, units, [(name, None) for name in below], top)
@@ -70,7 +67,7 @@ def circuit_between(network: Network, rows: Sequence[str | Unit | Sequence[str |
     """The circuit of units that are chosen by hand, such as a family of curve detectors and the family below.
 
     Args:
-      network: of the zoo.
+      network: any.
       rows: units of one layer each, the targets first.
 
     Returns:
@@ -79,7 +76,6 @@ def circuit_between(network: Network, rows: Sequence[str | Unit | Sequence[str |
     Raises:
       InputError: as `extract_circuit`.
     """
-    zoo_architecture(network, "look at single connections with expanded_weights at pictures")
     (layer, units), *below = [family(network, row) for row in rows] or [family(network, [])]
     return _descend(network, layer, units, below, None)
 
@@ -138,22 +134,7 @@ def _alternately(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarra
     return np.array(list(dict.fromkeys(both.tolist()))[:count], int)
 
 
-def _layers_below(architecture: Architecture, layer: str) -> list[str]:
-    """The stem's layers and the blocks before a layer, from it backward to the image, each what the next one reads."""
-    spine, below = _spine(architecture), []
-    while True:
-        reach = directly_read(architecture, below[-1] if below else layer)
-        nearest = next((name for name in reach if name in spine), None)
-        if nearest is None:
-            return below
-        below.append(nearest)
-
-
-def _spine(architecture: Architecture) -> set[str]:
-    """The ReLUs and blocks that every path from the image to the logits passes: the layers that share one stream."""
-    open_ends, spine = {architecture.logits}, set()
-    for layer in reversed(architecture.needed([architecture.logits])):
-        if open_ends == {layer.name} and layer.op in ("relu", "concat"):
-            spine.add(layer.name)
-        open_ends = (open_ends - {layer.name}) | set(layer.inputs)
-    return spine
+def _layers_below(network: Network, layer: str) -> list[str]:
+    """The stages that a layer is computed from, from it backward to the image."""
+    needed = network.graph.needed([layer])
+    return [name for name in reversed(network.graph.stages) if name in needed and name != layer]

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,10 +25,8 @@ import numpy as np
 from jaxcircuits.circuits.weights.direct import directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
-from jaxcircuits.network.reentry import run_from
 from jaxcircuits.network.stream import batches
-from jaxcircuits.network.units import Unit, check_units, zoo_architecture
-from jaxcircuits.zoo import INPUT
+from jaxcircuits.network.units import Unit, before_activation, check_units
 
 ROUNDING = 1e-5
 """A change smaller than this share of the values is rounding."""
@@ -105,7 +103,7 @@ def predict_edit(
     pool between. Edits of several layers are predicted one by one and added up.
 
     Args:
-      network: of the zoo.
+      network: any.
       edited: what `cut`, `ablate` and the like made of it.
       layer: of the targets, the edited layer or one computed from it; taken before its ReLU.
       pictures: (N, H, W, channels) in [0, 1].
@@ -118,16 +116,14 @@ def predict_edit(
       The `Prediction`.
 
     Raises:
-      InputError: for networks of different layers or equal weights, a layer that the edit cannot reach, unknown units,
-        and outside the zoo.
+      InputError: where the one is no edit of the other, for a layer that the edit cannot reach, and for unknown units.
     """
     units = check_units(network, layer, units)
-    target = f"{layer}_pre_relu" if f"{layer}_pre_relu" in network.layers else layer
+    target = before_activation(network, layer)
     if network.layers[target].op == "softmax":
         raise InputError(f"{target} is not linear; take the logits, {network.logits}")
     features = _edited(network, edited, target)
-    read = (network, edited) if gated else (network.linearized(), edited.linearized())
-    predict = _predictor(network.forward, *(each.forward for each in read), features, target)
+    predict = _predictor(network.forward, edited.forward, features, target, not gated)
     rows: list[list[np.ndarray]] = []
     for batch, count in batches(pictures):
         with jax.default_matmul_precision("highest"):
@@ -139,79 +135,98 @@ def predict_edit(
 
 
 class _Feature(NamedTuple):
-    """An edited layer, and the one that it reads: what an edit's prediction runs along.
+    """An edited layer, and what an edit's prediction runs along.
 
     Attributes:
-      source: the features before, or the input.
-      before_relu, name: of the edited layer; the same for logits.
-      reached: whether the target is computed from it; otherwise the target is one of its own parts.
+      patches: which of the edited network's patches change it.
+      sources: the features that it reads, or the input.
+      name: of the layer.
+      activation: the layer that is its activation function of it; itself where there is none.
+      reached: whether the target is computed from that; otherwise the target lies before it.
     """
 
-    source: str
-    before_relu: str
+    patches: tuple[int, ...]
+    sources: tuple[str, ...]
     name: str
+    activation: str
     reached: bool
 
 
 def _edited(network: Network, edited: Network, target: str) -> tuple[_Feature, ...]:
-    """The layers, each with all of its convolutions, whose weights differ, as far as the target depends on them."""
-    architecture = zoo_architecture(network, "compare its activations")
-    other = zoo_architecture(edited, "compare its activations")
-    if list(architecture.by_name) != list(other.by_name):
+    """The layers that the edit changes, as far as the target depends on them."""
+    if edited.forward.model != network.forward.model or list(edited.layers) != list(network.layers):
         raise InputError(f"{edited.name} has other layers than {network.name}; expected an edit of it")
-    differ = {name for name, own in network.params.items() if not _same(own, edited.params[name])}
-    if not differ:
+    patches = edited.forward.patches
+    old = network.params["patches"] if network.forward.patches else ()
+    new = edited.params["patches"] if patches else ()
+    changed: dict[str, list[int]] = {}
+    for i, patch in enumerate(patches):
+        if i >= len(old) or not _same(old[i], new[i]):
+            changed.setdefault(patch.layer, []).append(i)
+    if not changed:
         raise InputError("both networks have the same weights; expected an edit")
-    needed = {layer.name for layer in architecture.needed([target])}
-    found, changed, name = [], [], architecture.logits
-    while name != INPUT:
-        counts = [kind.by_name[name].channels for kind in (other, architecture)]
-        if counts[0] != counts[1]:
-            what = f"{name} with {counts[0]} channels in {edited.name} and {counts[1]} in {network.name}"
-            raise InputError(f"{what}; expected an edit of it")
-        source = next(layer for layer, end in directly_read(architecture, name).items() if end)
-        before = {source, *(layer.name for layer in architecture.needed([source]))}
-        parts = [layer for layer in architecture.needed([name]) if layer.name not in before]
-        if differ & {layer.weights for layer in parts}:
-            changed.append(name)
-            before_relu = f"{name}_pre_relu" if f"{name}_pre_relu" in architecture.by_name else name
-            if name in needed or (needed - before and source in (INPUT, *needed)):
-                found.append(_Feature(source, before_relu, name, name in needed and target != name))
-        name = source
+    graph, found = network.graph, []
+    for name, which in changed.items():
+        if name != target and not graph.follows(name, target):
+            continue
+        sources = tuple(source for source, end in directly_read(network, name).items() if end)
+        readers = [layer for layer in network.layers.values() if layer.inputs == (name,) and layer.kind == "activation"]
+        activation = readers[0].name if readers else name
+        reached = target != name and (activation == name or activation == target or graph.follows(activation, target))
+        found.append(_Feature(tuple(which), sources, name, activation, reached))
     if not found:
         raise InputError(f"{target} is not computed from {', '.join(changed)}, which the edit changes")
     return tuple(found)
 
 
-def _same(first: dict, second: dict) -> bool:
-    return all(np.array_equal(first[kind], second[kind]) for kind in first)
+def _same(first: Any, second: Any) -> bool:
+    leaves, tree = jax.tree.flatten(first)
+    others, other = jax.tree.flatten(second)
+    return tree == other and all(np.array_equal(a, b) for a, b in zip(leaves, others))
 
 
 @functools.lru_cache(maxsize=64)
-def _predictor(forward: Forward, read: Forward, edited: Forward, features: tuple[_Feature, ...], target: str):
+def _predictor(forward: Forward, edited: Forward, features: tuple[_Feature, ...], target: str, linear: bool):
     """The compiled program: both networks' parameters, pictures -> the target's answers, their predicted change."""
+    read = dataclasses.replace(forward, linear=linear)
+
+    def only(feature: _Feature, params):
+        """The edited network with the patches of one layer, and of the network before."""
+        keep = sorted({*range(len(forward.patches)), *feature.patches})
+        patches = tuple(edited.patches[i] for i in keep)
+        arrays = {"network": params["network"], "patches": tuple(params["patches"][i] for i in keep)}
+        return dataclasses.replace(edited, linear=linear, patches=patches), arrays
 
     @jax.jit
     def run(params, edited_params, pictures):
         x = forward.convention(pictures)
-        names = {name for feature in features for name in feature[:3] if name != INPUT}
-        seen = {INPUT: x, **forward.model(params, x, (*sorted(names), target))}
+        names = {name for f in features for name in (*f.sources, f.name, f.activation)}
+        seen = forward.run(params, x, (*sorted(names), target))
 
-        def change(source: str, layer: str) -> jax.Array:
-            """What a layer's answer changes when the weights after the source do."""
-            old = run_from(read.model, source, layer, params, x, seen[source])
-            return run_from(edited.model, source, layer, edited_params, x, seen[source]) - old
+        def change(feature: _Feature, layer: str) -> jax.Array:
+            """What a layer's answer changes when the weights after the sources do."""
+            given = {source: seen[source] for source in feature.sources if source != layer}
+            patched, arrays = only(feature, edited_params)
+            (new,), (old,) = (f.run(p, x, [layer], given).values() for f, p in ((patched, arrays), (read, params)))
+            return new - old
 
         def predicted(feature: _Feature) -> jax.Array:
             if not feature.reached:
-                return change(feature.source, target)
-            old = seen[feature.before_relu]
-            moved = jax.nn.relu(old + change(feature.source, feature.before_relu)) - jax.nn.relu(old)
+                return change(feature, target)
+            if feature.activation == feature.name:
+                moved = change(feature, feature.name)
+            else:
+                old = seen[feature.name]
+
+                def activate(value):
+                    return forward.run(params, x, [feature.activation], {feature.name: value})[feature.activation]
+
+                moved = activate(old + change(feature, feature.name)) - activate(old)
 
             def onward(value):
-                return run_from(read.model, feature.name, target, params, x, value)
+                return read.run(params, x, [target], {feature.activation: value})[target]
 
-            return jax.jvp(onward, (seen[feature.name],), (moved,))[1]
+            return jax.jvp(onward, (seen[feature.activation],), (moved,))[1]
 
         return seen[target], sum(map(predicted, features))
 

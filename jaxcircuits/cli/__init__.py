@@ -189,7 +189,8 @@ def chosen_layers(model: Network, named: list[str] | None) -> list[str]:
     from jaxcircuits.bulk import feature_layers
 
     if not named:
-        return [next(entry.first_layer for entry in ZOO.values() if entry.architecture == model.architecture)]
+        first = [entry.first_layer for entry in ZOO.values() if entry.first_layer in model.layers]
+        return first[:1] or [feature_layers(model)[0]]
     names = [name.strip() for text in named for name in text.split(",")]
     several = [feature_layers(model) if name == "all" else (name,) for name in names]
     return list(dict.fromkeys(name for layers in several for name in layers))

@@ -88,7 +88,7 @@ class Forward:
         params: Any,
         x: jax.Array,
         layers: Sequence[str] | None = None,
-        given: Mapping[str, jax.Array] = {},  # noqa: B006 (never changed)
+        given: Mapping[str, jax.Array] = {},
         redirect: jax.Array | None = None,
     ) -> dict[str, jax.Array]:
         """What layers answer to the network's input, where some layers' activations are given.
@@ -125,6 +125,32 @@ class Forward:
         run = Run(program, values, exchange, hooks(self.patches, arrays, located) if self.patches else {})
         answers = run.get([located.value(name) for name in names])
         return {name: located.canonical(name, answer)[:count] for name, answer in zip(names, answers)}
+
+    def constant(self, params: Any, value: int) -> jax.Array:
+        """A value of the graph that follows from parameters alone, such as a kernel."""
+        inner = params["network"] if self.patches else params
+        program = self.graph(params).program
+        return Run(program, dict(zip(program.parameters, jax.tree.leaves(inner)))).get([value])[0]
+
+    def not_linear(self, params: Any, source: str, target: str) -> str | None:
+        """What between two layers is no linear map in the linearized network; None where there is nothing.
+
+        Args:
+          params: the network's.
+          source: a layer, or `input`.
+          target: a layer.
+
+        Returns:
+          The operation, such as `blocks/0/attention/dot_general`, or the target's name where it is the target's own.
+        """
+        graph = self.graph(params)
+        start = graph.program.image if source == INPUT else graph.value[source]
+        bend = rules.not_linear(graph.program, start, graph.value[target])
+        if bend is None:
+            return None
+        if graph.value[target] in bend.outputs:
+            return target
+        return f"{bend.scope}/{bend.name}" if bend.scope else bend.name
 
     def laid_out(self, x: jax.Array) -> jax.Array:
         """The network's input (N, H, W, channels) in the layout that the model takes."""

@@ -15,7 +15,6 @@ from types import MappingProxyType
 
 import jax.numpy as jnp
 
-from jaxcircuits.errors import InputError
 from jaxcircuits.network.axes import Axes
 from jaxcircuits.network.kinds import Kind, kinds
 from jaxcircuits.network.trace import Operation, Program
@@ -73,18 +72,15 @@ class Graph:
         self.kinds: Mapping[int, Kind] = kinds(program, axes)
         named, ops, self.output = _names(program, self.kinds, axes)
         self.value: Mapping[str, int] = MappingProxyType(named)
-        names_of: dict[int, str] = {}
+        self._first: dict[int, str] = {program.image: INPUT}
         for name, value in named.items():
-            names_of.setdefault(value, name)
-        names_of[program.image] = INPUT
-        self.layers: Mapping[str, Layer] = MappingProxyType(
-            {name: self._layer(name, ops.get(name), names_of) for name in named}
-        )
+            self._first.setdefault(value, name)
+        self.layers: Mapping[str, Layer] = MappingProxyType({name: self._layer(name, ops.get(name)) for name in named})
 
     def __repr__(self) -> str:
         return f"Graph({len(self.layers)} layers: {', '.join(itertools.islice(self.layers, 4))} ...)"
 
-    def _layer(self, name: str, op: str | None, names_of: Mapping[int, str]) -> Layer:
+    def _layer(self, name: str, op: str | None) -> Layer:
         value = self.value[name]
         kind = self.kinds.get(value, Kind("opaque", "opaque"))
         shape = self.axes[value].shape(self.program.avals[value].shape)
@@ -92,7 +88,7 @@ class Graph:
             name,
             op or kind.op,
             kind.kind,
-            tuple(self._read(value, names_of)),
+            tuple(self._read(value)),
             shape[-1],
             shape,
             kind.groups,
@@ -100,7 +96,7 @@ class Graph:
             kind.strides,
         )
 
-    def _read(self, value: int, names_of: Mapping[int, str]) -> Iterable[str]:
+    def _read(self, value: int) -> Iterable[str]:
         """The nearest named values that a value is computed from, in the order in which it reads them."""
         found: dict[str, None] = {}
         pending, seen = [value], {value}
@@ -110,8 +106,8 @@ class Graph:
                 if before in seen or before not in self.program.of_image:
                     continue
                 seen.add(before)
-                if before in names_of:
-                    found[names_of[before]] = None
+                if before in self._first:
+                    found[self._first[before]] = None
                 else:
                     pending.append(before)
         return found
@@ -126,6 +122,10 @@ class Graph:
                 pending.extend(before for before in self.layers[name].inputs if before != INPUT)
         return tuple(name for name in self.layers if name in wanted)
 
+    def follows(self, source: str, target: str) -> bool:
+        """Whether a layer is computed from another, or from `input`."""
+        return source != target and (source == INPUT or source in self.needed([target]))
+
     def convolution(self, name: str) -> Operation | None:
         """The convolution or dense layer whose answer, bias included, a layer is; None where it is none."""
         value = self.value[name]
@@ -136,6 +136,11 @@ class Graph:
             (value,) = (before for before in operation.reads if before in self.program.of_image)
             operation = self.program.made_by[value]
         return operation
+
+    def weights_place(self, operation: Operation) -> int:
+        """Which input of a convolution or dense layer its kernel is."""
+        first = operation.inputs[0]
+        return 1 if isinstance(first, int) and first in self.program.of_image else 0
 
     @functools.cached_property
     def trunk(self) -> tuple[str, ...]:
@@ -150,22 +155,35 @@ class Graph:
         convolution, dense layer or affine map. Pools and normalizations belong to the stretch before them. The model's
         output, and what only follows from it, is none.
         """
-        stretches: list[list[str]] = [[]]
-        for name in self.trunk:
-            if self.layers[name].kind in ("convolution", "dense"):
-                stretches.append([])
-            stretches[-1].append(name)
+        stretches: dict[int, list[str]] = {}
+        for name in dict.fromkeys(self._first[self.value[name]] for name in self.trunk):
+            stretches.setdefault(self._weights_before[self.value[name]], []).append(name)
         found = []
-        for stretch in stretches:
+        for stretch in stretches.values():
             for wanted in (("activation", "concatenate", "add"), ("convolution", "dense", "affine")):
                 units = [name for name in stretch if self.layers[name].kind in wanted]
                 if units:
                     found.append(units[-1])
                     break
-        ends = {self.value[name] for name in self.output}
-        weighted = {self.value[name] for name in self.trunk if self.layers[name].kind in ("convolution", "dense")}
-        last = max(weighted, default=-1)
-        return tuple(name for name in found if self.value[name] not in ends and self.value[name] != last)
+        if all(len(self.layers[name].shape) > 1 for name in self.output):
+            return tuple(found)
+        last = max((self._weights_before[self.value[name]] for name in self.output), default=0)
+        return tuple(name for name in found if self._weights_before[self.value[name]] < last)
+
+    @functools.cached_property
+    def _weights_before(self) -> Mapping[int, int]:
+        """Value -> how many convolutions and dense layers it is computed by."""
+        before: dict[int, frozenset[int]] = {self.program.image: frozenset()}
+        for operation in self.program.flat:
+            read = [before[value] for value in operation.reads if value in before]
+            if read:
+                weighted = operation.name in ("conv_general_dilated", "dot_general")
+                own = frozenset(operation.outputs) if weighted and not self._is_product(operation) else frozenset()
+                before.update(dict.fromkeys(operation.outputs, own.union(*read)))
+        return {value: len(weights) for value, weights in before.items()}
+
+    def _is_product(self, operation: Operation) -> bool:
+        return all(isinstance(atom, int) and atom in self.program.of_image for atom in operation.inputs)
 
     @functools.cached_property
     def features(self) -> tuple[str, ...]:
@@ -179,9 +197,10 @@ class Graph:
                     if before == INPUT or before in found:
                         continue
                     made = self.layers[before]
-                    if made.kind == "activation":
-                        found.add(before)
-                    elif made.kind == "concatenate" and any(self.layers[i].kind == "activation" for i in made.inputs if i != INPUT):
+                    if made.kind == "activation" or (
+                        made.kind == "concatenate"
+                        and any(self.layers[i].kind == "activation" for i in made.inputs if i != INPUT)
+                    ):
                         found.add(before)
                     elif made.kind in ("pool", "normalization", "reshape", "concatenate"):
                         pending.extend(made.inputs)
@@ -251,8 +270,3 @@ def _names(program: Program, kinds: Mapping[int, Kind], axes: Mapping[int, Axes]
             returned.append(take(name, value))
     order = sorted(taken, key=lambda name: (place.get(taken[name], -1), name in returned))
     return {name: taken[name] for name in order}, ops, tuple(returned)
-
-
-def nothing_to_look_at() -> InputError:
-    """The error for a model that has no layers."""
-    return InputError("the model returns nothing to look at: no floating-point array with an axis of pictures")

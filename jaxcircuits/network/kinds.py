@@ -43,15 +43,15 @@ def kinds(program: Program, axes: Mapping[int, Axes]) -> dict[int, Kind]:
     """
     marked = {value for value, *_ in program.marks}
     activations, norms, softmax = functions(program), normalizations(program), softmaxes(program)
-    inside = {*norms.inside, *softmax}
+    inside = norms.inside | softmax.inside
     for function in activations.values():
-        inside.update(value for step in function.operations for value in step.outputs if value != function.output)
+        inside |= {value for step in function.operations for value in step.outputs if value != function.output}
     found: dict[int, Kind] = {}
     for operation in program.flat:
         for value in operation.outputs:
             if value not in program.of_image or (value in inside and value not in marked and value not in activations):
                 continue
-            if value in softmax.values():
+            if value in softmax.outputs:
                 found[value] = Kind("opaque", "softmax")
                 continue
             if value in activations:
@@ -78,7 +78,9 @@ def _kind(program: Program, operation: Operation, axes: Mapping[int, Axes]) -> K
             return Kind("multiply", "dot")
         case name if name in _WINDOWS:
             of_positions = _positions(program, operation, axes)
-            window, strides = ([params[key][a] for a in of_positions] for key in ("window_dimensions", "window_strides"))
+            window, strides = (
+                [params[key][a] for a in of_positions] for key in ("window_dimensions", "window_strides")
+            )
             return Kind("pool", _WINDOWS[name], 1, tuple(window), tuple(strides))
         case name if name in _WHOLE:
             return Kind("pool", _WHOLE[name])
@@ -87,7 +89,8 @@ def _kind(program: Program, operation: Operation, axes: Mapping[int, Axes]) -> K
         case name if name in _AFFINE:
             if len(pictured) == 1:
                 return Kind("affine", "affine")
-            return Kind("add", "add") if name in ("add", "sub", "add_any") else Kind("multiply", "multiply")
+            kinds = {"sub": ("add", "subtract"), "mul": ("multiply", "multiply"), "div": ("multiply", "divide")}
+            return Kind(*kinds.get(name, ("add", "add")))
         case name if name in _RESHAPES:
             return Kind("reshape", name)
     return Kind("opaque", operation.name)

@@ -25,7 +25,7 @@ from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters
 from jaxcircuits.network.forward import Forward
 from jaxcircuits.network.graph import Graph, Layer
-from jaxcircuits.network.patches import Patch
+from jaxcircuits.network.patches import Patch, added
 from jaxcircuits.zoo import ZOO, Architecture, InputConvention
 
 Params = Any
@@ -158,6 +158,32 @@ class Network:
             raise InputError(f"label {label!r} of {self.name} is ambiguous: {several}")
         raise unknown("label", label, [name for text in self.labels for name in _label_names(text)], self.name)
 
+    def kernel(self, layer: str) -> np.ndarray:
+        """The kernel of a convolution or dense layer.
+
+        Args:
+          layer: its name.
+
+        Returns:
+          float32 (h, w, in, out); of a convolution in groups, `in` are the channels of one group; of a dense layer
+          (1, 1, in, out).
+
+        Raises:
+          InputError: for any other layer.
+        """
+        operation = self.graph.convolution(self.layer(layer).name)
+        if operation is None:
+            raise InputError(f"{layer} is a {self.layers[layer].op} layer and has no kernel")
+        values = np.asarray(self.forward.constant(self.params, operation.inputs[self.graph.weights_place(operation)]))
+        if operation.name == "conv_general_dilated":
+            out, into, *window = operation.params["dimension_numbers"].rhs_spec
+            return np.transpose(values, (*window, into, out)).astype(np.float32)
+        side = self.graph.weights_place(operation)
+        contracted = operation.params["dimension_numbers"][0][side]
+        rest = [axis for axis in range(values.ndim) if axis not in contracted]
+        values = np.transpose(values, (*contracted, *rest))
+        return values.reshape(1, 1, int(np.prod(values.shape[: len(contracted)])), -1).astype(np.float32)
+
     def linearized(self) -> Network:
         """The same network with activation functions as identity, max-pools as means and no normalization.
 
@@ -169,9 +195,11 @@ class Network:
     def patched(self, patches: Sequence[tuple[Patch, Mapping[str, Any]]]) -> Network:
         """The network with patches of its graph added to those that it has; see `patches`."""
         old, arrays = (self.params["network"], self.params["patches"]) if self.forward.patches else (self.params, ())
-        new = [patch for patch, _ in patches]
-        forward = dataclasses.replace(self.forward, patches=(*self.forward.patches, *new))
-        params = {"network": old, "patches": (*arrays, *(jax.tree.map(jnp.asarray, data) for _, data in patches))}
+        members = tuple(zip(self.forward.patches, arrays))
+        for patch, data in patches:
+            members = added(members, patch, data)
+        forward = dataclasses.replace(self.forward, patches=tuple(patch for patch, _ in members))
+        params = {"network": old, "patches": tuple(jax.tree.map(jnp.asarray, data) for _, data in members)}
         return dataclasses.replace(self, params=params, forward=forward)
 
     @classmethod
@@ -246,8 +274,8 @@ class Network:
           labels: of its outputs.
           **call_kwargs: handed to every call, such as `train=False`.
         """
-        model = adapters.LinenModel(module, tuple(sorted(call_kwargs.items())))
-        return cls._from_model(name or type(module).__name__, model, variables, convention, labels)
+        model, params = adapters.linen_model(module, variables, call_kwargs)
+        return cls._from_model(name or type(module).__name__, model, params, convention, labels)
 
     @classmethod
     def from_function(
@@ -269,7 +297,8 @@ class Network:
           labels: of its outputs.
         """
         name = name or getattr(function, "__name__", "network")
-        return cls._from_model(name, adapters.FunctionModel(function), params, convention, labels)
+        model, params = adapters.function_model(function, params)
+        return cls._from_model(name, model, params, convention, labels)
 
     @classmethod
     def _from_model(cls, name, model, params, convention, labels) -> Network:

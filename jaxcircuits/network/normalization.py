@@ -15,7 +15,17 @@ from jaxcircuits.network.trace import Operation, Program
 _SUMS = ("reduce_sum", "reduce_window_sum", "reduce_window", "cumsum", "dot_general", "conv_general_dilated")
 _SQUARES = ("square", "integer_pow", "mul", "abs")
 _ROOTS = ("rsqrt", "sqrt", "pow", "log", "exp", "integer_pow", "div")
-_SHAPES = ("broadcast_in_dim", "reshape", "squeeze", "convert_element_type", "copy", "transpose", "slice", "pad", "expand_dims")
+_SHAPES = (
+    "broadcast_in_dim",
+    "reshape",
+    "squeeze",
+    "convert_element_type",
+    "copy",
+    "transpose",
+    "slice",
+    "pad",
+    "expand_dims",
+)
 _SMOOTH = (*_ROOTS, *_SHAPES, "add", "sub", "mul", "max", "neg", "square", "stop_gradient", "select_n", "min", "clamp")
 
 
@@ -63,7 +73,9 @@ def normalizations(program: Program) -> Normalizations:
             root = _unscaled(program, gain)
             if operation.name == "div" and gain is first:
                 continue
-            if root in rooted and isinstance(values, int) and values in program.of_image and values not in power | mean:
+            if not (isinstance(root, int) and isinstance(values, int)):
+                continue
+            if root in rooted and values in program.of_image and values not in power | mean:
                 outputs.append(operation.outputs[0])
                 gains.add(root)
                 means |= _subtracted(program, values, mean)
@@ -73,7 +85,9 @@ def normalizations(program: Program) -> Normalizations:
         for operation in program.flat
         if operation.name in _SQUARES
         for value in operation.outputs
-        if value in program.of_image and program.readers.get(value) and value not in outputs
+        if value in program.of_image
+        and program.readers.get(value)
+        and value not in outputs
         and all(reader.outputs[0] in inside for reader in program.readers[value])
     }
     return Normalizations(tuple(outputs), frozenset(gains), frozenset(means), frozenset(inside | squares))
@@ -99,9 +113,7 @@ def _of_parameters(program: Program) -> frozenset[int]:
 def _squared(operation: Operation, program: Program) -> bool:
     """Whether a sum is one of squares or magnitudes."""
     (source,) = (value for value in operation.reads if value in program.of_image)
-    made = program.made_by.get(source)
-    while made and made.name in _SHAPES:
-        made = program.made_by.get(made.inputs[0])
+    made = _before_shapes(program, source)
     if made is None:
         return False
     if made.name == "mul":
@@ -146,17 +158,41 @@ def _serving(program: Program, ends: set[int]) -> set[int]:
     return found
 
 
+@dataclasses.dataclass(frozen=True)
+class Softmaxes:
+    """The softmaxes of a program: exponentials divided by their sum.
+
+    Attributes:
+      outputs: their values.
+      inside: values on the way to them from what they are taken of.
+    """
+
+    outputs: frozenset[int]
+    inside: frozenset[int]
+
+
 @functools.lru_cache(maxsize=256)
-def softmaxes(program: Program) -> dict[int, int]:
-    """Exponentials -> their softmax: the same divided by their sum."""
-    found = {}
+def softmaxes(program: Program) -> Softmaxes:
+    """The softmaxes of a program."""
+    outputs, inside = set(), set()
     for operation in program.flat:
         if operation.name != "div" or not all(isinstance(atom, int) for atom in operation.inputs):
             continue
         numerator, denominator = operation.inputs
-        made = program.made_by.get(denominator)
-        while made and made.name in _SHAPES:
-            made = program.made_by.get(made.inputs[0])
-        if made and made.name == "reduce_sum" and made.inputs[0] == numerator:
-            found[numerator] = operation.outputs[0]
-    return found
+        made = _before_shapes(program, denominator)
+        if made is None or made.name != "reduce_sum" or made.inputs[0] != numerator:
+            continue
+        (source,) = program.made_by[numerator].reads
+        before = program.made_by.get(source)
+        if before and before.name == "sub" and isinstance(before.inputs[0], int):
+            source = before.inputs[0]  # the largest is taken off first
+        outputs.add(operation.outputs[0])
+        inside |= program.following([source]) & _serving(program, {numerator, denominator}) - {source}
+    return Softmaxes(frozenset(outputs), frozenset(inside))
+
+
+def _before_shapes(program: Program, value: int) -> Operation | None:
+    made = program.made_by.get(value)
+    while made and made.name in _SHAPES and isinstance(made.inputs[0], int):
+        made = program.made_by.get(made.inputs[0])
+    return made

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxcircuits.errors import InputError
@@ -76,6 +77,46 @@ Patch = Replace | Connect | Adopt
 Member = tuple[Patch, Mapping[str, Any]]
 
 
+def added(members: tuple[Member, ...], patch: Patch, data: Mapping[str, Any]) -> tuple[Member, ...]:
+    """Patches with one more.
+
+    Scalings of the same units are put together, and scalings of some of them are parted from those of the others, so
+    that those behind the last other patch of a layer are of different units, each computed once.
+
+    Args:
+      members: patches with their arrays.
+      patch: the new one.
+      data: its arrays.
+    """
+    if not _scales(patch):
+        return (*members, (patch, data))
+    found, left = list(members), np.asarray(data["units"])
+    factors = dict(zip(patch.sources, data["factors"]))
+    own = [i for i, (other, _) in enumerate(members) if other.layer == patch.layer]
+    for i in reversed(own):
+        other, old = members[i]
+        if not _scales(other):
+            break
+        units = np.asarray(old["units"])
+        both, rest = np.intersect1d(units, left), np.setdiff1d(units, left)
+        if not both.size:
+            continue
+        together = dict(zip(other.sources, old["factors"]))
+        together = together | {name: together.get(name, 1) * jnp.asarray(f) for name, f in factors.items()}
+        joined = (Connect(patch.layer, tuple(together)), {"units": both, "factors": tuple(together.values())})
+        found[i] = (other, {**old, "units": rest}) if rest.size else joined
+        if rest.size:
+            found.append(joined)
+        left = np.setdiff1d(left, both)
+    if left.size:
+        found.append((patch, {**data, "units": left}))
+    return tuple(found)
+
+
+def _scales(patch: Patch) -> bool:
+    return isinstance(patch, Connect) and not patch.kernels
+
+
 def hooks(patches: Sequence[Patch], arrays: Sequence[Mapping[str, Any]], located: Located) -> dict[int, Hook]:
     """Value -> what becomes of it in the patched network."""
     by_layer: dict[str, list[Member]] = {}
@@ -113,13 +154,20 @@ def _patched(
             case Replace():
                 rows = _given(patch.layer, data["values"], activation)
             case Connect():
-                rows = _again(patch, data, members[:i], run, located, others)[..., data["units"]]
+                rows = _again(patch, data, _before(members[:i]), run, located, others)[..., data["units"]]
             case Adopt(donor=None):
                 rows = activation[..., data["givers"]]
             case Adopt():
                 rows = _of_donor(patch, data, run, located)[..., data["givers"]]
         activation = activation.at[..., data["units"]].set(rows.astype(activation.dtype))
     return activation
+
+
+def _before(members: tuple[Member, ...]) -> tuple[Member, ...]:
+    """Without the scalings at their end, which are of other units; see `added`."""
+    while members and _scales(members[-1][0]):
+        members = members[:-1]
+    return members
 
 
 def _given(layer: str, values: jax.Array, own: jax.Array) -> jax.Array:

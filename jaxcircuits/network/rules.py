@@ -54,7 +54,9 @@ def linear(program: Program) -> dict[int, Exchange]:
     for values, number in ((found.gains, 1), (found.means, 0)):
         for value in values:
             aval = program.avals[value]
-            exchange[value] = Exchange((), lambda read, aval=aval, number=number: jnp.full(aval.shape, number, aval.dtype))
+            exchange[value] = Exchange(
+                (), lambda read, aval=aval, number=number: jnp.full(aval.shape, number, aval.dtype)
+            )
     for operation in program.flat:
         if operation.name == "reduce_window_max":
             exchange[operation.outputs[0]] = _of(operation, _mean)

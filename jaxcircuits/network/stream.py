@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.zoo import INPUT
+from jaxcircuits.network.graph import INPUT
 
 BATCH = 16
 """Pictures that are held at once."""

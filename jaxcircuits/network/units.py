@@ -1,15 +1,17 @@
-"""Units by their name: `mixed3a:147` is channel 147 of layer mixed3a."""
+"""Units by their name: `mixed3a:147` is channel 147 of layer mixed3a, `mixed3a:0-15,20` several, `mixed3a:all` all."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxcircuits.errors import InputError, unknown
-from jaxcircuits.network import Network
-from jaxcircuits.zoo import INPUT, Architecture
+from jaxcircuits.errors import InputError
+from jaxcircuits.network.graph import INPUT
+
+if TYPE_CHECKING:
+    from jaxcircuits.network.network import Network
 
 
 class Unit(NamedTuple):
@@ -66,26 +68,19 @@ def check_units(network: Network, layer: str, units: Sequence[int] | np.ndarray 
     return np.arange(channels(network, layer)) if units is None else network.check_units(layer, units)
 
 
-def zoo_architecture(network: Network, instead: str) -> Architecture:
-    """How the network's layers are computed; raises `InputError`, saying what to do `instead`, outside the zoo."""
-    if network.architecture is None:
-        raise InputError(f"{network.name} is no zoo network, so its kernels are not known by layer; {instead}")
-    return network.architecture
+def before_activation(network: Network, layer: str) -> str:
+    """The layer that holds a layer's values before its activation function; itself where there is none by that name.
 
-
-def convolutions(architecture: Architecture, layer: str) -> list[tuple[str, int]]:
-    """The convolutions (or the classifier) that make a layer's channels: their names and channel counts, in order.
-
-    One for a convolution and its ReLU; one a branch for a block.
-
-    Raises:
-      InputError: for an unknown layer, and for layers without weights of their own.
+    Of a block, whose parts have activation functions of their own, the published networks name one (`X_pre_relu`).
     """
-    if layer not in architecture.by_name:
-        raise unknown("layer", layer, architecture.by_name, architecture.name)
-    made = architecture.by_name[layer]
-    if made.op in ("conv", "dense"):
-        return [(layer, made.channels)]
-    if made.op in ("relu", "concat"):
-        return [found for name in made.inputs for found in convolutions(architecture, name)]
-    raise InputError(f"{layer} is a {made.op} layer and has no weights; it reads {', '.join(made.inputs)}")
+    named = f"{layer}_pre_relu"
+    if named in network.layers:
+        return named
+    made = network.layer(layer)
+    # A module's activation may have several names; the function's own input is what it reads.
+    return made.inputs[0] if made.kind == "activation" and len(made.inputs) == 1 and made.inputs[0] != INPUT else layer
+
+
+def has_positions(network: Network, layer: str) -> bool:
+    """Whether a layer's activations are maps."""
+    return layer == INPUT or len(network.layer(layer).shape) == 3

@@ -23,7 +23,6 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxcircuits.network import Forward
-from jaxcircuits.network.redirect import redirected_relu, replace_relu
 from jaxcircuits.vis.objectives import Objective, Seen
 from jaxcircuits.vis.recipe import OPTIMIZERS, Recipe
 from jaxcircuits.vis.transforms import random_view
@@ -180,15 +179,12 @@ class Programs:
     def _look(self, batch: Batch, views: jax.Array, redirect: jax.Array | None = None) -> dict[str, jax.Array]:
         """Activations (N, views, ...) of the objective's layers."""
 
-        def network(params, views):
-            return self.forward(params, views, batch.objective.layers, self.recipe.dtype)
-
         if not batch.objective.layers:
             return {}
         if redirect is not None:
             redirect = jnp.repeat(redirect, self.recipe.views)
-            network = replace_relu(network, lambda x: redirected_relu(x, redirect))
-        seen = network(batch.params, views.reshape(-1, *views.shape[2:]))
+        views_of_all = views.reshape(-1, *views.shape[2:])
+        seen = self.forward(batch.params, views_of_all, batch.objective.layers, self.recipe.dtype, redirect)
         return {name: value.reshape(*views.shape[:2], *value.shape[1:]) for name, value in seen.items()}
 
     def _step(self, batch: Batch, state: State) -> tuple[State, jax.Array]:

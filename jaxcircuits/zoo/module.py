@@ -74,8 +74,10 @@ class InceptionV1(nnx.Module):
             case "relu":
                 return x if linear else nnx.relu(x)
             case "max_pool":
-                pool = ops.average_pool if linear else ops.max_pool
-                return pool(x, layer.kernel, layer.stride, self._padding(layer, x))
+                k, s, pad = layer.kernel, layer.stride, self._padding(layer, x)
+                return jax.lax.reduce_window(
+                    x, -jnp.inf, jax.lax.max, (1, k, k, 1), (1, s, s, 1), ((0, 0), *pad, (0, 0))
+                )
             case "lrn":
                 lrn = self.architecture.lrn
                 return x if linear or lrn is None else ops.local_response_norm(x, lrn)

@@ -1,23 +1,18 @@
 """Ablation: units whose answers no longer depend on the picture, or depend on another one.
 
-In weights, exactly: a unit without kernel answers its bias everywhere, so a constant answer is a bias. What padding
-puts around the map stays what it is for any unit. An answer that varies from cell to cell is no weight: `patch` puts
-it in the place of the unit's own as the network runs, for any network.
+The answers are put in the place of the units' own as the network runs, for all that read their layer, in any network.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.circuits.edits.editor import Editor, by_convolution
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.reentry import run_with
+from jaxcircuits.network.patches import Replace
 from jaxcircuits.network.stream import answers, mean_answer
 from jaxcircuits.network.units import Unit, family
 
@@ -25,10 +20,10 @@ from jaxcircuits.network.units import Unit, family
 def ablate(
     network: Network, units: str | Unit | Sequence[str | Unit], pictures: np.ndarray | jax.Array | None = None
 ) -> Network:
-    """Silences units, or fixes them at their mean: kernels become zero, biases what the units answer from now on.
+    """Silences units, or fixes them at their mean.
 
     Args:
-      network: of the zoo.
+      network: any.
       units: of one layer.
       pictures: (N, H, W, channels) in [0, 1]; the units answer their mean over all their cells on these, everywhere
         and to every picture. None for zero.
@@ -37,20 +32,14 @@ def ablate(
       The edited network.
 
     Raises:
-      InputError: for unknown units, layers without weights, and outside the zoo.
+      InputError: for unknown units.
     """
-    edit = Editor(network)
     layer, indices = family(network, units)
-    convs = list(by_convolution(edit.architecture, layer, indices))
-    constants = np.zeros(network.layers[layer].channels)
+    constants = np.zeros(network.layers[layer].channels, np.float32)
     if pictures is not None:
-        mean = mean_answer(network, layer, pictures)
-        constants = mean.reshape(-1, len(constants)).mean(0)
-    for conv, rows, chosen in convs:
-        kernel, bias = edit.weights(conv)
-        kernel[..., rows] = 0
-        bias[rows] = constants[indices[chosen]]
-    return edit.done()
+        constants = mean_answer(network, layer, pictures).reshape(-1, len(constants)).mean(0)
+    cells = (1,) * len(network.layers[layer].shape)
+    return patch(network, units, constants[indices].reshape(*cells, -1))
 
 
 def patch(network: Network, units: str | Unit | Sequence[str | Unit], activations: np.ndarray | jax.Array) -> Network:
@@ -63,20 +52,20 @@ def patch(network: Network, units: str | Unit | Sequence[str | Unit], activation
         pictures that will be looked at, or 1. Picture n of a batch gets row n modulo N.
 
     Returns:
-      The patched network: the same layers, but no zoo network any more, since it is more than its weights.
+      The patched network.
 
     Raises:
       InputError: for unknown units and activations that do not fit them; later, for a map of another size.
     """
     layer, indices = family(network, units)
     values = np.asarray(activations, np.float32)
-    if values.ndim not in (2, 4) or values.shape[-1] != len(indices) or not values.size:
-        raise InputError(f"activations of shape {values.shape}; expected (N, h, w, {len(indices)}) for {layer}")
+    rank = len(network.layers[layer].shape) + 1
+    if values.ndim != rank or values.shape[-1] != len(indices) or not values.size:
+        places = "".join(f"{n}, " for n in ("h", "w", "d")[: rank - 2])
+        raise InputError(f"activations of shape {values.shape}; expected (N, {places}{len(indices)}) for {layer}")
     if not np.isfinite(values).all():
         raise InputError(f"activations for {layer} that are not finite")
-    params = {"network": network.params, "units": jnp.asarray(indices), "values": jnp.asarray(values)}
-    forward = dataclasses.replace(network.forward, model=_Patched(network.forward.model, layer))
-    return dataclasses.replace(network, params=params, forward=forward, architecture=None)
+    return network.patched([(Replace(layer), {"units": indices, "values": values})])
 
 
 def resample(
@@ -106,21 +95,3 @@ def resample(
     layer, indices = family(network, units)
     seen = np.concatenate([seen[..., indices] for seen in answers(network, layer, pictures)])
     return patch(network, units, seen[np.asarray(jax.random.permutation(key, len(seen)))])
-
-
-@dataclasses.dataclass(frozen=True)
-class _Patched:
-    """A model in which a layer's units answer what its parameters say."""
-
-    model: Callable
-    layer: str
-
-    def __call__(self, params, x: jax.Array, layers: tuple[str, ...] | None) -> dict[str, jax.Array]:
-        inner, units, values = params["network"], params["units"], params["values"]
-        own = self.model(inner, x, None if layers is None else (self.layer,))
-        names, own = tuple(own if layers is None else layers), own[self.layer]
-        if values.ndim != own.ndim or any(n not in (1, m) for n, m in zip(values.shape[1:-1], own.shape[1:-1])):
-            raise InputError(f"activations of shape {values.shape[1:-1]}; {self.layer}'s map here is {own.shape[1:-1]}")
-        rows = values[jnp.arange(len(own)) % len(values)].astype(own.dtype)
-        patched = own.at[..., units].set(rows)
-        return run_with(self.model, self.layer, names, inner, x, patched)[0]

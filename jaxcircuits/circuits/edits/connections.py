@@ -1,23 +1,25 @@
 """Editing circuits: pure functions from a network to an edited copy.
 
-A connection is what the target's own kernel makes of the source's activation. Where a 1x1 bottleneck lies between,
-which other units share, the target gets bottleneck channels of its own, copies of those it reads, and the edit is made
-in them; so every edit is exact, ReLU included, and no other unit changes. The edited network has the same layers and
-unit numbers; such bottlenecks have grown by channels at their end. Behind pools and normalizations the target reads
-their answer, so that is where an edit acts: what a unit does to its neighbours' normalization stays.
+An edit is a patch of the network's graph: the target's units as they would be if the source's units were scaled,
+silent or others, and all other units as they are. What lies between them, such as a 1x1 bottleneck that other units
+read too, is computed again for these targets alone; so every edit works on every model and is exact. Targets are
+edited before their activation function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from jaxcircuits.circuits.edits.editor import Editor, by_convolution
-from jaxcircuits.circuits.weights.direct import directly_read
+from jaxcircuits.circuits.edits.parts import connect
+from jaxcircuits.circuits.weights.direct import convolutions, directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.units import Unit, family, unit, zoo_architecture
+from jaxcircuits.network.graph import INPUT
+from jaxcircuits.network.patches import Adopt
+from jaxcircuits.network.units import Unit, channels, family, unit
 
 Units = str | Unit | Sequence[str | Unit]
 """One unit, or several of one layer."""
@@ -27,15 +29,15 @@ def cut(network: Network, sources: Units, targets: Units) -> Network:
     """Removes the connections from every source to every target: as if the sources were silent, for the targets only.
 
     Args:
-      network: of the zoo.
+      network: any.
       sources: units of one layer, such as `mixed3a:147`.
-      targets: units of one layer directly connected to it.
+      targets: units of one layer that is computed from it.
 
     Returns:
       The edited network.
 
     Raises:
-      InputError: for unknown units, layers that are not directly connected, and outside the zoo.
+      InputError: for unknown units, and targets that are not computed from the sources.
     """
     return scale_weights(network, sources, targets, 0.0)
 
@@ -55,30 +57,31 @@ def scale_weights(network: Network, sources: Units, targets: Units, factor: floa
     """
     if not np.isfinite(factor):
         raise InputError(f"factor {factor}; expected a finite number")
-    source_layer, source_units = family(network, sources)
-    edit = Editor(network)
-    for conv, rows, _ in by_convolution(edit.architecture, *family(network, targets)):
-        edit.scale(source_layer, source_units, conv, rows, factor)
-    return edit.done()
+    (source_layer, source_units), (target_layer, target_units) = family(network, sources), family(network, targets)
+    factors = np.ones(channels(network, source_layer), np.float32)
+    factors[source_units] = factor
+    return connect(network, {source_layer: factors}, target_layer, target_units)
 
 
 def set_weights(network: Network, sources: Units, targets: Units, weights: np.ndarray) -> Network:
     """Sets the connections from every source to every target.
 
-    Through a bottleneck they become kernels on channels of their own that hand a source's activation on, so
+    Through a bottleneck they are added to the target's own convolution as a kernel on what the bottleneck reads, so
     afterwards the targets read the sources by these weights and in no other way.
 
     Args:
-      network, sources, targets: see `cut`.
+      network: any; its targets have to be made by convolutions or dense layers.
+      sources, targets: see `cut`.
       weights: (h, w), or (h, w, sources, targets); h and w odd, centred on the target, in cells of what its kernel
         slides over (behind a stride-2 pool those of the pool). Beyond the target's own kernel they must be zero:
         those of a unit of a 1x1 or pool branch are one cell.
 
     Returns:
-      The edited network; `weights_between` returns these weights, where no pool lies between.
+      The edited network.
 
     Raises:
-      InputError: as `cut`, and for weights of another shape or that are not finite.
+      InputError: as `cut`, for weights of another shape or that are not finite, and for targets that read the sources
+        through more than pools, normalizations and one bottleneck.
     """
     (source_layer, source_units), (target_layer, target_units) = family(network, sources), family(network, targets)
     weights = np.asarray(weights, np.float32)
@@ -90,44 +93,55 @@ def set_weights(network: Network, sources: Units, targets: Units, weights: np.nd
         raise InputError(f"weights of shape {weights.shape}; expected {wanted}, h and w odd")
     if not np.isfinite(weights).all():
         raise InputError("weights that are not finite")
-    edit = Editor(network)
-    for conv, rows, chosen in by_convolution(edit.architecture, target_layer, target_units):
-        edit.replace(source_layer, source_units, conv, rows, weights[..., chosen])
-    return edit.done()
+    factors = np.ones(channels(network, source_layer), np.float32)
+    factors[source_units] = 0
+    edited = network
+    for conv, rows, chosen in by_convolution(network, target_layer, target_units):
+        size = network.layers[conv].window
+        kernel = np.zeros((*size, channels(network, source_layer), network.layers[conv].channels), np.float32)
+        kernel[:, :, source_units[:, None], rows] = fit(weights[..., chosen], size, conv)
+        read = _read_by(network, source_layer, conv)
+        edited = connect(edited, {source_layer: factors}, conv, rows, ((conv, read, kernel),))
+    return edited
 
 
 def transplant(network: Network, sources: Units, targets: Units, donor: Network | None = None) -> Network:
     """Gives units the weights and the bias of others: each target answers as its source does, to the same layer before.
 
-    Where they read bottlenecks, the channels that the source reads come with it, unless the network has the same.
-
     Args:
-      network: of the zoo.
+      network: any.
       sources: units of one layer; as many as targets, in their order, or one for them all.
       targets: units of that layer, made by the same convolution as their source.
-      donor: whose units the sources are, a network of the same architecture, edited or not; by default the same one.
+      donor: whose units the sources are, a network with the same layers, edited or not; by default the same one.
 
     Returns:
       The edited network.
 
     Raises:
-      InputError: for unknown units, pairs of different convolutions, networks of different architectures, and outside
-        the zoo.
+      InputError: for unknown units, pairs of different convolutions, and networks with other layers.
     """
+    own = donor is None or donor is network
     donor = donor or network
     (source_layer, given), (target_layer, taking) = family(donor, sources), family(network, targets)
     if len(given) not in (1, len(taking)):
         raise InputError(f"{len(given)} sources and {len(taking)} targets; expected as many, or one source")
     given = np.broadcast_to(given, taking.shape)
-    edit = Editor(network)
-    for conv, rows, chosen in by_convolution(edit.architecture, target_layer, taking):
-        made = by_convolution(zoo_architecture(donor, "edit its params"), source_layer, given[chosen])
-        name, donor_rows, fitting = next(made)
+    patches: list[tuple[Adopt, dict[str, Any]]] = []
+    for conv, rows, chosen in by_convolution(network, target_layer, taking):
+        name, donor_rows, fitting = next(by_convolution(donor, source_layer, given[chosen]))
         if name != conv or len(fitting) < len(chosen):
             one, other = f"{source_layer}:{given[chosen][0]}", f"{target_layer}:{taking[chosen][0]}"
             raise InputError(f"units of different convolutions, such as {one} and {other}, which is of {conv}")
-        edit.transplant(donor, conv, donor_rows, rows)
-    return edit.done()
+        arrays = {"units": rows, "givers": donor_rows}
+        if own:
+            patches.append((Adopt(conv), arrays))
+            continue
+        shapes = [_shapes_read(each, conv) for each in (donor, network)]
+        if shapes[0] != shapes[1]:
+            raise InputError(f"{conv} of {donor.name} reads other layers than that of {network.name}")
+        reads = tuple(name for name in shapes[0] if name != INPUT)
+        patches.append((Adopt(conv, donor.forward, reads), {**arrays, "params": donor.params}))
+    return network.patched(patches)
 
 
 def keep_only(network: Network, units: Mapping[str, Sequence[int]] | Sequence[str | Unit]) -> Network:
@@ -137,31 +151,87 @@ def keep_only(network: Network, units: Mapping[str, Sequence[int]] | Sequence[st
     layer's units keep all their inputs; units that are not given stay as they are.
 
     Args:
-      network: of the zoo.
+      network: any.
       units: layer -> unit numbers, or units such as `mixed4b:237`; of layers each of which reads another directly.
 
     Returns:
       The edited network.
 
     Raises:
-      InputError: for unknown units, layers that read none of the others directly, and outside the zoo.
+      InputError: for unknown units, and layers that read none of the others directly.
     """
     if isinstance(units, Mapping):
         units = [Unit(layer, index) for layer, indices in units.items() for index in indices]
-    edit = Editor(network)
     members = [unit(network, member) for member in units]
     layers = [layer for layer in network.layers if any(member.layer == layer for member in members)]
     kept = {layer: sorted({member.index for member in members if member.layer == layer}) for layer in layers}
     if len(kept) < 2:
         raise InputError(f"units of {' and '.join(kept) or 'no layer'}; expected units of two layers or more")
+    edited = network
     for layer in layers[1:]:
-        reach = directly_read(edit.architecture, layer)
+        reach = directly_read(network, layer)
         read = [source for source in kept if source in reach]
         if not read:
             ends = ", ".join(name for name, end in reach.items() if end)
             raise InputError(f"{layer} reads {ends}, of which no unit is given; expected units of every layer between")
-        for source in read:
-            others = np.setdiff1d(np.arange(network.layers[source].channels), kept[source])
-            for conv, rows, _ in by_convolution(edit.architecture, layer, np.array(kept[layer])):
-                edit.scale(source, others, conv, rows, 0.0)
-    return edit.done()
+        factors = {source: np.isin(np.arange(network.layers[source].channels), kept[source]) for source in read}
+        factors = {source: values.astype(np.float32) for source, values in factors.items()}
+        edited = connect(edited, factors, layer, np.array(kept[layer]))
+    return edited
+
+
+def by_convolution(network: Network, layer: str, units: np.ndarray):
+    """(convolution, units in its own numbering, which of `units` they are) for each that makes some of the units."""
+    first = 0
+    for conv, count in convolutions(network, layer):
+        chosen = np.flatnonzero((units >= first) & (units < first + count))
+        if chosen.size:
+            yield conv, units[chosen] - first, chosen
+        first += count
+
+
+def fit(weights: np.ndarray, size: tuple[int, int], conv: str) -> np.ndarray:
+    """Weights in the frame of a kernel of that size: padded with zeros, or cut where there are only zeros."""
+    for axis in (0, 1):
+        margin = (size[axis] - weights.shape[axis]) // 2
+        if margin >= 0:
+            pads = [(margin, margin) if a == axis else (0, 0) for a in range(4)]
+            weights = np.pad(weights, pads)
+        else:
+            inside = np.take(weights, range(-margin, weights.shape[axis] + margin), axis)
+            if np.count_nonzero(inside) != np.count_nonzero(weights):
+                raise InputError(f"weights beyond the {size[0]}x{size[1]} kernel of {conv}; expected zeros there")
+            weights = inside
+    return weights
+
+
+def _read_by(network: Network, source: str, conv: str) -> str:
+    """The layer, with the source's channels, that a convolution reads, itself or by the bottleneck before it."""
+    for near in (conv, _bottleneck(network, conv)):
+        passed = _passed(network, near) if near else []
+        if source in passed:
+            return passed[0]
+    raise InputError(f"{conv} is not directly connected to {source}; it reads {passed[-1] if passed else 'the input'}")
+
+
+def _bottleneck(network: Network, conv: str) -> str | None:
+    """The 1x1 convolution whose answers a convolution reads, where there is one."""
+    before = network.layers.get(_passed(network, conv)[-1])
+    return before.name if before and before.kind == "convolution" and max(before.window) == 1 else None
+
+
+def _passed(network: Network, conv: str) -> list[str]:
+    """The layers whose channels are a convolution's inputs, from it backward."""
+    names = [network.layers[conv].inputs[0]]
+    while names[-1] != INPUT:
+        layer = network.layers[names[-1]]
+        if layer.kind not in ("activation", "pool", "normalization", "affine") or len(layer.inputs) != 1:
+            break
+        names.append(layer.inputs[0])
+    return names
+
+
+def _shapes_read(network: Network, layer: str) -> dict[str, tuple[int, ...]]:
+    """The features that a layer reads -> their shapes."""
+    ends = [name for name, end in directly_read(network, layer).items() if end]
+    return {name: () if name == INPUT else network.layers[name].shape for name in ends}

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from jaxcircuits.circuits.weights.expanded import connecting_weights, has_positions
+from jaxcircuits.circuits.weights.direct import connecting_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.stream import mean_answer
-from jaxcircuits.network.units import check_units
-from jaxcircuits.network.window import Window, window
+from jaxcircuits.network.units import check_units, has_positions
+from jaxcircuits.network.windows import Window, windows
 
 
 def contributions(
@@ -36,7 +36,7 @@ def contributions(
     Cells beyond the border are silent.
 
     Args:
-      network: of the zoo.
+      network: any.
       source_layer: a layer, or `input`.
       target_layer: a layer computed from it.
       pictures: (N, H, W, channels) in [0, 1]; of the native size where the targets have no positions and do not read
@@ -48,7 +48,7 @@ def contributions(
       the mean pre-activation; its positive part excites, its negative part inhibits.
 
     Raises:
-      InputError: for unknown layers and units, layers that are not connected, and outside the zoo.
+      InputError: for unknown layers and units, and layers that are not connected.
     """
     units = check_units(network, target_layer, units)
     weights = connecting_weights(network, source_layer, target_layer, units)
@@ -79,10 +79,12 @@ def activations_read(
             size = " x ".join(map(str, network.convention.size))
             raise InputError(f"{target_layer} reads all of {source_layer}: expected pictures of native size, {size}")
         return mean.astype(np.float32)
-    rows, columns = (
-        _share_of_cells(window(network.architecture, source_layer, target_layer, pixels))
-        for pixels in np.shape(pictures)[1:3]
-    )
+    read = windows(network, source_layer, target_layer, np.shape(pictures)[1:3], linear=True)
+    if read is None:
+        if mean.shape == shape:
+            return mean.astype(np.float32)
+        raise InputError(f"{target_layer} has no windows in {source_layer}: expected pictures of native size")
+    rows, columns = (_share_of_cells(axis) for axis in read)
     return np.einsum("ip,jq,pqc->ijc", rows, columns, mean, optimize=True).astype(np.float32)
 
 

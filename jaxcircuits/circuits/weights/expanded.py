@@ -14,13 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.circuits.weights.direct import directly_read, layer_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
-from jaxcircuits.network.reentry import run_from
-from jaxcircuits.network.units import channels, check_units, zoo_architecture
-from jaxcircuits.network.window import Window, smallest_interior, window
-from jaxcircuits.zoo import INPUT
+from jaxcircuits.network.graph import INPUT
+from jaxcircuits.network.units import before_activation, channels, check_units, has_positions
+from jaxcircuits.network.windows import Window, interior, windows
 
 CHUNK_BYTES = 2**30
 """Activations and their gradients that are held at once."""
@@ -44,12 +42,12 @@ def expanded_weights(
     each unit's cell where it is most active, or of the cell at `position`.
 
     What one cell of the target reads is the window that is returned, its receptive field in the source layer; at a
-    picture the part of it beyond the border is zero. Where the window is not known or is everything (networks from
-    outside the zoo, targets without positions) the source's whole map is returned, in place; in the linearized
-    network that of a picture of native size.
+    picture the part of it beyond the border is zero. Where the window is not known or is everything (behind a resize, a
+    transposed convolution, attention; targets without positions) the source's whole map is returned, in place; in the
+    linearized network that of the middle cell of a picture of native size.
 
     Args:
-      network: of the zoo; any other at pictures.
+      network: any.
       source_layer: a layer, or `input`, the network's input in its own value range.
       target_layer: a layer computed from it, before or after its ReLU.
       units: of the target; None for all.
@@ -60,27 +58,27 @@ def expanded_weights(
       float32 (units, h, w, source channels), in cells of the source layer.
 
     Raises:
-      InputError: for unknown layers, units and positions, a target that is not computed from the source, networks
-        that cannot be linearized, and results beyond 8 GiB.
+      InputError: for unknown layers, units and positions, a target that is not computed from the source, one that is
+        no linear map of it in the linearized network (attention and other products of activations: give a picture),
+        and results beyond 8 GiB.
     """
     channels(network, source_layer)  # says so where the layer is unknown
     units = check_units(network, target_layer, units)
-    before_relu = f"{target_layer}_pre_relu"
-    target = before_relu if before_relu in network.layers else target_layer
+    target = before_activation(network, target_layer)
     if at is None:
         network, at, position = _linearized(network, source_layer, target, position)
     at = np.asarray(at)
     pictures = network.check_pictures(at[None] if at.ndim == 3 else at)
-    windows = _windows(network, source_layer, target, pictures.shape[1:3])
+    read = _windows(network, source_layer, target, pictures.shape[1:3])
     shapes = _shapes(network, pictures.shape[1:3], source_layer, target)
-    if len(pictures) > 1 and not windows and position is None and len(shapes[target]) > 1:
-        raise InputError(f"the windows of {network.name} are not known; state the position at which pictures average")
+    if len(pictures) > 1 and not read and position is None and len(shapes[target]) > 1:
+        raise InputError(f"{target} has no windows in {source_layer}; state the position at which pictures average")
 
-    # A cell reads a square; whole maps are read from their first cell.
-    corner, size = ([w.start for w in windows], windows[0].size) if windows else (0, None)
-    stride = [w.stride for w in windows] if windows else 0
+    # A cell reads a rectangle; whole maps are read from their first cell.
+    corner, size = ([w.start for w in read], tuple(w.size for w in read)) if read else (0, None)
+    stride = [w.stride for w in read] if read else 0
     whole = shapes[source_layer]
-    result = _empty((len(units), size, size, whole[-1]) if size else (len(units), *whole))
+    result = _empty((len(units), *size, whole[-1]) if size else (len(units), *whole))
     chunk = int(np.clip(CHUNK_BYTES // (4 * sum(map(np.prod, shapes.values()))), 1, len(units)))
     gradients = _gradients(network.forward, source_layer, target, size)
     for picture in pictures[:, None]:
@@ -94,15 +92,6 @@ def expanded_weights(
     return result
 
 
-def connecting_weights(network: Network, source: str, target: str, units: Sequence[int] | None) -> np.ndarray:
-    """float32 (units, h, w, source channels): closed-form where directly connected, expanded weights elsewhere."""
-    architecture = zoo_architecture(network, "use expanded_weights with at=, a picture")
-    network.layer(target)
-    if source in directly_read(architecture, target):
-        return np.moveaxis(layer_weights(network, source, target, units), 3, 0)
-    return expanded_weights(network, source, target, units)
-
-
 def _linearized(network: Network, source: str, target: str, position: tuple[int, ...] | None):
     """The linearized network, a picture whose size lets a cell feel no border, and that cell.
 
@@ -110,35 +99,26 @@ def _linearized(network: Network, source: str, target: str, position: tuple[int,
     """
     if position is not None:
         raise InputError("position is for pictures, given with at=; without them weights are alike everywhere")
-    if network.architecture is None:
-        raise InputError(f"{network.name} is no zoo network and cannot be linearized; give pictures with at=")
-    if network.layers[target].op == "softmax":
-        raise InputError(f"{target} is not linear; take the logits, {network.logits}, or give pictures with at=")
-    size = network.convention.size
+    bend = network.forward.not_linear(network.params, source, target)
+    if bend is not None:
+        advice = f"take the logits, {network.logits}, or give" if network.layers[target].op == "softmax" else "give"
+        where = f" through {bend}" if bend != target else ""
+        raise InputError(f"{target} is not linear in {source}{where}; {advice} pictures with at=")
+    network, size = network.linearized(), network.convention.size
     if has_positions(network, target):
-        pixels, cell = smallest_interior(network.architecture, source, target)
-        size, position = (pixels, pixels), (cell, cell)
-    return network.linearized(), np.zeros((1, *size, network.convention.channels), np.float32), position
+        if _windows(network, source, target, size):
+            size, position = interior(network, source, target)
+        else:
+            position = tuple(n // 2 for n in network.layers[target].shape[:-1])
+    elif len(network.layers[target].shape) > 1:
+        position = tuple(n // 2 for n in network.layers[target].shape[:-1])
+    return network, np.zeros((1, *size, network.convention.channels), np.float32), position
 
 
 def _windows(network: Network, source: str, target: str, size: tuple[int, int]) -> list[Window] | None:
     """What a cell of the target reads along either axis; None where that is not known or is the whole map."""
-    if network.architecture is None:
-        return None
-    windows = [window(network.architecture, source, target, pixels) for pixels in size]
-    return windows if has_positions(network, target) else None
-
-
-def has_positions(network: Network, layer: str) -> bool:
-    """Whether a layer's activations are maps."""
-    """Whether a layer's activations are maps."""
-    """Whether a layer's activations are maps."""
-    """Whether a layer's activations are maps."""
-    """Whether a layer's activations are maps."""
-    """Whether a layer's activations are maps."""
-    """Whether a layer's activations are maps."""
-    """Whether a layer's activations are maps."""
-    return network.layers[layer].op not in ("average", "dense", "softmax")
+    linear = network.forward.linear
+    return windows(network, source, target, size, linear=linear) if has_positions(network, source) else None
 
 
 def _empty(shape: tuple[int, ...]) -> np.ndarray:
@@ -149,14 +129,14 @@ def _empty(shape: tuple[int, ...]) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _gradients(forward: Forward, source: str, target: str, size: int | None):
+def _gradients(forward: Forward, source: str, target: str, size: tuple[int, int] | None):
     """The compiled program: units, their cells and their windows' first cells -> gradients, cut to the windows."""
 
     @jax.jit
     def run(params, picture, units, cells, corners):
         x = forward.convention(picture)
-        activation = x if source == INPUT else forward.model(params, x, (source,))[source]
-        answer, pull = jax.vjp(lambda value: run_from(forward.model, source, target, params, x, value)[0], activation)
+        activation = forward.run(params, x, [source])[source]
+        answer, pull = jax.vjp(lambda value: forward.run(params, x, [target], {source: value})[target][0], activation)
 
         def gradient(unit, cell, corner):
             at_cell = jnp.zeros_like(answer).at[(*cell, unit)].set(1)
@@ -172,10 +152,10 @@ def _gradients(forward: Forward, source: str, target: str, size: int | None):
     return precise
 
 
-def _cut(values: jax.Array, corner: jax.Array, size: int) -> jax.Array:
-    """The square of `size` cells that begins at `corner`; zero beyond the border."""
+def _cut(values: jax.Array, corner: jax.Array, size: tuple[int, int]) -> jax.Array:
+    """The rectangle of `size` cells that begins at `corner`; zero beyond the border."""
     for axis in (0, 1):
-        index = corner[axis] + jnp.arange(size)
+        index = corner[axis] + jnp.arange(size[axis])
         beyond = values.shape[axis]
         # A negative index would count from the end.
         index = jnp.where(index < 0, beyond, index)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxcircuits.circuits.weights.contribution import activations_read
-from jaxcircuits.circuits.weights.expanded import connecting_weights
+from jaxcircuits.circuits.weights.direct import connecting_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit, unit
@@ -86,7 +86,7 @@ def strongest_inputs(
     little.
 
     Args:
-      network: of the zoo.
+      network: any.
       target: the unit, such as `mixed3b:379`.
       source_layer: directly connected, or further back, by expanded weights.
       count: connections of either kind, at most; those of no weight are left out.
@@ -96,7 +96,7 @@ def strongest_inputs(
       The `Strongest`.
 
     Raises:
-      InputError: for unknown units and layers, layers that are not connected, and outside the zoo.
+      InputError: for unknown units and layers, and layers that are not connected.
     """
     target = unit(network, target)
     weights = connecting_weights(network, source_layer, target.layer, [target.index])[0]
@@ -116,7 +116,7 @@ def strongest_outputs(
     """The units of a later layer that a unit excites and inhibits most; see `strongest_inputs`.
 
     Args:
-      network: of the zoo.
+      network: any.
       source: the unit, such as `mixed3a:147`.
       target_layer: directly connected, or further on, by expanded weights.
       count: connections of either kind, at most; those of no weight are left out.
