@@ -218,9 +218,9 @@ def _again(
     sources = [located.value(name) for name in patch.sources]
     follows = program.following([*sources, *(located.value(conv) for conv, _ in patch.kernels)], run.given)
     kept = {value: array for value, array in run.values.items() if value not in follows}
-    if program.image in sources:
-        kept[program.image] = changed[program.image].apply(run, run.values[program.image])
-    inner = Run(program, kept, run.exchange, changed)
+    # What is given is not computed again: it is changed as it is.
+    kept.update((value, changed[value].apply(run, run.values[value])) for value in sources if value in run.given)
+    inner = Run(program, kept, run.exchange, changed, run.given)
     (own,) = inner.get([target])
     return _patched(before, located.canonical(patch.layer, own), inner, located, others)
 

@@ -287,6 +287,7 @@ class Run:
       values: value -> array, what is given: the parameters, the input, a layer's other activation.
       exchange: value -> how it is computed instead.
       hooks: value -> what becomes of it.
+      given: which of the values do not follow from others; all of them by default.
     """
 
     def __init__(
@@ -295,9 +296,10 @@ class Run:
         values: Mapping[int, Any],
         exchange: Mapping[int, Exchange] | None = None,
         hooks: Mapping[int, Hook] | None = None,
+        given: frozenset[int] | None = None,
     ):
         self.program, self.exchange, self.hooks = program, exchange or {}, hooks or {}
-        self.given = frozenset(values)
+        self.given = frozenset(values) if given is None else given
         self.values = dict(program.constants) | dict(values)
         self.open = {*self.hooks, *(value for hook in self.hooks.values() for value in hook.reads)}
 

@@ -120,7 +120,8 @@ def layer_weights(
             f"{target_layer} is not directly connected to {source_layer}; it reads {ends}: "
             "expanded_weights spans any two layers"
         )
-    weights = closed_form(network, source_layer, target_layer, units, frozenset(direct))
+    edited = bool(network.forward.patches)  # an edit is not in the kernels
+    weights = None if edited else closed_form(network, source_layer, target_layer, units, frozenset(direct))
     if weights is None:
         weights = np.moveaxis(expanded_weights(network, source_layer, target_layer, units), 0, 3)
     return weights
