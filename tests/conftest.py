@@ -36,6 +36,7 @@ SHARED = Path(os.environ.get("JAXCIRCUITS_TEST_DATA", Path(__file__).parents[1].
 PUBLISHED = {
     "inceptionv1-2015": ("inceptionv1_google2015.pb", "inceptionv1_google2015.labels.txt"),
     "googlenet": ("bvlc_googlenet.caffemodel", "inceptionv1_google2015.labels.txt"),
+    "squeezenet": ("squeezenet_v1.1.caffemodel", "inceptionv1_google2015.labels.txt"),
 }
 
 
@@ -47,12 +48,12 @@ def data(*parts: str) -> Path:
     return path
 
 
-def photographs(batch: int = 50) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Batches of 800 photographs, one an ImageNet class: their synsets, and (N, 224, 224, 3) in [0, 1]."""
+def photographs(batch: int = 50, size: int = 224) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Batches of 800 photographs, one an ImageNet class: their synsets, and (N, size, size, 3) in [0, 1]."""
     paths = sorted(data("images", "train").glob("*/*.jpg"))
     for start in range(0, len(paths), batch):
         chosen = paths[start : start + batch]
-        pictures = [np.asarray(Image.open(path).convert("RGB").resize((224, 224), Image.BILINEAR)) for path in chosen]
+        pictures = [np.asarray(Image.open(path).convert("RGB").resize((size, size), Image.BILINEAR)) for path in chosen]
         yield [path.parent.name for path in chosen], np.stack(pictures) / np.float32(255)
 
 

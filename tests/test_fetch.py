@@ -1,5 +1,6 @@
 """Finding and downloading weights, from a real server on the loopback interface."""
 
+import dataclasses
 import hashlib
 import http.server
 import io
@@ -12,9 +13,10 @@ import pytest
 from conftest import SHARED
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.zoo import ZOO
+from jaxcircuits.zoo.entry import Remote, Source
 from weights_convert import find_or_fetch, read_weights
 from weights_convert.fetching import download, fetch
-from weights_convert.sources import SOURCES, Remote, Source
 
 WEIGHTS = SHARED / "weights"
 GRAPH, CAFFEMODEL, LABELS = (
@@ -169,9 +171,14 @@ def test_missing_file_and_missing_server(server, tmp_path):
 # A network.
 
 
+def publish_at(monkeypatch, source):
+    """GoogLeNet with another source."""
+    monkeypatch.setitem(ZOO, "googlenet", dataclasses.replace(ZOO["googlenet"], source=source))
+
+
 @needs_weights
 def test_find_downloads_once_and_then_uses_the_cache(server, monkeypatch, home, capsys):
-    monkeypatch.setitem(SOURCES, "googlenet", caffe_source(server))
+    publish_at(monkeypatch, caffe_source(server))
     path = find_or_fetch("googlenet")
     assert path.is_relative_to(home)
     weights = read_weights(path)
@@ -193,7 +200,7 @@ def test_the_weights_folder_comes_first(monkeypatch, tmp_path):
 
 def test_the_error_names_every_place_and_what_to_do(server, monkeypatch, tmp_path, home):
     source = Source((Remote(server.url("gone.caffemodel"), "sha256:0"),), weights="gone.caffemodel", labels="")
-    monkeypatch.setitem(SOURCES, "googlenet", source)
+    publish_at(monkeypatch, source)
     monkeypatch.setenv("JAXCIRCUITS_WEIGHTS", str(tmp_path / "mine"))
     with pytest.raises(InputError) as error:
         find_or_fetch("googlenet")
@@ -201,6 +208,13 @@ def test_the_error_names_every_place_and_what_to_do(server, monkeypatch, tmp_pat
     for place in (tmp_path / "mine" / "googlenet.safetensors", home / "cache", server.url("gone.caffemodel"), "404"):
         assert str(place) in line
     assert "weights-convert FILE --out googlenet.safetensors" in line and "JAXCIRCUITS_WEIGHTS" in line
+
+
+def test_networks_without_a_pinned_source_say_where_theirs_is(home):
+    with pytest.raises(InputError) as error:
+        find_or_fetch("squeezenet")
+    (line,) = str(error.value).splitlines()
+    assert "get squeezenet_v1.1.caffemodel" in line and "weights-convert FILE --out squeezenet.safetensors" in line
 
 
 def test_unknown_network():
@@ -256,7 +270,7 @@ def test_archives_that_are_not_what_was_pinned(server, tmp_path):
 
 
 def test_every_source_is_pinned():
-    for source in SOURCES.values():
+    for source in filter(None, (entry.source for entry in ZOO.values())):
         pins = [remote.pin for remote in source.files] + list(source.members.values())
         for algorithm, pin in (pin.split(":") for pin in pins):
             assert len(bytes.fromhex(pin)) == hashlib.new(algorithm).digest_size
@@ -265,7 +279,7 @@ def test_every_source_is_pinned():
 
 @needs_weights
 def test_pins_of_the_2015_release_are_those_of_its_files():
-    pins = {remote.name: remote.pin for remote in SOURCES["inceptionv1-2015"].files}
+    pins = {remote.name: remote.pin for remote in ZOO["inceptionv1-2015"].source.files}
     for path in (WEIGHTS / "inceptionv1_2015_h5").iterdir():
         assert pins.pop(path.name) == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     assert pins == {"synsets.txt": f"sha256:{hashlib.sha256(LABELS.read_bytes()).hexdigest()}"}

@@ -73,9 +73,8 @@ def slow_lrn(x, lrn):
 def test_pools(size, kernel, stride, convention):
     x = np.random.default_rng(0).normal(size=(*size, 4))
     padding = ops.window_padding(size, kernel, stride, convention, pool=True)
-    for pool, slow in ((ops.max_pool, slow_max_pool), (ops.average_pool, slow_average_pool)):
-        result = pool(np.float32(x)[None], kernel, stride, padding)[0]
-        np.testing.assert_allclose(result, slow(x, kernel, stride, convention), rtol=1e-5, atol=1e-6)
+    result = ops.max_pool(np.float32(x)[None], kernel, stride, padding)[0]
+    np.testing.assert_array_equal(result, np.float32(slow_max_pool(x, kernel, stride, convention)))
 
 
 @pytest.mark.parametrize("lrn", [LRN(5, 2.0, 1e-4, 0.5), LRN(2, 1.0, 2e-5, 0.75), LRN(1, 1.0, 0.5, 0.75)])
@@ -84,8 +83,8 @@ def test_local_response_norm(lrn):
     np.testing.assert_allclose(ops.local_response_norm(np.float32(x)[None], lrn)[0], slow_lrn(x, lrn), rtol=2e-6)
 
 
-def slow_network(architecture, params, x):
-    """Runs an architecture layer by layer in float64 with nothing of the module's code."""
+def slow_network(architecture, params, x, linear=False):
+    """Runs an Inception network, or its linearized form, in float64 with nothing of the module's code."""
     seen = {INPUT: x}
     for layer in architecture.layers:
         inputs = [seen[name] for name in layer.inputs]
@@ -94,12 +93,12 @@ def slow_network(architecture, params, x):
             case "conv":
                 out = slow_conv(inputs[0], weights["kernel"], weights["bias"], layer.stride, architecture.padding)
             case "relu":
-                out = inputs[0] if architecture.linear else np.maximum(inputs[0], 0)
+                out = inputs[0] if linear else np.maximum(inputs[0], 0)
             case "max_pool":
-                pool = slow_average_pool if architecture.linear else slow_max_pool
+                pool = slow_average_pool if linear else slow_max_pool
                 out = pool(inputs[0], layer.kernel, layer.stride, architecture.padding)
             case "lrn":
-                out = inputs[0] if architecture.linear else slow_lrn(inputs[0], architecture.lrn)
+                out = inputs[0] if linear else slow_lrn(inputs[0], architecture.lrn)
             case "concat":
                 out = np.concatenate(inputs, -1)
             case "average":
@@ -122,7 +121,7 @@ def test_every_layer_of_a_small_network(convention, size, linear):
     network = Network.from_architecture(architecture, params, InputConvention(mean=0.5, std=0.25))
     network = network.linearized() if linear else network
     picture = np.random.default_rng(2).uniform(size=(*size, 3))
-    expected = slow_network(network.architecture, params, (picture - 0.5) / 0.25)
+    expected = slow_network(architecture, params, (picture - 0.5) / 0.25, linear)
     result = network.activations(np.float32(picture)[None])
     assert list(result) == list(network.layers)
     for name, value in result.items():

@@ -24,7 +24,7 @@ def wheel(tmp_path_factory):
 
 def test_wheel_holds_code_weights_and_tables_only(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("jaxcircuits/zoo/weights/slide.safetensors", "weights_convert/inceptionv1-2015.json"):
+    for needed in ("jaxcircuits/zoo/weights/slide.safetensors", "jaxcircuits/zoo/inception/inceptionv1-2015.json"):
         assert needed in names
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"jaxcircuits", "weights_convert"}
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -79,7 +79,9 @@ def test_car_units_mind_the_order_of_parts_as_told(network, figures):
 @pytest.mark.slow
 def test_folding_changes_nothing():
     state, _, folded = train.trainer(seed=3, steps=5)
-    graph, *_ = nnx.split(train.training_model(3), nnx.Param, ...)
+    model = train.training_model(3)
+    model.eval()
+    learner = train.Learner(nnx.graphdef(model))
     # Statistics and gains unlike the initial ones, for which folding is nearly the identity.
     random = np.random.default_rng(0)
     weights, statistics = (
@@ -89,18 +91,12 @@ def test_folding_changes_nothing():
     layers = ("conv2d0", "conv2d2", "mixed3a")
     pictures = random.uniform(size=(2, 64, 64, 3)).astype(np.float32)
 
-    @jax.jit
-    def normalized(weights, statistics, pictures):
-        model = nnx.merge(graph, weights, statistics)
-        model.eval()
-        return model(SLIDE_INPUT(pictures), layers)
-
     params: dict = {}
     for name, values in folded(state._replace(weights=weights, statistics=statistics)).items():
         layer, kind = name.split("/")
         params.setdefault(layer, {})[kind] = values
     found = Network.from_architecture(SLIDE, params, SLIDE_INPUT).activations(pictures, layers)
-    expected = normalized(weights, statistics, pictures)
+    expected, _ = jax.jit(lambda *args: learner.answers(*args, layers))((weights, statistics), pictures)
     for layer in layers:
         np.testing.assert_allclose(found[layer], expected[layer], rtol=1e-3, atol=1e-3)
 

@@ -69,7 +69,7 @@ def convert(
         architecture=model,
         network=network,
         convention=_convention(model, network),
-        labels=read_labels(Path(labels), model.by_name[model.logits].channels) if labels else (),
+        labels=read_labels(Path(labels), model.classes) if labels else (),
         source=source.resolve().name,
         source_sha256=source_sha256,
         source_format=kind.name,

@@ -15,10 +15,10 @@ import platformdirs
 from jaxcircuits import zoo
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.zoo import ZOO
+from jaxcircuits.zoo.entry import Remote, Source
 from weights_convert.arrays import open_zip
 from weights_convert.conversion import convert
 from weights_convert.files import MOST_BYTES, digest
-from weights_convert.sources import SOURCES, Remote, Source
 
 FOLDER_VARIABLE = "JAXCIRCUITS_WEIGHTS"
 """Environment variable with a folder of converted files, NAME.safetensors."""
@@ -61,16 +61,19 @@ def find_or_fetch(name: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    if name not in SOURCES:
-        tried = " nor at ".join(map(str, places))
-        raise InputError(f"no weights of {name}: not at {tried}; they come with jaxcircuits: install it again")
+    entry, tried = ZOO[name], f"no weights of {name}: not at {' nor at '.join(map(str, places))}"
+    if not entry.origin:
+        raise InputError(f"{tried}; they come with jaxcircuits: install it again")
+    advice = (
+        f"run `weights-convert FILE --out {name}.safetensors`, and set {FOLDER_VARIABLE} to the folder of that file"
+    )
+    if entry.source is None:
+        raise InputError(f"{tried}; get {entry.origin}, {advice}")
     try:
-        return fetch(SOURCES[name], places[-1])
+        return fetch(entry.source, places[-1])
     except (InputError, OSError) as error:
         raise InputError(
-            f"no weights of {name}: not at {' nor at '.join(map(str, places))}, and the published ones could not be "
-            f"fetched ({error}); where they can be downloaded, run `weights-convert FILE --out {name}.safetensors`, "
-            f"and set {FOLDER_VARIABLE} to the folder of that file"
+            f"{tried}, and the published ones could not be fetched ({error}); where they can be downloaded, {advice}"
         ) from error
 
 

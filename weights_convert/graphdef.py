@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.zoo import INPUT, Architecture, Layer
+from jaxcircuits.zoo.inception import Inception
 from weights_convert.protobuf import GRAPHDEF, MOST_AXES, check_count, packed, parse
 from weights_convert.published import Contents, Published
 
@@ -46,7 +47,15 @@ def read(path: Path) -> Contents | None:
     constants = {name: _constant(node) for name, node in nodes.items() if node.op == "Const"}
     floats = {name: tensor for name, tensor in constants.items() if tensor and tensor.dtype == DT_FLOAT}
     tensors = {name: _tensor(path, name, tensor) for name, tensor in floats.items()}
-    return Contents(tensors, lambda architecture: _Check(path, nodes, architecture).all_layers())
+
+    def check(architecture: Architecture) -> None:
+        if not isinstance(architecture, Inception):
+            raise InputError(
+                f"{path}: a graph of {architecture.name}, whose nodes were never published to compare with"
+            )
+        _Check(path, nodes, architecture).all_layers()
+
+    return Contents(tensors, check)
 
 
 def _attributes(node: Any) -> dict[str, Any]:
@@ -77,7 +86,7 @@ def _tensor(path: Path, name: str, tensor: Any) -> Published:
 class _Check:
     """Walks an architecture's layers and compares each with the node of its name and those that feed it."""
 
-    def __init__(self, path: Path, nodes: dict[str, Any], architecture: Architecture):
+    def __init__(self, path: Path, nodes: dict[str, Any], architecture: Inception):
         self.path, self.nodes, self.architecture = path, nodes, architecture
 
     def all_layers(self) -> None:

@@ -13,7 +13,7 @@ UNUSED = ("head0_", "head1_", "nn0_", "nn1_", "softmax0_", "softmax1_", "loss1/"
 
 
 class Naming(NamedTuple):
-    """One convention; `{weights}` is a layer's name for its tensors, `{layer}` that of the convolution's output.
+    """One convention; `{}` is a layer's name for its tensors.
 
     Attributes:
       conv, dense: a layer's part of the name.
@@ -29,19 +29,19 @@ class Naming(NamedTuple):
     dense_axes: str
 
 
-OWN = Naming("{weights}", "{weights}", "/kernel", "/bias", "HWIO", "IO")
+OWN = Naming("{}", "{}", "/kernel", "/bias", "HWIO", "IO")
 """This project's files."""
 
-TENSORFLOW = Naming("{weights}", "{weights}", "_w", "_b", "HWIO", "IO")
+TENSORFLOW = Naming("{}", "{}", "_w", "_b", "HWIO", "IO")
 """`tensorflow_inception_graph.pb`."""
 
 CAFFE2_DUMP = TENSORFLOW._replace(conv_axes="OHWI", dense_axes="OHWI")
 """Google's 2015 release as soumith/inception.torch dumped it."""
 
-CAFFE = Naming("{weights}", "{weights}", " blob 0", " blob 1", "OIHW", "OI")
+CAFFE = Naming("{}", "{}", " blob 0", " blob 1", "OIHW", "OI")
 """Blobs as `weights_convert.caffe` names them."""
 
-LUCENT = Naming("{layer}_conv", "{layer}_matmul", ".weight", ".bias", "OIHW", "OI")
+LUCENT = Naming("{}_pre_relu_conv", "{}_pre_activation_matmul", ".weight", ".bias", "OIHW", "OI")
 """The state dict of Lucent's InceptionV1 (github.com/greentfrapp/lucent)."""
 
 
@@ -79,11 +79,11 @@ def slots(architecture: Architecture, naming: Naming) -> dict[str, Slot]:
     """Published name -> `Slot` of every tensor of an architecture."""
     shapes = architecture.tensors()
     result = {}
-    for layer in architecture.layers:
-        if layer.weights:
-            pattern, axes = (naming.conv, naming.conv_axes) if layer.op == "conv" else (naming.dense, naming.dense_axes)
-            published = pattern.format(layer=layer.name, weights=layer.weights)
-            kernel, bias = f"{layer.weights}/kernel", f"{layer.weights}/bias"
-            result[published + naming.kernel] = Slot(kernel, shapes[kernel], axes)
-            result[published + naming.bias] = Slot(bias, shapes[bias], "O")
+    for name, shape in shapes.items():
+        weights, _, kind = name.rpartition("/")
+        if kind == "kernel":
+            pattern, axes = (naming.conv, naming.conv_axes) if len(shape) == 4 else (naming.dense, naming.dense_axes)
+            result[pattern.format(weights) + naming.kernel] = Slot(name, shape, axes)
+            bias = f"{weights}/bias"
+            result[pattern.format(weights) + naming.bias] = Slot(bias, shapes[bias], "O")
     return result

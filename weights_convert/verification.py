@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from jaxcircuits.zoo import Architecture
+from jaxcircuits.zoo import ZOO, Architecture
 from weights_convert.published import FLOATS
 from weights_convert.sources import IDENTITIES, identity
 from weights_convert.weights_file import CONVERTER, fingerprint, header_digest, open_weights
-
-FIRST_LAYER = {
-    "inceptionv1-2015": {
-        "kernel": (-8.136695534977618e-05, 1.137233273288269, -8.472362518310547, 8.352631568908691),
-        "bias": (-0.054239805627730675, 0.5626011010797827, -1.5647259950637817, 0.8827468752861023),
-    },
-    "googlenet": {
-        "kernel": (3.42221490020241e-05, 0.19619534177367934, -1.039477825164795, 1.2037519216537476),
-        "bias": (-1.1809668526984751, 2.8207635369486557, -7.981038570404053, 5.11253547668457),
-    },
-}
-"""Network -> mean, standard deviation, minimum and maximum of its first kernel and bias, in float64."""
 
 LARGEST = 100.0
 """No trained weight of these networks comes near this: 15.8 is the largest."""
@@ -62,7 +50,7 @@ def verify(path: str | Path) -> list[Check]:
         *_blocks(architecture.tensors(), tensors),
         _equal("tensors", weights_sha256, metadata["weights_sha256"]),
         _network(network, identity(metadata.get("source_sha256", ""), weights_sha256)),
-        *_first_layer(FIRST_LAYER.get(network, {}), architecture, tensors),
+        *_first_layer(ZOO[network].statistics if network in ZOO else {}, architecture, tensors),
     ]
 
 
@@ -102,10 +90,10 @@ def _block(tensor: str) -> str:
 
 
 def _first_layer(
-    facts: dict[str, tuple[float, ...]], architecture: Architecture, tensors: dict[str, np.ndarray]
+    facts: Mapping[str, tuple[float, ...]], architecture: Architecture, tensors: dict[str, np.ndarray]
 ) -> Iterator[Check]:
-    """The statistics of the first kernel and bias, where `FIRST_LAYER` has those of the network."""
-    first = next(layer.weights for layer in architecture.layers if layer.weights)
+    """The statistics of the first kernel and bias, beside the facts where there are any."""
+    first = next(iter(architecture.tensors())).rpartition("/")[0]
     for kind in ("kernel", "bias"):
         values = tensors.get(f"{first}/{kind}", np.zeros(0)).astype(np.float64)
         if not values.size:

@@ -101,9 +101,9 @@ def render(
 @app.command()
 def networks() -> None:
     """List the networks that have a name."""
-    table = Table("name", "what it is", "layers", "licence", box=None)
+    table = Table("name", "what it is", "classes", "licence", box=None)
     for entry in ZOO.values():
-        table.add_row(entry.name, entry.summary, str(len(entry.architecture.layers)), entry.licence)
+        table.add_row(entry.name, entry.summary, str(entry.architecture.classes), entry.licence)
     _print(table)
 
 

@@ -325,7 +325,7 @@ def load(name_or_path: str | os.PathLike) -> Network:
     then at the published source, which is downloaded, checked against its pinned hash, converted and cached.
 
     Args:
-      name_or_path: `inceptionv1`, `inceptionv1-2015`, `googlenet`, or the path of a `.safetensors` file that
+      name_or_path: a name in `jaxcircuits.zoo.ZOO`, such as `inceptionv1` or `squeezenet`, or the path of a `.safetensors` file that
         `weights-convert` wrote.
 
     Returns:

@@ -13,10 +13,12 @@ their answer when wheels and windows swap places; most of those of earlier layer
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -26,15 +28,17 @@ import numpy as np
 import optax
 import typer
 from flax import nnx
+from jax import lax
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import replacing
 from jaxcircuits.network import load
+from jaxcircuits.network.rules import max_pools
+from jaxcircuits.network.trace import Run, trace
 from jaxcircuits.slide import scenes
 from jaxcircuits.slide.report import LAYERS, report
-from jaxcircuits.zoo.module import Conv, InceptionV1
-from jaxcircuits.zoo.ops import Padding
+from jaxcircuits.zoo.inception.module import InceptionV1
 from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
 from weights_convert import write_weights
 
@@ -53,13 +57,14 @@ class Normalized(nnx.Module):
     It keeps every unit's input around its threshold, so that few die, and folds into the convolution afterwards.
     """
 
-    def __init__(self, conv: Conv, rngs: nnx.Rngs):
-        self.conv = conv
+    def __init__(self, conv: nnx.Conv, rngs: nnx.Rngs):
+        self.conv, self.padding, conv.padding = conv, conv.padding, "VALID"
         self.norm = nnx.BatchNorm(conv.out_features, use_running_average=False, momentum=0.97, rngs=rngs)
 
-    def __call__(self, x: jax.Array, padding: Padding) -> jax.Array:
+    def __call__(self, x: jax.Array) -> jax.Array:
         # Padded beforehand, as when slide was trained: a convolution that pads adds its gradients up in another order.
-        return self.norm(self.conv(jnp.pad(x, ((0, 0), *padding, (0, 0))), ((0, 0), (0, 0))))
+        padding = lax.padtype_to_pads(x.shape[1:3], self.conv.kernel_size, self.conv.strides, self.padding)
+        return self.norm(self.conv(jnp.pad(x, ((0, 0), *padding, (0, 0)))))
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
         """Kernel and bias of the plain convolution that does the same, by the running statistics."""
@@ -76,6 +81,30 @@ class State(NamedTuple):
     weights: nnx.State
     statistics: nnx.State
     moments: optax.OptState
+
+
+@dataclasses.dataclass(frozen=True)
+class Learner:
+    """A module with normalizations, as a function of its variables: (them, network input) -> their new statistics."""
+
+    graph: nnx.GraphDef
+
+    def __call__(self, variables: tuple[nnx.State, nnx.State], x: jax.Array) -> nnx.State:
+        module = nnx.merge(self.graph, *variables, copy=True)
+        module(x)
+        return nnx.state(module, nnx.BatchStat)
+
+    def answers(
+        self, variables: tuple[nnx.State, nnx.State], pictures: jax.Array, layers: Sequence[str]
+    ) -> tuple[dict[str, jax.Array], nnx.State]:
+        """What layers answer to pictures (N, H, W, 3) in [0, 1], by their names, and the new statistics."""
+        x = SLIDE_INPUT(pictures)
+        program = trace(self, variables, x)
+        values = dict(zip(program.parameters, jax.tree.leaves(variables))) | {program.image: x}
+        run, place = Run(program, values, max_pools(program)), {name: value for value, _, name in program.marks}
+        found = run.get([*(place[layer] for layer in layers), *program.outputs])
+        statistics = jax.tree.unflatten(jax.tree.structure(variables[1]), found[len(layers) :])
+        return dict(zip(layers, found)), statistics
 
 
 def training_model(seed: int) -> InceptionV1:
@@ -101,6 +130,7 @@ def density(activations: jax.Array) -> jax.Array:
 def trainer(seed: int, steps: int):
     """The initial state, and the compiled step: (state, pictures, labels) -> (state, loss, accuracy)."""
     graph, weights, statistics = nnx.split(training_model(seed), nnx.Param, ...)
+    learner = Learner(graph)
     rate = optax.warmup_cosine_decay_schedule(0.0, PEAK_RATE, max(1, steps // 20), steps)
     kernels = functools.partial(jax.tree.map, lambda x: x.ndim > 1)
     optimiser = optax.adamw(rate, b2=0.99, weight_decay=WEIGHT_DECAY, mask=kernels)
@@ -108,13 +138,12 @@ def trainer(seed: int, steps: int):
     @functools.partial(jax.jit, donate_argnums=0)
     def step(state: State, pictures: jax.Array, labels: jax.Array) -> tuple[State, jax.Array, jax.Array]:
         def loss_of(weights: nnx.State):
-            model = nnx.merge(graph, weights, state.statistics, copy=True)
-            activations = model(SLIDE_INPUT(pictures), [*LAYERS, SLIDE.logits])
+            activations, statistics = learner.answers((weights, state.statistics), pictures, [*LAYERS, SLIDE.logits])
             logits = activations.pop(SLIDE.logits)
             targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), SMOOTHING)
             loss = optax.softmax_cross_entropy(logits, targets).mean()
             loss += SPARSITY * jnp.mean(jnp.stack([density(values) for values in activations.values()]))
-            return loss, (nnx.state(model, nnx.BatchStat), (logits.argmax(-1) == labels).mean())
+            return loss, (statistics, (logits.argmax(-1) == labels).mean())
 
         (loss, (statistics, accuracy)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.weights)
         updates, moments = optimiser.update(gradients, state.moments, state.weights)

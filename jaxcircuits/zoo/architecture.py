@@ -1,18 +1,14 @@
-"""A network's structure as data: its layers in order, each with where it comes from.
-
-One list of `Layer` serves everything that must agree: the Flax module runs it, the converter takes names and shapes
-from it, circuits read the wiring off it. Nothing here imports JAX.
-"""
+"""What the zoo knows of a network before any array is made: its name, its module, its weights' names and shapes."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
-from typing import Literal
+import importlib
+from typing import TYPE_CHECKING
 
-from jaxcircuits.errors import unknown
+if TYPE_CHECKING:
+    from flax import nnx
 
 INPUT = "input"
 """The name by which the first layer refers to the network's input."""
@@ -53,56 +49,46 @@ class LRN:
 
 @dataclasses.dataclass(frozen=True)
 class Architecture:
-    """The layers of a network, in an order in which they can be computed.
+    """A network without its weights; one of another kind than the zoo's is a subclass with its own numbers.
 
     Attributes:
       name: its name in converted weight files.
-      layers: every layer after those it is computed from.
-      padding: `SAME` is TensorFlow's (total `max((ceil(n / s) - 1) * s + k - n, 0)`, the smaller half first);
-        `CAFFE` pads `k // 2` on each side of stride-1 windows and of convolutions, and rounds the size of stride-2
-        pools up. Pools pad with minus infinity.
-      lrn: the numbers of the `lrn` layers; without them those layers pass their input through.
+      module: `PACKAGE.MODULE:CLASS` of the Flax NNX module that runs it, `CLASS(architecture, rngs=rngs)`; imported
+        when it is first built. Its call maps (N, H, W, channels) in the network's own value range to an array, and it
+        marks every published node by `jaxcircuits.naming.named`.
       logits: name of the layer whose channels are the classes.
-      linear: ReLU as identity, max-pool as average-pool and no normalization, for reading weights.
+      output: name of what the module returns.
+      classes: how many there are.
     """
 
     name: str
-    layers: tuple[Layer, ...]
-    padding: Literal["SAME", "CAFFE"]
-    lrn: LRN | None
+    module: str
     logits: str
-    linear: bool = False
+    output: str
+    classes: int
 
-    @functools.cached_property
-    def by_name(self) -> Mapping[str, Layer]:
-        """Name -> layer, in order from the image."""
-        return MappingProxyType({layer.name: layer for layer in self.layers})
+    def build(self, rngs: nnx.Rngs) -> nnx.Module:
+        """The module, with random weights."""
+        path, _, cls = self.module.partition(":")
+        return getattr(importlib.import_module(path), cls)(self, rngs=rngs)
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of every weight tensor: kernels (height, width, in, out), dense ones (in, out), biases."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        for layer in self.layers:
-            if layer.weights:
-                window = (layer.kernel, layer.kernel) if layer.op == "conv" else ()
-                shapes[f"{layer.weights}/kernel"] = (*window, self.fan_in(layer), layer.channels)
-                shapes[f"{layer.weights}/bias"] = (layer.channels,)
-        return shapes
+        return dict(_tensors(self))
 
-    def fan_in(self, layer: Layer) -> int:
-        """Channels that a layer reads: those of its input layer, or the three colours."""
-        (source,) = layer.inputs
-        return 3 if source == INPUT else self.by_name[source].channels
 
-    def needed(self, names: Iterable[str]) -> tuple[Layer, ...]:
-        """The layers that must be computed for `names`, in order; raises `InputError` for an unknown name."""
-        wanted = set()
-        pending = list(names)
-        while pending:
-            name = pending.pop()
-            if name in wanted or name == INPUT:
-                continue
-            if name not in self.by_name:
-                raise unknown("layer", name, self.by_name, self.name)
-            wanted.add(name)
-            pending.extend(self.by_name[name].inputs)
-        return tuple(layer for layer in self.layers if layer.name in wanted)
+@functools.lru_cache(maxsize=64)
+def _tensors(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    from flax import nnx
+
+    parts: list[str] = []
+
+    def build() -> nnx.Module:
+        module = architecture.build(nnx.Rngs(0))
+        parts.extend(vars(module))
+        return module
+
+    state = nnx.to_flat_state(nnx.state(nnx.eval_shape(build), nnx.Param))
+    shapes = {"/".join(map(str, path)): leaf.shape for path, leaf in state}
+    # Flax sorts by path; here they come in the order in which the module made its parts.
+    return dict(sorted(shapes.items(), key=lambda item: (parts.index(item[0].rpartition("/")[0]), "/bias" in item[0])))

@@ -7,6 +7,7 @@ It comes with the package and its world is known, so every tool can be tried on 
 from __future__ import annotations
 
 from jaxcircuits.zoo.convention import InputConvention
+from jaxcircuits.zoo.entry import Entry
 from jaxcircuits.zoo.inception import GOOGLE_NAMES, BlockWidths, inception
 
 SLIDE_WIDTHS = {
@@ -32,3 +33,12 @@ SLIDE = inception(
 )
 
 SLIDE_INPUT = InputConvention(size=(96, 96), mean=0.5, std=0.25)
+
+SLIDE_ENTRY = Entry(
+    "slide",
+    "a small network in the box, trained on procedural pictures, whose circuits are known",
+    SLIDE,
+    SLIDE_INPUT,
+    "Apache-2.0",
+    first_layer="mixed3a",
+)

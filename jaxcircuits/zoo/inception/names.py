@@ -1,14 +1,60 @@
-"""InceptionV1 as data: one family of architectures, told apart by widths, padding, normalization and names.
-
-Szegedy et al., Going Deeper with Convolutions (2014). `inceptionv1` is the structure of Google's two releases, with
-the node names of `tensorflow_inception_graph.pb`; `googlenet` is that of BVLC GoogLeNet, with Caffe's names.
-"""
+"""The published names, widths and layers of the networks of the Inception family, as data."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
+from jaxcircuits.errors import unknown
 from jaxcircuits.zoo.architecture import INPUT, LRN, Architecture, Layer
+
+
+@dataclasses.dataclass(frozen=True)
+class Inception(Architecture):
+    """A network of the family, with the list of its layers as published.
+
+    Attributes:
+      layers: every layer after those it is computed from.
+      names: of its layers.
+      blocks: of `names` the blocks, in order, such as 3a.
+      padding: `SAME` is TensorFlow's (total `max((ceil(n / s) - 1) * s + k - n, 0)`, the smaller half first);
+        `CAFFE` pads `k // 2` on each side of stride-1 windows and of convolutions, and rounds the size of stride-2
+        pools up. Pools pad with minus infinity.
+      lrn: the numbers of the `lrn` layers; without them those layers pass their input through.
+    """
+
+    layers: tuple[Layer, ...]
+    names: Names
+    blocks: tuple[str, ...]
+    padding: Literal["SAME", "CAFFE"]
+    lrn: LRN | None
+
+    @functools.cached_property
+    def by_name(self) -> Mapping[str, Layer]:
+        """Name -> layer, in order from the image."""
+        return MappingProxyType({layer.name: layer for layer in self.layers})
+
+    def fan_in(self, layer: Layer) -> int:
+        """Channels that a layer reads: those of its input layer, or the three colours."""
+        (source,) = layer.inputs
+        return 3 if source == INPUT else self.by_name[source].channels
+
+    def needed(self, names: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers that must be computed for `names`, in order; raises `InputError` for an unknown name."""
+        wanted = set()
+        pending = list(names)
+        while pending:
+            name = pending.pop()
+            if name in wanted or name == INPUT:
+                continue
+            if name not in self.by_name:
+                raise unknown("layer", name, self.by_name, self.name)
+            wanted.add(name)
+            pending.extend(self.by_name[name].inputs)
+        return tuple(layer for layer in self.layers if layer.name in wanted)
 
 
 class BlockWidths(NamedTuple):
@@ -105,7 +151,7 @@ def inception(
     classes: int,
     padding: str,
     lrn: LRN | None,
-) -> Architecture:
+) -> Inception:
     """Lays out an InceptionV1: a stem of three convolutions, nine blocks in three stages, average, classifier.
 
     Args:
@@ -114,11 +160,11 @@ def inception(
       stem: channels of the three stem convolutions.
       blocks: block id (`3a` to `5b`, stage digit first) -> channels.
       classes: number of outputs.
-      padding: `SAME` or `CAFFE`, see `Architecture`.
+      padding: `SAME` or `CAFFE`, see `Inception`.
       lrn: numbers of the two normalizations, or None for identity.
 
     Returns:
-      The `Architecture`. Each convolution is followed by a ReLU: `X_pre_relu`, then `X`. A block's branches are
+      The `Inception`. Each convolution is followed by a ReLU: `X_pre_relu`, then `X`. A block's branches are
       concatenated 1x1, 3x3, 5x5, pool, after ReLU (`mixed3a`) and before it (`mixed3a_pre_relu`).
     """
     layers: list[Layer] = []
@@ -165,7 +211,18 @@ def inception(
     x = add(Layer(names.average, "average", (x,), layers[-1].channels))
     x = add(Layer(names.logits, "dense", (x,), classes, weights=names.classifier))
     add(Layer(names.softmax, "softmax", (x,), classes))
-    return Architecture(name, tuple(layers), padding, lrn, names.logits)
+    return Inception(
+        name=name,
+        module="jaxcircuits.zoo.inception.module:InceptionV1",
+        logits=names.logits,
+        output=names.softmax,
+        classes=classes,
+        layers=tuple(layers),
+        names=names,
+        blocks=tuple(blocks),
+        padding=padding,
+        lrn=lrn,
+    )
 
 
 INCEPTIONV1 = inception(

@@ -1,0 +1,55 @@
+"""The zoo's networks: Flax NNX modules that mark the published nodes themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from flax import nnx
+
+from jaxcircuits.naming import scope
+from jaxcircuits.zoo import Architecture
+
+
+@dataclasses.dataclass(frozen=True)
+class ZooModel:
+    """A network of the zoo without its arrays.
+
+    Attributes:
+      graphdef: of its module.
+      output: name of what it returns.
+    """
+
+    graphdef: nnx.GraphDef
+    output: str
+
+    def __call__(self, params: Any, x: jax.Array) -> dict[str, jax.Array]:
+        """Runs the module on (N, H, W, channels)."""
+        with scope(""):
+            return {self.output: nnx.merge(self.graphdef, params)(x)}
+
+
+@functools.lru_cache(maxsize=16)
+def zoo_model(architecture: Architecture) -> ZooModel:
+    """The adapter of a zoo architecture; builds no arrays.
+
+    Args:
+      architecture: such as `jaxcircuits.zoo.SQUEEZENET`.
+
+    Returns:
+      The model; its parameters are what `by_layer` makes of the architecture's tensors.
+    """
+    module = nnx.eval_shape(lambda: architecture.build(nnx.Rngs(0)))
+    return ZooModel(nnx.graphdef(module), architecture.output)
+
+
+def by_layer(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`LAYER/kernel` and `LAYER/bias` -> values, as a zoo model's parameters: {LAYER: {"kernel": ..., "bias": ...}}."""
+    params: dict[str, dict[str, Any]] = {}
+    for name, values in tensors.items():
+        layer, kind = name.rsplit("/", 1)
+        params.setdefault(layer, {})[kind] = values
+    return params
