@@ -1,5 +1,7 @@
 """What adapters name in a model, against what the frameworks themselves compute there."""
 
+import re
+
 import flax.linen as nn
 import jax
 import jax.extend.core
@@ -10,6 +12,7 @@ from flax import nnx
 
 from jaxcircuits import InputError
 from jaxcircuits.naming import innermost, read_mark
+from jaxcircuits.network.adapters import failure
 from jaxcircuits.network.adapters.function import function_model
 from jaxcircuits.network.adapters.linen import linen_model
 from jaxcircuits.network.adapters.nnx import nnx_model
@@ -330,3 +333,75 @@ def test_a_model_by_the_wrong_way_in_names_the_right_one(case):
     give, message = WRONG_WAYS[case]
     with pytest.raises(InputError, match=message):
         give()
+
+
+class LinenFlat(nn.Module):
+    """Of a fixed size, with layers that behave otherwise in training."""
+
+    @nn.compact
+    def __call__(self, x, train: bool = True):
+        x = nn.Conv(4, (3, 3), name="conv")(x)
+        x = nn.BatchNorm(use_running_average=not train, name="norm")(x)
+        x = nn.Dropout(0.5, deterministic=not train, name="dropout")(x)
+        return nn.Dense(5, name="head")(x.reshape(len(x), -1))
+
+
+class NNXFlat(nnx.Module):
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+        self.head = nnx.Linear(256, 5, rngs=rngs)
+
+    def __call__(self, x, scale):
+        return scale * self.head(self.conv(x).reshape(len(x), -1))
+
+
+class Branching(nnx.Module):
+    def __call__(self, x):
+        return x if x.mean() > 0 else -x
+
+
+def linen_flat(drop=(), bare=False, **call_kwargs):
+    variables = LinenFlat().init(jax.random.key(0), X, train=False)
+    kept = {name: tree for name, tree in variables.items() if name not in drop}
+    return linen_model(LinenFlat(), variables["params"] if bare else kept, call_kwargs)
+
+
+FAILURES = {
+    "training": (linen_flat, (8, 8, 3), "in norm .*immutable.*training mode; hand over train=False$"),
+    "rngs": (
+        lambda: linen_model(nn.Sequential([nn.Dropout(0.5, deterministic=False)]), {}, {}),
+        (8, 8, 3),
+        r"needs PRNG for \"dropout\"\); hand over rngs=\{\"dropout\": jax.random.key\(0\)\}$",
+    ),
+    "collection": (lambda: linen_flat(["batch_stats"], train=False), (8, 8, 3), 'the variables lack "batch_stats"'),
+    "bare": (lambda: linen_flat(bare=True, train=False), (8, 8, 3), r'bare parameters; hand over \{"params": ...\}$'),
+    "channels": (lambda: linen_flat(train=False), (8, 8, 1), r"in conv .*takes 3 channels: .*\(channels=3\)$"),
+    "size": (lambda: linen_flat(train=False), (10, 10, 3), r"in head .*takes 8 x 8 pixels: .*size=\(8, 8\)"),
+    "unknown argument": (lambda: linen_flat(training=False), (8, 8, 3), "'training'\\); its call takes x, train$"),
+    "missing argument": (lambda: nnx_model(NNXFlat(nnx.Rngs(0)), {}), (8, 8, 3), "by name, such as scale="),
+    "channels of nnx": (lambda: nnx_model(NNXFlat(nnx.Rngs(0)), {"scale": 2}), (8, 8, 4), "in conv .*3 channels"),
+    "size of nnx": (lambda: nnx_model(NNXFlat(nnx.Rngs(0)), {"scale": 2}), (20, 20, 3), "in head .*8 x 8 pixels"),
+    "neither": (
+        lambda: function_model(lambda p, x: x @ p, jnp.ones((17, 2))),
+        (8, 8, 3),
+        "common sizes and 1, 3 or 4 channels fail too",
+    ),
+    "no trace": (lambda: nnx_model(Branching(), {}), (8, 8, 3), "branches on values; it has to run under jax.jit"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_a_model_that_fails_says_what_its_framework_said_and_the_likely_cause(case):
+    make, picture, message = FAILURES[case]
+    model, params = make()
+    shape = (1, *picture)
+    with pytest.raises(Exception) as raised:
+        jax.eval_shape(model, params, jax.ShapeDtypeStruct(shape, jnp.float32))
+    line = str(failure(raised.value, model, params, shape))
+    assert line.startswith(f"the model fails on a picture of shape {picture}") and "\n" not in line
+    assert re.search(message, line), line
+
+
+def test_bare_arrays_for_variables():
+    with pytest.raises(InputError, match="no collections of variables; expected .*params"):
+        linen_model(nn.Dense(3), {"kernel": jnp.ones((3, 3))}, {})

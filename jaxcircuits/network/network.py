@@ -23,6 +23,7 @@ from flax import nnx
 
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters
+from jaxcircuits.network.axes import PICTURES
 from jaxcircuits.network.forward import Forward
 from jaxcircuits.network.graph import Graph, Layer
 from jaxcircuits.network.patches import Patch, added
@@ -308,7 +309,9 @@ class Network:
         except InputError:
             raise
         except Exception as error:
-            raise adapters.failure(error, model, (*convention.size, convention.channels)) from error
+            height, width = convention.size
+            one = (height, width, convention.channels) if convention.layout == "HWC" else (convention.channels, height, width)
+            raise adapters.failure(error, model, params, (PICTURES[0], *one), convention.layout) from error
         if not graph.layers:
             raise InputError(
                 "the model returns nothing to look at: no floating-point array (N, ..., channels) whose axis of "

@@ -20,7 +20,7 @@ class InputConvention:
       scale: factor on the picture: 255 for networks that read bytes, 2 (with mean 1) for [-1, 1].
       mean, std: subtracted and divided by, one number or one a channel **in the network's order**.
       order: `RGB`, or `BGR` for networks from Caffe; pictures themselves are always RGB.
-      layout: `HWC`, or `CHW` for models that take the channels first; pictures and activations are channels last always.
+      layout: of the network's input, `HWC`, or `CHW` for channels first; pictures themselves are always channels last.
     """
 
     size: tuple[int, int] = (224, 224)
@@ -39,14 +39,17 @@ class InputConvention:
         if self.order not in ("RGB", "BGR"):
             raise InputError(f"channel order {self.order!r}; expected 'RGB' or 'BGR'")
         if self.layout not in ("HWC", "CHW"):
-            raise InputError(f"layout {self.layout!r}; expected 'HWC' or 'CHW'")
+            raise InputError(f"layout {self.layout!r}; expected 'HWC', or 'CHW' for channels first")
         for field in ("mean", "std"):
             value = getattr(self, field)
             if isinstance(value, tuple) and len(value) != self.channels:
                 raise InputError(f"{field} has {len(value)} numbers; expected one, or {self.channels}, one a channel")
 
     def __call__(self, pictures):
-        """Maps pictures (..., H, W, channels), RGB in [0, 1], to what the network reads; keeps shape and dtype."""
+        """Maps pictures (..., H, W, channels), RGB in [0, 1], to the values that the network reads.
+
+        Shape and dtype stay: what turns channels first is the network's call, by the layout.
+        """
         import jax.numpy as jnp
 
         if self.order == "BGR":
@@ -60,9 +63,11 @@ class InputConvention:
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> InputConvention:
-        """The convention that `to_dict` wrote; raises `InputError` for fields it does not know or lacks."""
+        """The convention that `to_dict` wrote; raises `InputError` for fields it does not know or lacks.
+
+        Files from before there was a layout have none, and mean channels last.
+        """
         names = [field.name for field in dataclasses.fields(cls)]
-        # Files from before layouts were stated hold channels-last networks.
         if not isinstance(fields, dict) or {"layout", *fields} != set(names):
             raise InputError(f"input convention {fields!r}; expected the fields {', '.join(names)}")
         return cls(**fields)

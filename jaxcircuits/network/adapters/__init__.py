@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from jaxcircuits.network.adapters.causes import failure
 from jaxcircuits.network.adapters.function import FunctionModel, function_model
 from jaxcircuits.network.adapters.linen import LinenModel, linen_model
 from jaxcircuits.network.adapters.nnx import NNXModel, nnx_model
@@ -21,6 +22,7 @@ __all__ = [
     "LinenModel",
     "NNXModel",
     "by_layer",
+    "failure",
     "function_model",
     "hashable",
     "linen_model",

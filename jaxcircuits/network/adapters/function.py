@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from jaxcircuits.naming import scope
+from jaxcircuits.network.adapters.causes import running
 from jaxcircuits.network.adapters.frameworks import expect
 
 
@@ -20,7 +20,7 @@ class FunctionModel:
 
     def __call__(self, params: Any, x: jax.Array) -> Any:
         """Runs the function on (N, ...) and returns what it returns."""
-        with scope(""):
+        with running(""):
             return self.function(params, x)
 
 

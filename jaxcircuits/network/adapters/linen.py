@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +11,9 @@ import flax.core
 import flax.linen as nn
 import jax
 
-from jaxcircuits.naming import named, scope
+from jaxcircuits.errors import InputError
+from jaxcircuits.naming import named
+from jaxcircuits.network.adapters.causes import running
 from jaxcircuits.network.adapters.frameworks import expect
 
 PATHS = "jaxcircuits_paths"
@@ -43,6 +46,10 @@ class LinenModel:
                 named("/".join(key.key for key in path), value)
         return output
 
+    def signature(self) -> inspect.Signature:
+        """Of a call, the module first."""
+        return inspect.signature(type(self.module).__call__)
+
 
 def linen_model(module: nn.Module, variables: Any, call_kwargs: dict[str, Any]) -> tuple[LinenModel, Any]:
     """The adapter of a module, and its arrays.
@@ -56,9 +63,11 @@ def linen_model(module: nn.Module, variables: Any, call_kwargs: dict[str, Any]) 
       The model, and its variables as plain nested dicts, without what an earlier run has sown.
 
     Raises:
-      InputError: where it is no Linen module.
+      InputError: where it is no Linen module, or the variables are no collections.
     """
     expect(module, "linen")
+    if not hasattr(variables, "items") or not all(hasattr(tree, "items") for tree in variables.values()):
+        raise InputError('the variables are no collections of variables; expected {"params": ...}, as init gives them')
     variables = {name: tree for name, tree in flax.core.unfreeze(variables).items() if name != "intermediates"}
     return LinenModel(module, tuple(sorted(call_kwargs.items()))), variables
 
@@ -76,7 +85,7 @@ def _paths(collections: Iterable[Any], path: str = "") -> dict[str, Any]:
 
 def _marking() -> Callable:
     """An interceptor for one run: it knows the calls that are under way."""
-    running: list[tuple[str, str]] = []
+    calls: list[tuple[str, str]] = []
 
     def mark(call, args, kwargs, context):
         module, method = context.module, context.method_name
@@ -85,13 +94,13 @@ def _marking() -> Callable:
             return call(*args, **kwargs)
         path = "/".join(module.path)
         # A call of `super()`, or by a lifted transform, of what is already running: one layer, named once.
-        again = (path, method) in running
-        running.append((path, method))
+        again = (path, method) in calls
+        calls.append((path, method))
         try:
-            with scope(path):
+            with running(path):
                 value = call(*args, **kwargs)
         finally:
-            running.pop()
+            calls.pop()
         if method == "__call__":
             # What the network itself returns is named by the graph.
             return named(path, value, type(module).__name__) if path and not again else value

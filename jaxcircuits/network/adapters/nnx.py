@@ -12,7 +12,8 @@ from typing import Any
 import jax
 from flax import nnx
 
-from jaxcircuits.naming import named, scope
+from jaxcircuits.naming import named
+from jaxcircuits.network.adapters.causes import running
 from jaxcircuits.network.adapters.frameworks import expect
 
 PATH = "_jaxcircuits_path"
@@ -35,6 +36,10 @@ class NNXModel:
             object.__setattr__(part, "__class__", _marked(type(part)))
             object.__setattr__(part, PATH, "/".join(map(str, path)))
         return module(x, **dict(self.call_kwargs))
+
+    def signature(self) -> inspect.Signature:
+        """Of a call, the module first."""
+        return inspect.signature(self.graphdef.nodes[0].type.__call__)
 
 
 def nnx_model(module: nnx.Module, call_kwargs: dict[str, Any]) -> tuple[NNXModel, Any]:
@@ -103,7 +108,7 @@ def _marking(name: str, method: Any) -> Callable:
         path = vars(self).get(PATH)
         if path is None:  # made during the call
             return run(*args, **kwargs)
-        with scope(path):
+        with running(path):
             value = run(*args, **kwargs)
         if name != "__call__":
             return named(_join(path, name), value)
