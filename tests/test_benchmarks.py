@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import SMALL
 
 from benchmarks import against_pytorch, floor, hlo
 from jaxcircuits import Recipe
@@ -39,7 +40,7 @@ def test_weights_go_back_to_their_published_names(small):
     from weights_convert.naming import LUCENT, slots
 
     published = against_pytorch.published(small)
-    for name, slot in slots(small.architecture, LUCENT).items():
+    for name, slot in slots(SMALL["google"], LUCENT).items():
         layer, kind = slot.name.rsplit("/", 1)
         np.testing.assert_array_equal(slot.arrange(published[name]), small.params[layer][kind])
 

@@ -421,7 +421,7 @@ def test_a_device_without_room(tmp_path):
 def test_memory_of_a_picture(small):
     """The activations that are counted are those that the network computes, in bytes."""
     recipe = Recipe(size=40, transforms=())
-    names = [layer.name for layer in small.architecture.needed(["mixed3a"])]
+    names = small.graph.needed(["mixed3a"])
     seen = small.activations(np.zeros((1, 40, 40, 3), np.float32), names)
     expected = sum(value.nbytes for value in seen.values())
     assert memory.activation_bytes(small, "mixed3a", recipe) == expected

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.decomposition import NMF
-from test_circuits import PICTURES, close, first_unit, foreign_network, onward
+from test_circuits import PICTURES, architecture_of, close, first_unit, foreign_network, onward
 from test_edits import answer, by_hand
 from test_ops import slow_network
 
@@ -144,7 +144,7 @@ def test_factors_of_weights(small):
 
 def slopes(small, source, target, values, at, scaled):
     """d f / d e of the target's answer at `at` when `scaled` (a mask over the source's values) grows by e * values."""
-    rest, step = onward(small.architecture, source, target), 1e-6
+    rest, step = onward(architecture_of(small), source, target), 1e-6
     up, down = (slow_network(rest, small.params, at + sign * step * values * scaled)[target] for sign in (1, -1))
     return (up - down) / (2 * step)
 
@@ -302,24 +302,27 @@ def test_predictions_through_expanded_weights(small, gated):
             name: {**own, "bias": own["bias"] + 4 * (name.startswith("mixed3b") and "bottleneck" not in name)}
             for name, own in small.params.items()
         }
-        small = Network.from_architecture(small.architecture, raised, small.convention)
+        small = Network.from_architecture(architecture_of(small), raised, small.convention)
     units = [f"mixed3b:{i}" for i in (0, first_unit(small, "5x5"), first_unit(small, "pool_reduce"))]
     edited = circuits.scale_weights(small, ["mixed3a:1", "mixed3a:6"], units, -2.0)
     found = circuits.predict_edit(small, edited, target, PICTURES[:1], gated=gated)
     seen = {name: values[0] for name, values in by_hand(small).items()}
 
-    def read(network, source, layer, values):
-        architecture = network.architecture if gated else network.linearized().architecture
-        return slow_network(onward(architecture, source, layer), network.params, values)[layer]
+    def read(source, layer, values):
+        way = onward(architecture_of(small), source, layer)
+        return slow_network(way, small.params, values, linear=not gated)[layer]
 
-    before = seen["mixed3b_pre_relu"]
-    change = read(edited, "mixed3a", "mixed3b_pre_relu", seen["mixed3a"])
-    change = change - read(small, "mixed3a", "mixed3b_pre_relu", seen["mixed3a"])
+    before, scaled = seen["mixed3b_pre_relu"], seen["mixed3a"].copy()
+    scaled[..., [1, 6]] *= -2
+    difference = read("mixed3a", "mixed3b_pre_relu", scaled) - read("mixed3a", "mixed3b_pre_relu", seen["mixed3a"])
+    edited_units = [int(name.split(":")[1]) for name in units]
+    change = np.zeros_like(before)
+    change[..., edited_units] = difference[..., edited_units]
     moved = np.maximum(before + change, 0) - np.maximum(before, 0)
     if gated:
         expected = slopes(small, "mixed3b", f"{target}_pre_relu", moved, seen["mixed3b"], 1)
     else:
-        ends = (read(small, "mixed3b", f"{target}_pre_relu", seen["mixed3b"] + d) for d in (moved, 0))
+        ends = (read("mixed3b", f"{target}_pre_relu", seen["mixed3b"] + d) for d in (moved, 0))
         expected = next(ends) - next(ends)
     close(found.predicted[0], expected)
     outcome = answer(edited, f"{target}_pre_relu")[0] - seen[f"{target}_pre_relu"]

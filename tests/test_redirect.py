@@ -8,7 +8,7 @@ import pytest
 from flax import nnx
 
 import jaxcircuits as jc
-from jaxcircuits.network.redirect import redirected_relu, replace_relu
+from jaxcircuits.network.redirect import redirected_relu
 
 
 def slow_gradient(x, gradient, redirect):
@@ -38,30 +38,71 @@ def with_jit(x):
     return jax.jit(lambda x: nnx.relu(x) * 2)(x)
 
 
-RELUS = {
+@jax.custom_vjp
+def own_relu(x):
+    return jnp.maximum(x, 0)
+
+
+own_relu.defvjp(lambda x: (own_relu(x), x), lambda x, gradient: (jnp.where(x > 0, gradient, 0),))
+
+FLAT = {
     "jax.nn.relu": jax.nn.relu,
     "flax.linen.relu": nn.relu,
     "jnp.maximum": lambda x: jnp.maximum(x, 0),
+    "the other way round": lambda x: jnp.maximum(0, x),
+    "clip": lambda x: jnp.clip(x, 0),
+    "where": lambda x: jnp.where(x > 0, x, 0),
     "inside jit": with_jit,
     "inside nested jit": jax.jit(lambda x: with_jit(x + 0)),
-}
-NOT_RELUS = {
+    "inside remat": jax.remat(lambda x: jax.nn.relu(x * 2)),
+    "with a gradient of its own": own_relu,
+    "times itself": lambda x: x * (x > 0),
     "relu6": jax.nn.relu6,
-    "gelu": jax.nn.gelu,
-    "maximum of arrays": lambda x: jnp.maximum(x, x * 0),
-    "maximum with one": lambda x: jnp.maximum(x, 1.0),
-    "max pool": lambda x: nn.max_pool(x[..., None], (1,), (1,))[..., 0],
+    "clip on both sides": lambda x: jnp.clip(x, 0, 6),
+    "hard_sigmoid": lambda x: jax.nn.hard_sigmoid(x - 3),
+    "maximum with one": lambda x: jnp.maximum(x - 1, 1.0),
+    "threshold": lambda x: -jnp.minimum(-x, 0),
+}
+NOT_FLAT = {
+    "leaky": jax.nn.leaky_relu,
+    "maximum of arrays": lambda x: jnp.maximum(x, 2 * x),
+    "max pool": lambda x: nn.max_pool(x, (2, 2)),
+    "affine": lambda x: 3 * x - 1,
 }
 
 
-@pytest.mark.parametrize("name", [*RELUS, *NOT_RELUS])
-def test_which_operations_are_replaced(name):
-    function = RELUS.get(name) or NOT_RELUS[name]
-    x = jnp.linspace(-2.0, 2.0, 12).reshape(2, 6)
-    plain = replace_relu(function, lambda x: jnp.maximum(x, 0))(x)
-    np.testing.assert_allclose(plain, function(x), rtol=1e-6)
-    marked = replace_relu(function, lambda x: jnp.maximum(x, 0) + 100)(x)
-    assert (np.abs(marked - plain) > 50).all() == (name in RELUS)
+@pytest.mark.parametrize("name", [*FLAT, *NOT_FLAT])
+@pytest.mark.parametrize("merged", [False, True], ids=["pictures", "pictures merged with positions"])
+def test_every_way_of_writing_a_flat_function(name, merged):
+    """Where a picture's whole gradient vanishes, one that would make it active passes; another picture keeps its own."""
+    function = FLAT.get(name) or NOT_FLAT[name]
+
+    def model(params, x):
+        if name == "max pool":
+            return function(x)
+        return function(x.reshape(-1, 3)).reshape(x.shape) if merged else function(x)
+
+    network = jc.Network.from_function(model, (), jc.InputConvention(size=(4, 4)))
+    x = jnp.asarray(np.random.default_rng(1).uniform(4, 5, (2, 4, 4, 3)), jnp.float32)
+    x = x.at[0].multiply(-1)  # the first picture is silent
+
+    def loss(x, redirect):
+        return -network.forward.run((), x, ["output"], redirect=redirect)["output"].sum()
+
+    plain = jax.grad(loss)(x, None)
+    redirected = jax.grad(loss)(x, jnp.array([True, True]))
+    np.testing.assert_allclose(
+        network.forward.run((), x, ["output"], redirect=jnp.array([True, True]))["output"], model((), x), rtol=1e-6
+    )
+    np.testing.assert_allclose(redirected[1], plain[1], rtol=1e-6)
+    np.testing.assert_array_equal(jax.grad(loss)(x, jnp.array([False, False])), plain)
+    assert (plain[0] == 0).all() == (name in FLAT)
+    assert (redirected[0] < 0).all()
+    if name in NOT_FLAT:
+        np.testing.assert_allclose(redirected, plain, rtol=1e-6)
+    else:
+        pushed_lower = jax.grad(lambda x: -loss(x, jnp.array([True, True])))(x)
+        assert (pushed_lower[0] == 0).all()
 
 
 @pytest.mark.parametrize("redirect_steps", [0, 16])

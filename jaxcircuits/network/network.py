@@ -310,7 +310,11 @@ class Network:
             raise
         except Exception as error:
             height, width = convention.size
-            one = (height, width, convention.channels) if convention.layout == "HWC" else (convention.channels, height, width)
+            one = (
+                (height, width, convention.channels)
+                if convention.layout == "HWC"
+                else (convention.channels, height, width)
+            )
             raise adapters.failure(error, model, params, (PICTURES[0], *one), convention.layout) from error
         if not graph.layers:
             raise InputError(
