@@ -290,7 +290,8 @@ def test_networks_from_outside_the_zoo():
     def head(values):
         return second(values).mean((1, 2)) @ params["head"]["kernel"] + params["head"]["bias"]
 
-    expected = jax.jacobian(lambda values: second(values)[0, 2, 3])(first[:1])[:, 0]
+    # Of 12 x 10 cells, SAME pads none before: the window of cell (2, 3) begins at (4, 6).
+    expected = jax.jacobian(lambda values: second(values)[0, 2, 3])(first[:1])[:, 0, 4:7, 6:9]
     close(circuits.expanded_weights(network, "first", "second", at=pictures[0], position=(2, 3)), expected)
     expected = np.mean([jax.jacobian(lambda v: head(v)[0])(first[i : i + 1])[:, 0] for i in range(2)], 0)
     close(circuits.expanded_weights(network, "first", "output", at=pictures), expected)
@@ -300,7 +301,7 @@ def test_networks_from_outside_the_zoo():
     # Linearized, gelu is the identity: what is read is the kernel.
     kernel = np.moveaxis(np.asarray(params["second"]["kernel"]), 3, 0)
     close(circuits.expanded_weights(network, "first", "second"), kernel)
-    close(circuits.weights_between(network, "first:1", "second:2"), kernel[2, :, :, 1])
+    close(circuits.weights_between(network, "gelu:1", "second:2"), kernel[2, :, :, 1])
     cut = circuits.cut(network, "first:1", "second:2")
     silent = np.array(first)
     silent[..., 1] = 0
@@ -482,15 +483,15 @@ def test_ablated_units(small):
 def test_cuts_across_blocks(small):
     """A target reads the source by way of the blocks between, which stay as they are for all others."""
     edited = circuits.cut(small, "mixed3a:3", "mixed4a:2")
-    before, after = (n.activations(PICTURES[:1], ["mixed3a", "mixed3b", "mixed4a"]) for n in (small, edited))
+    before, after = (n.activations(PICTURES[:1], ["mixed3a", "mixed3b", "mixed4a_pre_relu"]) for n in (small, edited))
     silent = np.float64(before["mixed3a"][0])
     silent[..., 3] = 0
-    expected = np.array(before["mixed4a"][0])
-    way = onward(architecture_of(small), "mixed3a", "mixed4a")
-    expected[..., 2] = slow_network(way, small.params, silent)["mixed4a"][..., 2]
-    assert np.abs(expected[..., 2] - before["mixed4a"][0, ..., 2]).max() > 1e-3
+    expected = np.array(before["mixed4a_pre_relu"][0])
+    way = onward(architecture_of(small), "mixed3a", "mixed4a_pre_relu")
+    expected[..., 2] = slow_network(way, small.params, silent)["mixed4a_pre_relu"][..., 2]
+    assert np.abs(expected[..., 2] - before["mixed4a_pre_relu"][0, ..., 2]).max() > 1e-3
     np.testing.assert_array_equal(after["mixed3b"], before["mixed3b"])
-    np.testing.assert_allclose(after["mixed4a"][0], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(after["mixed4a_pre_relu"][0], expected, rtol=1e-4, atol=1e-5)
 
 
 ERRORS = {
@@ -513,7 +514,7 @@ ERRORS = {
         lambda n: circuits.kernel(n, "maxpool4"),
         "max_pool layer and has no weights; it reads mixed3b",
     ),
-    "softmax": (lambda n: circuits.expanded_weights(n, "mixed5b", "softmax2"), "not linear; take the logits"),
+    "softmax": (lambda n: circuits.expanded_weights(n, "mixed5b", "softmax2"), "not linear in mixed5b; take the logits"),
     "softmax, closed": (
         lambda n: circuits.layer_weights(n, "mixed5b", "softmax2"),
         "softmax2 is not linear in mixed5b; take the logits",

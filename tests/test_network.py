@@ -57,10 +57,13 @@ def test_linen_module():
     network, variables = linen_network()
     assert {name: layer.channels for name, layer in network.layers.items()} == {
         "Conv_0": 8,
+        "relu": 8,
         "BatchNorm_0": 8,
         "Dropout_0": 8,
         "last": 6,
+        "relu_1": 6,
         "pooled": 6,
+        "mean": 6,
         "Dense_0": 4,
         "output": 4,
     }
@@ -85,6 +88,7 @@ def test_nnx_module_in_evaluation_mode_and_untouched():
         "blocks/1/norm",
         "blocks/1",
         "dropout",
+        "mean",
         "head",
         "output",
     ]

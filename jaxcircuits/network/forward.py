@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxcircuits.network import rules
 from jaxcircuits.network.axes import PICTURES, Axes, find_axes
 from jaxcircuits.network.graph import INPUT, Graph
+from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.trace import Model, Program, Run, trace
 from jaxcircuits.zoo import InputConvention
@@ -148,6 +149,9 @@ class Forward:
         bend = rules.not_linear(graph.program, start, graph.value[target])
         if bend is None:
             return None
+        own = softmaxes(graph.program)
+        if not own.inside.isdisjoint(bend.outputs) and graph.value[target] in own.outputs:
+            return target
         if graph.value[target] in bend.outputs:
             return target
         return f"{bend.scope}/{bend.name}" if bend.scope else bend.name
@@ -167,7 +171,7 @@ class Forward:
         inner = params["network"] if self.patches else params
         shape = (*(size or self.convention.size), self.convention.channels)
         leaves, tree = jax.tree.flatten(inner)
-        avals = tuple((tuple(leaf.shape), jnp.dtype(leaf.dtype)) for leaf in leaves)
+        avals = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
         return _graph(self.model, tree, avals, shape, self.convention.layout, jnp.dtype(dtype))
 
     def located(self, inner: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Located | None:

@@ -254,7 +254,7 @@ def _names(program: Program, kinds: Mapping[int, Kind], axes: Mapping[int, Axes]
     for value, kind, name in marks:
         op = kind or (kinds[value].op if value in kinds else "")
         ops[take(name, value)] = op
-    marked = {value for value, *_ in program.marks}
+    marked = {*(value for value, *_ in program.marks), *program.outputs}
     scopes = {operation.scope for operation in program.flat}
     leaves = {scope for scope in scopes if scope and not any(other.startswith(f"{scope}/") for other in scopes)}
     for value, kind in kinds.items():

@@ -193,15 +193,20 @@ class Network:
         forward = dataclasses.replace(self.forward, linear=True)
         return dataclasses.replace(self, name=f"{self.name}-linearized", forward=forward)
 
-    def patched(self, patches: Sequence[tuple[Patch, Mapping[str, Any]]]) -> Network:
-        """The network with patches of its graph added to those that it has; see `patches`."""
+    def patched(self, patches: Sequence[tuple[Patch, Mapping[str, Any]]], *, anew: bool = False) -> Network:
+        """The network with patches of its graph.
+
+        Args:
+          patches: with their arrays, see `patches`.
+          anew: in place of those that it has, not after them.
+        """
         old, arrays = (self.params["network"], self.params["patches"]) if self.forward.patches else (self.params, ())
-        members = tuple(zip(self.forward.patches, arrays))
+        members = () if anew else tuple(zip(self.forward.patches, arrays))
         for patch, data in patches:
             members = added(members, patch, data)
         forward = dataclasses.replace(self.forward, patches=tuple(patch for patch, _ in members))
-        params = {"network": old, "patches": tuple(jax.tree.map(jnp.asarray, data) for _, data in members)}
-        return dataclasses.replace(self, params=params, forward=forward)
+        edited = {"network": old, "patches": tuple(jax.tree.map(jnp.asarray, data) for _, data in members)}
+        return dataclasses.replace(self, params=edited if members else old, forward=forward)
 
     @classmethod
     def from_architecture(

@@ -133,7 +133,7 @@ def trace(model: Model, params: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Pro
       The `Program`.
     """
     leaves, tree = jax.tree.flatten(params)
-    avals = tuple((tuple(leaf.shape), jnp.dtype(leaf.dtype)) for leaf in leaves)
+    avals = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
     # What else a trace depends on.
     settings = (
         jax.config.jax_default_matmul_precision,
@@ -352,7 +352,8 @@ class Run:
         inner = made.difference(operation.outputs)
         if needed.isdisjoint(made):
             return
-        if inner.isdisjoint(self.exchange) and inner.isdisjoint(self.open | wanted | self.values.keys()):
+        otherwise = {v for o in operation.outputs if o in self.exchange for v in self.exchange[o].reads}
+        if inner.isdisjoint(self.exchange) and inner.isdisjoint(self.open | otherwise | wanted | self.values.keys()):
             self._operate(operation, needed)
         elif operation.name.startswith("custom"):
             self._run(operation.body, needed, wanted)

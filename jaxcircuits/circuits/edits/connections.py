@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcircuits.circuits.edits.parts import connect
+from jaxcircuits.circuits.edits.parts import connect, released
 from jaxcircuits.circuits.weights.direct import convolutions, directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
@@ -141,6 +141,8 @@ def transplant(network: Network, sources: Units, targets: Units, donor: Network 
             raise InputError(f"{conv} of {donor.name} reads other layers than that of {network.name}")
         reads = tuple(name for name in shapes[0] if name != INPUT)
         patches.append((Adopt(conv, donor.forward, reads), {**arrays, "params": donor.params}))
+    for patch, arrays in patches:
+        network = released(network, patch.layer, arrays["units"])
     return network.patched(patches)
 
 
@@ -207,11 +209,12 @@ def fit(weights: np.ndarray, size: tuple[int, int], conv: str) -> np.ndarray:
 
 def _read_by(network: Network, source: str, conv: str) -> str:
     """The layer, with the source's channels, that a convolution reads, itself or by the bottleneck before it."""
-    for near in (conv, _bottleneck(network, conv)):
-        passed = _passed(network, near) if near else []
+    bottleneck = _bottleneck(network, conv)
+    ways = [_passed(network, near) for near in (conv, bottleneck) if near]
+    for passed in ways:
         if source in passed:
             return passed[0]
-    raise InputError(f"{conv} is not directly connected to {source}; it reads {passed[-1] if passed else 'the input'}")
+    raise InputError(f"{conv} is not directly connected to {source}; it reads {ways[-1][-1]}")
 
 
 def _bottleneck(network: Network, conv: str) -> str | None:

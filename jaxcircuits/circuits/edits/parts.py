@@ -10,7 +10,7 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
-from jaxcircuits.network.patches import Connect
+from jaxcircuits.network.patches import Connect, Replace
 
 
 def parts(network: Network, layer: str, units: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -64,3 +64,21 @@ def connect(
             data["kernels"] = tuple(kernel for *_, kernel in kernels)
         edited = edited.patched([(patch, data)])
     return edited
+
+
+def released(network: Network, layer: str, units: np.ndarray) -> Network:
+    """The network without the answers that ablations have put in the place of these units', in its parts' numbering."""
+    if not network.forward.patches:
+        return network
+    found = []
+    for patch, data in zip(network.forward.patches, network.params["patches"]):
+        if isinstance(patch, Replace):
+            own = np.asarray(data["units"])
+            made = [(which, rows) for name, rows, which in parts(network, patch.layer, own) if name == layer]
+            gone = np.concatenate([which[np.isin(rows, units)] for which, rows in made]) if made else np.array([], int)
+            keep = np.setdiff1d(np.arange(len(own)), gone)
+            if not keep.size:
+                continue
+            data = {"units": data["units"][keep], "values": data["values"][..., keep]}
+        found.append((patch, data))
+    return network.patched(found, anew=True)

@@ -63,6 +63,7 @@ def _to_inputs(network: Network, layer: Layer, weights: np.ndarray) -> list[tupl
     if allowed and not all(operation.name in allowed for operation in operations):
         return None
     inputs = layer.inputs
+    op = network.graph.kinds[network.graph.value[layer.name]].op if layer.kind == "pool" else ""
     channels = [network.convention.channels if name == INPUT else network.layers[name].channels for name in inputs]
     match layer.kind:
         case "convolution" | "dense":
@@ -72,11 +73,11 @@ def _to_inputs(network: Network, layer: Layer, weights: np.ndarray) -> list[tupl
             if layer.groups > 1 or dilations - {1} or raw.shape[2] != channels[0]:
                 return None
             return [(inputs[0], _spread(weights, layer, lambda cell: raw @ cell, raw.shape[2]))]
-        case "pool" if layer.op == "mean" or (layer.op, len(layer.shape)) == ("max", 1):
+        case "pool" if op in ("mean", "max"):
             return [(inputs[0], weights)] if len(layer.shape) == 1 else None
         case "pool":
             cells = layer.window[0] * layer.window[1]
-            if layer.op not in ("max_pool", "avg_pool"):
+            if op not in ("max_pool", "avg_pool"):
                 return None
             return [(inputs[0], _spread(weights, layer, lambda cell: cell / cells, layer.channels))]
         case "activation":

@@ -64,7 +64,9 @@ def expanded_weights(
     """
     channels(network, source_layer)  # says so where the layer is unknown
     units = check_units(network, target_layer, units)
-    target = before_activation(network, target_layer)
+    # In a linearized network an activation function is none; behind it lies what ablation has put in its place.
+    edited = at is None and network.forward.patches
+    target = target_layer if edited else before_activation(network, target_layer)
     if at is None:
         network, at, position = _linearized(network, source_layer, target, position)
     at = np.asarray(at)
