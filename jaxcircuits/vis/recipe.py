@@ -10,11 +10,9 @@ from typing import Any
 import optax
 
 from jaxcircuits.errors import InputError, unknown
-from jaxcircuits.vis.parametrization import PARAMETRIZATIONS, Fourier, FourierPhase, Parametrization, Shape
-from jaxcircuits.vis.transforms import LUCID, MACO, TRANSFORMS, Transform, view_size
-
-_NAMED = {cls.__name__: cls for cls in (*PARAMETRIZATIONS, *TRANSFORMS)}
-"""What a recipe may hold, by the name in its JSON."""
+from jaxcircuits.vis.parametrization import Fourier, FourierPhase, Parametrization, Shape
+from jaxcircuits.vis.parts import check_parts, find_part, part_name
+from jaxcircuits.vis.transforms import LUCID, MACO, Transform, view_size
 
 OPTIMIZERS = {"adam": optax.adam, "nadam": optax.nadam}
 
@@ -58,6 +56,7 @@ class Recipe:
             raise InputError(f"size {self.size!r}; expected a number of pixels from 2 on, or (height, width)")
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "transforms", tuple(self.transforms))
+        check_parts((self.parametrization, *self.transforms))
         for field, choices in (("dtype", ("float32", "bfloat16")), ("optimizer", OPTIMIZERS)):
             if getattr(self, field) not in choices:
                 raise unknown(field, getattr(self, field), choices)
@@ -123,7 +122,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """The recipe as JSON; `from_json` gives an equal one."""
-        return json.dumps(_to_data(self), indent=2)
+        return json.dumps(_to_data(self), indent=2, default=_refuse)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -144,8 +143,12 @@ class Recipe:
 def _to_data(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {field.name: _to_data(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
+        return {"type": part_name(type(value)), **fields}
     return [_to_data(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _refuse(value: Any) -> Any:
+    raise InputError(f"a recipe that holds a {type(value).__name__}; expected numbers, strings, tuples and dataclasses")
 
 
 def _from_data(value: Any) -> Any:
@@ -154,10 +157,7 @@ def _from_data(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     fields = dict(value)
-    name = fields.pop("type", None)
-    if name not in _NAMED:
-        raise unknown("type", name, _NAMED, "recipes")
-    return _build(_NAMED[name], fields)
+    return _build(find_part(fields.pop("type", None)), fields)
 
 
 def _build(cls: type, fields: dict[str, Any]) -> Any:

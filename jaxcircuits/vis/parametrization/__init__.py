@@ -11,9 +11,10 @@ from jaxcircuits.vis.parametrization.phase import FourierPhase
 from jaxcircuits.vis.parametrization.pixels import Pixels
 from jaxcircuits.vis.parametrization.pyramid import Pyramid, Shared
 from jaxcircuits.vis.parametrization.rgba import RGBA
+from jaxcircuits.vis.parts import own_parts
 
-PARAMETRIZATIONS = (Fourier, Pixels, Pyramid, Shared, CPPN, RGBA, FourierPhase)
-"""All of them; recipes know them by these names."""
+PARAMETRIZATIONS = own_parts(Parametrization)
+"""All of them."""
 
 __all__ = [
     "CPPN",

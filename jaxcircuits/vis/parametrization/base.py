@@ -9,12 +9,13 @@ import jax
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.vis import color
+from jaxcircuits.vis.parts import Part
 
 Shape = tuple[int, int, int]
 """(height, width, channels) of a network's picture."""
 
 
-class Parametrization:
+class Parametrization(Part):
     """A way to write one picture, or one small group of pictures, by parameters.
 
     A subclass is a frozen dataclass of numbers and strings: hashable, without arrays. It gives `init` and `values`; the

@@ -40,6 +40,7 @@ in three more ways:
 Several views a step belong to it; they are a field of the recipe.
 """
 
+from jaxcircuits.vis.parts import own_parts
 from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Photometric, Transform
 from jaxcircuits.vis.transforms.geometric import (
     Affine,
@@ -56,21 +57,8 @@ from jaxcircuits.vis.transforms.photometric import Blur, Color, Noise
 from jaxcircuits.vis.transforms.presets import CAPTUM, LUCID, MACO
 from jaxcircuits.vis.transforms.view import random_view, view_size
 
-TRANSFORMS: tuple[type[Transform], ...] = (
-    Pad,
-    Jitter,
-    Scale,
-    Rotate,
-    Affine,
-    Flip,
-    Crop,
-    Homography,
-    Elastic,
-    Blur,
-    Noise,
-    Color,
-)
-"""All transforms, for whatever reads them by name."""
+TRANSFORMS = own_parts(Transform)
+"""All of them."""
 
 __all__ = [
     "CAPTUM",

@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.vis.parts import Part
 
 Size = tuple[int, int]
 
 
-class Transform:
+class Transform(Part):
     """A random change of one picture (H, W, C), of any number of channels; a frozen, hashable dataclass."""
 
     def size(self, size: Size) -> Size:
