@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.naming import scope
 
 EVALUATION = {
     "train": False,
@@ -26,18 +23,6 @@ EVALUATION = {
 
 SIZES = (28, 32, 64, 96, 128, 224, 299)
 """Native sizes of common models, tried where the one that was stated does not fit."""
-
-
-@contextlib.contextmanager
-def running(path: str) -> Iterator[None]:
-    """The scope of a module; an error that comes out of it remembers the innermost one."""
-    with scope(path):
-        try:
-            yield
-        except Exception as error:
-            if not hasattr(error, "module_path"):
-                error.module_path = path
-            raise
 
 
 def failure(error: Exception, model: Any, params: Any, shape: tuple[int, ...], layout: str = "HWC") -> InputError:
