@@ -9,6 +9,7 @@ import types
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from jaxcircuits.naming import named
@@ -18,14 +19,24 @@ from jaxcircuits.network.adapters.modules import PATH, join, marking_methods
 
 @dataclasses.dataclass(frozen=True)
 class NNXModel:
-    """A Flax NNX module in evaluation mode, without its arrays."""
+    """A Flax NNX module in evaluation mode, without its arrays.
+
+    Attributes:
+      graphdef: the module's structure.
+      streams: path, shape and whether it holds keys, of each array of its random streams. They are no parameters, and
+        start from key 0: what a module draws in evaluation it draws always.
+      call_kwargs: handed to every call.
+    """
 
     graphdef: nnx.GraphDef
+    streams: tuple[tuple[tuple, tuple[int, ...], bool], ...] = ()
     call_kwargs: tuple[tuple[str, Any], ...] = ()
 
     def __call__(self, params: Any, x: jax.Array) -> Any:
         """Runs the module on (N, ...) and returns what it returns; a traced run is marked with its layers."""
-        module = nnx.merge(self.graphdef, params)
+        streams = {path: _stream(shape, keys) for path, shape, keys in self.streams}
+        arrays = nnx.traversals.flatten_mapping(params) | streams
+        module = nnx.merge(self.graphdef, nnx.traversals.unflatten_mapping(arrays))
         for path, part in nnx.iter_modules(module):
             # The copy is this call's alone: neither the user's module nor its class is touched.
             object.__setattr__(part, "__class__", _marked(type(part)))
@@ -53,8 +64,14 @@ def nnx_model(module: nnx.Module, call_kwargs: dict[str, Any]) -> tuple[NNXModel
     expect(module, "nnx")
     copy = nnx.clone(module)
     copy.eval()
-    graphdef, state = nnx.split(copy)
-    return NNXModel(graphdef, tuple(sorted(call_kwargs.items()))), nnx.to_pure_dict(state)
+    graphdef, random, state = nnx.split(copy, nnx.RngState, ...)
+    streams = tuple((path, value.shape, isinstance(value, nnx.RngKey)) for path, value in nnx.to_flat_state(random))
+    return NNXModel(graphdef, streams, tuple(sorted(call_kwargs.items()))), nnx.to_pure_dict(state)
+
+
+def _stream(shape: tuple[int, ...], keys: bool) -> jax.Array:
+    """The keys, or the counts, that a random stream starts from."""
+    return jnp.broadcast_to(jax.random.key(0), shape) if keys else jnp.zeros(shape, jnp.uint32)
 
 
 class _Marked(nnx.Module):
