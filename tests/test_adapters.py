@@ -1,69 +1,19 @@
-"""What adapters name in a model, against what the frameworks themselves compute there."""
+"""What adapters name in Flax modules and functions, against what these compute; and what is said where one fails."""
 
 import re
 
 import flax.linen as nn
 import jax
-import jax.extend.core
 import jax.numpy as jnp
-import numpy as np
 import pytest
 from flax import nnx
+from marked import X, marked, same, scopes
 
-from jaxcircuits import InputError
-from jaxcircuits.naming import innermost, read_mark
+from jaxcircuits import InputConvention, InputError
 from jaxcircuits.network.adapters import failure
 from jaxcircuits.network.adapters.function import function_model
 from jaxcircuits.network.adapters.linen import linen_model
 from jaxcircuits.network.adapters.nnx import nnx_model
-
-X = jnp.asarray(np.random.default_rng(0).normal(size=(2, 8, 8, 3)), jnp.float32)
-ENTERED = ("jit", "pjit", "closed_call", "remat2", "checkpoint")
-
-
-def marked(model, params, x=X):
-    """What the model returns, and name -> values of what is marked in its trace, in the order of computation."""
-    closed, shape = jax.make_jaxpr(model, return_shape=True)(params, x)
-    seen = {}
-
-    def run(jaxpr, consts, args):
-        values = dict(zip((*jaxpr.constvars, *jaxpr.invars), (*consts, *args)))
-        read = lambda var: var.val if hasattr(var, "val") else values[var]  # noqa: E731
-        for eqn in jaxpr.eqns:
-            operands = [read(var) for var in eqn.invars]
-            if eqn.primitive.name in ENTERED:
-                inner = eqn.params["jaxpr"]
-                results = run(getattr(inner, "jaxpr", inner), getattr(inner, "consts", ()), operands)
-            else:
-                results = eqn.primitive.bind(*operands, **eqn.primitive.get_bind_params(eqn.params))
-                results = results if eqn.primitive.multiple_results else [results]
-            if mark := read_mark(eqn):
-                seen.setdefault(mark[1], []).append(results[0])
-            values.update(zip(eqn.outvars, results))
-        return [read(var) for var in jaxpr.outvars]
-
-    leaves = run(closed.jaxpr, closed.consts, jax.tree.leaves((params, x)))
-    return jax.tree.unflatten(jax.tree.structure(shape), leaves), seen
-
-
-def scopes(model, params, x=X):
-    """Name of the operation -> the modules whose own equations have it, over the whole trace."""
-    found = {}
-
-    def walk(jaxpr, outer):
-        for eqn in jaxpr.eqns:
-            path = innermost(eqn.source_info.name_stack)
-            path = outer if path is None else path
-            found.setdefault(eqn.primitive.name, set()).add(path)
-            for inner in jax.extend.core.jaxprs_in_params(eqn.params):
-                walk(inner, path)
-
-    walk(jax.make_jaxpr(model)(params, x).jaxpr, None)
-    return found
-
-
-def same(value, expected):
-    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)
 
 
 class NNXBlock(nnx.Module):
@@ -394,14 +344,13 @@ FAILURES = {
 def test_a_model_that_fails_says_what_its_framework_said_and_the_likely_cause(case):
     make, picture, message = FAILURES[case]
     model, params = make()
-    shape = (1, *picture)
     with pytest.raises(Exception) as raised:
-        jax.eval_shape(model, params, jax.ShapeDtypeStruct(shape, jnp.float32))
-    line = str(failure(raised.value, model, params, shape))
+        jax.eval_shape(model, params, jax.ShapeDtypeStruct((1, *picture), jnp.float32))
+    line = str(failure(raised.value, model, params, InputConvention(size=picture[:2], channels=picture[2])))
     assert line.startswith(f"the model fails on a picture of shape {picture}") and "\n" not in line
     assert re.search(message, line), line
 
 
 def test_bare_arrays_for_variables():
-    with pytest.raises(InputError, match="no collections of variables; expected .*params"):
+    with pytest.raises(InputError, match="no collections of variables"):
         linen_model(nn.Dense(3), {"kernel": jnp.ones((3, 3))}, {})

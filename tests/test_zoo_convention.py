@@ -17,11 +17,11 @@ def test_files_without_a_layout_mean_channels_last():
     del fields["layout"]
     assert InputConvention.from_dict(fields) == InputConvention(scale=255.0, layout="HWC")
     del fields["order"]
-    with pytest.raises(InputError, match="expected the fields size, .*order, layout"):
+    with pytest.raises(InputError, match="expected the fields size, channels, scale, mean, std, order, layout"):
         InputConvention.from_dict(fields)
 
 
 @pytest.mark.parametrize("fields", [{"layout": "NCHW"}, {"layout": "chw"}, {"layout": None}])
 def test_unknown_layouts_name_the_known_ones(fields):
-    with pytest.raises(InputError, match="layout .*expected 'HWC', or 'CHW' for channels first"):
+    with pytest.raises(InputError, match="or 'CHW' for channels first"):
         InputConvention(**fields)

@@ -58,7 +58,7 @@ def kinds(program: Program, axes: Mapping[int, Axes]) -> dict[int, Kind]:
                 found[value] = Kind("activation", activations[value].name)
                 continue
             kind = Kind("normalization", "normalization") if value in norms.outputs else _kind(program, operation, axes)
-            before = _absorbed(program, operation, kind, found, marked)
+            before = _absorbed(program, operation, kind, axes, found, marked)
             found[value] = kind if before is None else dataclasses.replace(found.pop(before[0]), op=before[1])
     return found
 
@@ -103,17 +103,35 @@ def _positions(program: Program, operation: Operation, axes: Mapping[int, Axes])
 
 
 def _absorbed(
-    program: Program, operation: Operation, kind: Kind, found: Mapping[int, Kind], marked: set[int]
+    program: Program,
+    operation: Operation,
+    kind: Kind,
+    axes: Mapping[int, Axes],
+    found: Mapping[int, Kind],
+    marked: set[int],
 ) -> tuple[int, str] | None:
-    """The node before that an affine step belongs to, and what it is called then; None where it stands for itself."""
-    if kind.kind != "affine":
+    """The node before that a step belongs to, and what it is called then; None where it stands for itself."""
+    if kind.kind not in ("affine", "reshape"):
         return None
     (source,) = dict.fromkeys(value for value in operation.reads if value in program.of_image)
     if source not in found or source in marked or len(program.readers[source]) > 1 or source in program.outputs:
         return None
     before = found[source]
+    if kind.kind == "reshape":
+        # As `jax.vmap` of a convolution of one picture adds an axis and drops it again.
+        weighted = before.kind in ("convolution", "dense", "pool")
+        return (source, before.op) if weighted and _same_cells(program, axes, source, operation.outputs[0]) else None
     if before.kind in ("convolution", "dense") and operation.name in ("add", "add_any"):
         return source, before.op
     if before.kind == "pool" and operation.name in ("div", "mul"):
         return source, {"sum": "mean"}.get(before.op, before.op)
     return (source, before.op) if before.kind == "affine" else None
+
+
+def _same_cells(program: Program, axes: Mapping[int, Axes], first: int, second: int) -> bool:
+    """Whether two values are one activation, but for axes of one cell and the order in which their axes stand."""
+    if first not in axes or second not in axes:
+        return False
+    shapes = [axes[value].shape(program.avals[value].shape) for value in (first, second)]
+    (*places, channels), (*other_places, other_channels) = shapes
+    return channels == other_channels and [n for n in places if n != 1] == [n for n in other_places if n != 1]

@@ -23,7 +23,6 @@ from flax import nnx
 
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters
-from jaxcircuits.network.axes import PICTURES
 from jaxcircuits.network.forward import Forward
 from jaxcircuits.network.graph import Graph, Layer
 from jaxcircuits.network.patches import Patch, added
@@ -284,6 +283,58 @@ class Network:
         return cls._from_model(name or type(module).__name__, model, params, convention, labels)
 
     @classmethod
+    def from_keras(
+        cls,
+        model: Any,
+        convention: InputConvention = InputConvention(),
+        *,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+        **call_kwargs: Any,
+    ) -> Network:
+        """Any Keras 3 model, functional, sequential or subclassed, on Keras' JAX backend.
+
+        Its layers have Keras' names, `outer/inner` where models are nested; where a class of one's own keeps them as
+        attributes, those, `blocks/0/conv`. It runs in evaluation mode.
+
+        Args:
+          model: with its weights; `keras:NAME` in `load` makes those of `keras.applications`.
+          convention: what it expects of a picture.
+          name: for files and messages; the model's name by default.
+          labels: of its outputs.
+          **call_kwargs: handed to every call.
+        """
+        adapter, params = adapters.keras_model(model, call_kwargs)
+        return cls._from_model(name or model.name, adapter, params, convention, labels)
+
+    @classmethod
+    def from_equinox(
+        cls,
+        module: Any,
+        convention: InputConvention = InputConvention(layout="CHW"),
+        *,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+        **call_kwargs: Any,
+    ) -> Network:
+        """Any Equinox module that maps one picture to something.
+
+        Its layers are the outputs of every submodule, under their paths (`layers/0`). It runs in inference mode, on
+        several pictures by `jax.vmap`.
+
+        Args:
+          module: with trained parameters, called as `module(x)` or `module(x, key=key)`; or the tuple of a module and
+            its `equinox.nn.State`, called as `module(x, state)`.
+          convention: what it expects of a picture; Equinox' own layers take the channels first, `layout="CHW"`.
+          name: for files and messages; the class name by default.
+          labels: of its outputs.
+          **call_kwargs: handed to every call.
+        """
+        adapter, params = adapters.equinox_model(module, call_kwargs)
+        name = name or type(module[0] if isinstance(module, tuple) else module).__name__
+        return cls._from_model(name, adapter, params, convention, labels)
+
+    @classmethod
     def from_function(
         cls,
         function: Callable[[Params, jax.Array], dict[str, jax.Array] | jax.Array],
@@ -314,13 +365,7 @@ class Network:
         except InputError:
             raise
         except Exception as error:
-            height, width = convention.size
-            one = (
-                (height, width, convention.channels)
-                if convention.layout == "HWC"
-                else (convention.channels, height, width)
-            )
-            raise adapters.failure(error, model, params, (PICTURES[0], *one), convention.layout) from error
+            raise adapters.failure(error, model, params, convention) from error
         if not graph.layers:
             raise InputError(
                 "the model returns nothing to look at: no floating-point array (N, ..., channels) whose axis of "
@@ -331,14 +376,15 @@ class Network:
 
 
 def load(name_or_path: str | os.PathLike) -> Network:
-    """A network of the zoo by its name, or a converted weights file.
+    """A network of the zoo by its name, a converted weights file, or a model of `keras.applications`.
 
     Weights are looked for in `$JAXCIRCUITS_WEIGHTS` (a folder with NAME.safetensors), then in the user's cache folder,
     then at the published source, which is downloaded, checked against its pinned hash, converted and cached.
 
     Args:
-      name_or_path: a name in `jaxcircuits.zoo.ZOO`, such as `inceptionv1` or `squeezenet`, or the path of a `.safetensors` file that
-        `weights-convert` wrote.
+      name_or_path: a name in `jaxcircuits.zoo.ZOO`, such as `inceptionv1` or `squeezenet`, the path of a
+        `.safetensors` file that `weights-convert` wrote, or `keras:NAME`, such as `keras:VGG19`, whose weights Keras
+        downloads.
 
     Returns:
       The `Network`.
@@ -350,6 +396,11 @@ def load(name_or_path: str | os.PathLike) -> Network:
     import weights_convert
 
     name = os.fspath(name_or_path)
+    if name.startswith("keras:"):
+        from jaxcircuits.network.adapters.keras_applications import keras_application
+
+        model, params, convention, labels = keras_application(name.removeprefix("keras:"))
+        return Network._from_model(name.removeprefix("keras:"), model, params, convention, labels)
     if name in ZOO:
         entry, path = ZOO[name], weights_convert.find_or_fetch(name)
     elif Path(name).exists() or name.endswith(".safetensors"):

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 
 from jaxcircuits.network.adapters.causes import failure
+from jaxcircuits.network.adapters.frameworks import expect
 from jaxcircuits.network.adapters.function import FunctionModel, function_model
 from jaxcircuits.network.adapters.linen import LinenModel, linen_model
 from jaxcircuits.network.adapters.nnx import NNXModel, nnx_model
@@ -22,9 +23,11 @@ __all__ = [
     "LinenModel",
     "NNXModel",
     "by_layer",
+    "equinox_model",
     "failure",
     "function_model",
     "hashable",
+    "keras_model",
     "linen_model",
     "nnx_model",
     "zoo_model",
@@ -49,3 +52,19 @@ def hashable(model: Any) -> Any:
     except TypeError:
         return Unhashable(model)
     return model
+
+
+def keras_model(module: Any, call_kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """See `keras.keras_model`; Keras is imported only where a Keras model is given."""
+    expect(module, "keras")
+    from jaxcircuits.network.adapters import keras
+
+    return keras.keras_model(module, call_kwargs)
+
+
+def equinox_model(module: Any, call_kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """See `equinox.equinox_model`; Equinox is imported only where an Equinox module is given."""
+    expect(module[0] if isinstance(module, tuple) and module else module, "equinox")
+    from jaxcircuits.network.adapters import equinox
+
+    return equinox.equinox_model(module, call_kwargs)

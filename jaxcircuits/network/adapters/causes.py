@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.naming import scope
+from jaxcircuits.zoo import InputConvention
 
 EVALUATION = {
     "train": False,
@@ -28,36 +26,22 @@ SIZES = (28, 32, 64, 96, 128, 224, 299)
 """Native sizes of common models, tried where the one that was stated does not fit."""
 
 
-@contextlib.contextmanager
-def running(path: str) -> Iterator[None]:
-    """The scope of a module; an error that comes out of it remembers the innermost one."""
-    with scope(path):
-        try:
-            yield
-        except Exception as error:
-            if not hasattr(error, "module_path"):
-                error.module_path = path
-            raise
-
-
-def failure(error: Exception, model: Any, params: Any, shape: tuple[int, ...], layout: str = "HWC") -> InputError:
+def failure(error: Exception, model: Any, params: Any, convention: InputConvention) -> InputError:
     """What to raise where a model cannot be traced.
 
     Args:
       error: what it raised.
       model: the adapter's model.
       params: its parameters.
-      shape: of the input that it was given, (N, H, W, C) or as the layout says.
-      layout: of a picture, `HWC` or `CHW`.
+      convention: of its input, as it was stated.
 
     Returns:
       An `InputError` of one line. Where another number of channels or another size is the remedy, it was tried.
     """
     model = getattr(model, "model", model)  # out of `Unhashable`
-    said = _first_line(error)
-    where = getattr(error, "module_path", "")
-    picture = tuple(shape[1:]) if layout == "HWC" else (*shape[2:], shape[1])
-    cause = _cause(said, model, params) or _untraceable(error) or _other_shape(said, model, params, picture, layout)
+    said, where = _first_line(error), getattr(error, "module_path", "")
+    picture, layout = (*convention.size, convention.channels), convention.layout
+    cause = _cause(said, model) or _untraceable(error) or _other_shape(said, model, params, picture, layout)
     line = f"the model fails on a picture of shape {picture}{f', in {where}' if where else ''}"
     return InputError(f"{line} ({type(error).__name__}: {said})" + (f"; {cause}" if cause else ""))
 
@@ -71,7 +55,7 @@ def _first_line(error: Exception) -> str:
     return re.sub(r"( \(https?://\S+\))?$", "", told[0]).rstrip(".") if told else "no message"
 
 
-def _cause(said: str, model: Any, params: Any) -> str:
+def _cause(said: str, model: Any) -> str:
     """The cause of what only one mistake makes a framework say; empty where it says none of these."""
     call = model.signature() if hasattr(model, "signature") else None
     names = [] if call is None else list(call.parameters)[1:]

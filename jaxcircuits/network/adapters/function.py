@@ -8,8 +8,8 @@ from typing import Any
 
 import jax
 
-from jaxcircuits.network.adapters.causes import running
 from jaxcircuits.network.adapters.frameworks import expect
+from jaxcircuits.network.adapters.modules import running
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,8 +13,8 @@ import jax
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.naming import named
-from jaxcircuits.network.adapters.causes import running
 from jaxcircuits.network.adapters.frameworks import expect
+from jaxcircuits.network.adapters.modules import join, running
 
 PATHS = "jaxcircuits_paths"
 """A collection of variables without arrays: where each module stands. `nn.jit` keeps one trace for all modules whose
@@ -79,7 +79,7 @@ def _paths(collections: Iterable[Any], path: str = "") -> dict[str, Any]:
         for name, branch in collection.items():
             if hasattr(branch, "items"):
                 inner.setdefault(name, []).append(branch)
-    trees = {name: _paths(branches, f"{path}/{name}" if path else name) for name, branches in inner.items()}
+    trees = {name: _paths(branches, join(path, name)) for name, branches in inner.items()}
     return {PATHS: _Path(path), **trees}
 
 
@@ -105,6 +105,6 @@ def _marking() -> Callable:
             # What the network itself returns is named by the graph.
             return named(path, value, type(module).__name__) if path and not again else value
         public = method.isidentifier() and not method.startswith("_") and method != "setup"
-        return named(f"{path}/{method}" if path else method, value) if public and not again else value
+        return named(join(path, method), value) if public and not again else value
 
     return mark
