@@ -1,0 +1,277 @@
+"""PyTorch models in JAX: every module's output is PyTorch's own, operation by operation and model by model."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.naming import innermost, read_mark
+
+torch = pytest.importorskip("torch", reason="needs PyTorch, the extra `torch`")
+
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+
+from jaxcircuits.network.adapters.torch import OPERATIONS, torch_model  # noqa: E402
+from tests.torch_models import ResNet, ViT, trained  # noqa: E402
+
+
+def pictures(count, height, width, channels=3, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, channels, height, width)).astype(np.float32)
+
+
+def of_torch(module, x):
+    """The output of the module and, by forward hooks, of each of its submodules in its runs."""
+    seen = {}
+
+    def keep(path, output):
+        values = [v for v in (output if isinstance(output, tuple) else (output,)) if isinstance(v, torch.Tensor)]
+        seen.setdefault(path, []).append([v.detach().clone().numpy() for v in values])
+
+    module = copy.deepcopy(module).eval()
+    for path, part in module.named_modules():
+        if path:
+            part.register_forward_hook(lambda part, _, output, path=path: keep(path.replace(".", "/"), output))
+    with torch.no_grad():
+        output = module(torch.tensor(x))
+    flat = {}
+    for path, runs in seen.items():
+        for run, values in enumerate(runs):
+            for i, value in enumerate(values):
+                name = f"{path}_{run}" if run else path
+                flat[f"{name}/{i}" if len(values) > 1 else name] = value
+    return output, flat
+
+
+def of_jax(model, params, x):
+    """The output of the model, and what it marks, by name."""
+    closed, shapes = jax.make_jaxpr(model, return_shape=True)(params, x)
+    marks = [(read_mark(equation)[1], equation.outvars[0]) for equation in closed.eqns if read_mark(equation)]
+    outputs = len(closed.jaxpr.outvars)
+    jaxpr = closed.jaxpr.replace(outvars=[*closed.jaxpr.outvars, *(v for _, v in marks)], debug_info=None)
+    values = jax.jit(lambda *args: jax.core.eval_jaxpr(jaxpr, closed.consts, *args))(*jax.tree.leaves((params, x)))
+    assert len({name for name, _ in marks}) == len(marks), "names are unique"
+    output = jax.tree.unflatten(jax.tree.structure(shapes), values[:outputs])
+    return output, {name: np.asarray(value) for (name, _), value in zip(marks, values[outputs:])}
+
+
+def assert_close(own, theirs, name=""):
+    theirs = np.asarray(theirs)
+    assert own.shape == theirs.shape, name
+    np.testing.assert_allclose(own, theirs, rtol=0, atol=1e-5 * max(np.abs(theirs).max(), 1e-6), err_msg=name)
+
+
+def assert_same_everywhere(module, x):
+    model, params = torch_model(module, x.shape[2:], x.shape[1])
+    output, own = of_jax(model, params, x)
+    expected, theirs = of_torch(module, x)
+    assert set(own) == set(theirs)
+    for name, value in theirs.items():
+        assert_close(own[name], value, name)
+    assert_close(output, expected)
+    return model, params
+
+
+MODELS = {"resnet": lambda: trained(ResNet()), "vit": lambda: trained(ViT())}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_module_computes_what_it_does_in_pytorch(name):
+    """Each submodule's output, of models with grouped convolutions, running statistics, attention, dropout."""
+    torch.manual_seed(0)
+    assert_same_everywhere(MODELS[name](), pictures(2, 32, 32))
+
+
+def test_any_number_of_pictures_by_one_reading():
+    torch.manual_seed(0)
+    for make in MODELS.values():
+        module = make()
+        model, params = torch_model(module, (32, 32), 3)
+        for count in (1, 3):
+            x = pictures(count, 32, 32)
+            assert_close(jax.jit(model)(params, x), module(torch.tensor(x)).detach())
+        assert list(model.graphs) == [(32, 32)]
+
+
+def test_pictures_of_other_sizes():
+    """Odd ones too; a model that has one size says so."""
+    torch.manual_seed(0)
+    resnet = trained(ResNet())
+    model, params = torch_model(resnet, (32, 32), 3)
+    x = pictures(2, 37, 29)
+    assert_close(jax.jit(model)(params, x), resnet(torch.tensor(x)).detach())
+    model, params = torch_model(trained(ViT()), (32, 32), 3)
+    with pytest.raises(InputError, match=r"ViT does not take pictures of 2 x 3 x 40 x 40.*native size is 32 x 32"):
+        model(params, pictures(1, 40, 40))
+
+
+class Each(nn.Module):
+    """Several functions of one picture."""
+
+    def __init__(self, *functions):
+        super().__init__()
+        self.functions = functions
+
+    def forward(self, x):
+        return [function(x) for function in self.functions]
+
+
+def resized(**options):
+    return lambda x: F.interpolate(x, **options)
+
+
+T = 0.7 * torch.randn(3, 3, generator=torch.Generator().manual_seed(1))
+
+FAMILIES = {
+    "activations with a flat side": Each(
+        F.relu, F.relu6, F.hardtanh, F.hardswish, F.hardsigmoid, F.hardshrink, F.softshrink, lambda x: F.threshold(x, 0.1, 0.2)
+    ),
+    "smooth activations": Each(
+        F.gelu, lambda x: F.gelu(x, approximate="tanh"), F.silu, F.mish, F.softplus, torch.sigmoid, torch.tanh,
+        F.logsigmoid, F.softsign, F.tanhshrink, torch.erf,
+    ),
+    "leaky activations": Each(
+        F.leaky_relu, F.elu, F.selu, F.celu, lambda x: F.elu(x, 0.3), lambda x: F.rrelu(x), lambda x: F.glu(x, 2),
+        lambda x: F.prelu(x, T[0]), lambda x: F.prelu(x, T[0, :1]),
+    ),
+    "softmax": Each(
+        lambda x: x.softmax(1), lambda x: x.log_softmax(-1), lambda x: F.softmin(x, 2), lambda x: x.logsumexp((2, 3))
+    ),
+    "arithmetic": Each(
+        lambda x: x + 2 * x - x / 3, lambda x: 1 - x, lambda x: 2 / (x.abs() + 1), lambda x: x**2 + x**3, lambda x: x**-1,
+        lambda x: x.abs() ** 0.3, lambda x: 2**x, lambda x: torch.add(x, x, alpha=0.5), lambda x: -x.abs().sqrt(),
+        lambda x: x.abs().add(1).rsqrt(), lambda x: x.clamp(-0.3), lambda x: x.clamp(max=x.mean()), lambda x: x.exp().log1p(),
+        lambda x: torch.maximum(x, x.flip(2)), lambda x: torch.lerp(x, x.flip(3), 0.3), lambda x: torch.addcmul(x, x, x),
+        lambda x: (x * 3) // 1, lambda x: torch.div(x, 0.3, rounding_mode="trunc"), lambda x: torch.fmod(x, 0.3),
+        lambda x: x % 0.4, lambda x: torch.atan2(x, x.flip(2)), lambda x: x.floor() + x.ceil() + x.round() + x.trunc(),
+    ),
+    "comparisons": Each(
+        lambda x: torch.where(x > 0, x, -2 * x), lambda x: x.masked_fill((x < 0) & (x > -1), 3.0), lambda x: x * (x >= 0),
+        lambda x: ((x != 0) | ~(x <= 0.5)).float(), lambda x: (x == x.amax(1, keepdim=True)).to(x.dtype),
+    ),
+    "reductions": Each(
+        lambda x: x.mean((2, 3)), lambda x: x.mean(), lambda x: x.sum(1, keepdim=True), lambda x: x.amax((2, 3)),
+        lambda x: x.amin(1), lambda x: x.var((2, 3)), lambda x: x.std(1, unbiased=False), lambda x: x.norm(dim=1),
+        lambda x: F.normalize(x, dim=1), lambda x: x.max(2)[0], lambda x: x.min(), lambda x: x.argmax(1).float(),
+        lambda x: x.cumsum(3), lambda x: x.prod(1), lambda x: x.topk(2, 1)[0], lambda x: x.sort(2, descending=True)[0],
+        lambda x: x.norm(1, dim=(2, 3)), lambda x: x.norm(float("inf"), dim=1), lambda x: torch.var_mean(x, (1, 2))[0],
+        lambda x: (x > 0).sum((2, 3)) / 4, lambda x: (x > 0).any(1).float(), lambda x: x.median(1)[0],
+    ),
+    "shapes": Each(
+        lambda x: x.flatten(1), lambda x: x.view(x.size(0), -1, 2), lambda x: x.permute(0, 2, 3, 1).contiguous(),
+        lambda x: x.transpose(1, 3).reshape(-1, 3), lambda x: x[:, None].expand(-1, 4, -1, -1, -1), lambda x: x.repeat(1, 2, 1, 3),
+        lambda x: x.unsqueeze(-1).squeeze(-1), lambda x: x.mean((2, 3), keepdim=True).squeeze(), lambda x: x.unflatten(2, (2, -1)),
+        lambda x: x[..., 1:, ::2], lambda x: x[:, :, -3:-1], lambda x: x[:, -1], lambda x: torch.stack(x.unbind(1), -1),
+        lambda x: torch.cat(x.split([1, 2], 1)[::-1], 1), lambda x: torch.cat(x.chunk(2, 3), 2), lambda x: x.flip(2).roll(1, 3),
+        lambda x: x.roll((1, -2), (2, 3)), lambda x: x.diagonal(dim1=2, dim2=3), lambda x: x.tril(1) + x.triu(-1),
+        lambda x: x.movedim(1, -1).unfold(1, 3, 2), lambda x: torch.meshgrid(x[0, 0, 0], x[0, 0, 1], indexing="ij")[1],
+        lambda x: x.new_zeros(x.shape[0], 2) + torch.ones_like(x[:, :2, 0, 0]), lambda x: x * torch.arange(x.shape[3]),
+        lambda x: x.mT @ x, lambda x: torch.repeat_interleave(x, 2, 1), lambda x: x + torch.linspace(0, 1, x.shape[2])[:, None],
+    ),
+    "paddings": Each(
+        lambda x: F.pad(x, (1, 2)), lambda x: F.pad(x, (1, -1, 0, 3), value=2.0), lambda x: F.pad(x, (2, 1, 1, 3), "reflect"),
+        lambda x: F.pad(x, (2, 1, 1, 3), "replicate"), lambda x: F.pad(x, (2, 1, 1, 3), "circular"),
+    ),
+    "cells by their numbers": Each(
+        lambda x: x[:, [2, 0]], lambda x: x[:, :, torch.tensor([[0, 1], [3, 2]])], lambda x: x[:, torch.tensor([0, 1]), torch.tensor([2, 3])],
+        lambda x: x.index_select(1, torch.tensor([1, 1])), lambda x: x.gather(3, x.argsort(3)), lambda x: F.embedding(x.argmax(1), T),
+        lambda x: x.scatter(1, x.argmax(1, keepdim=True), 9.0), lambda x: x.scatter_add(2, x.argsort(2)[:, :, :4], x),
+        lambda x: F.one_hot(x.argmax(1), 3).float(),
+    ),
+    "in place": Each(
+        lambda x: _set(x.clone(), (slice(None), 0), 1.0), lambda x: _set(x.clone(), (Ellipsis, slice(1, None, 2)), 0.0),
+        lambda x: (x * 1).relu_().add_(1).mul_(x), lambda x: _set(x.clone(), (slice(None), [0, 2]), x[:, :2]),
+    ),
+    "products": Each(
+        lambda x: x @ x.transpose(2, 3), lambda x: torch.einsum("nchw,nchv->nwv", x, x), lambda x: torch.einsum("nchw,dc->ndhw", x, T),
+        lambda x: torch.einsum("nchw,nchv,nciw->nvi", x, x, x), lambda x: torch.bmm(x[:, 0], x[:, 1].mT), lambda x: torch.tensordot(x, T, ([1], [0])),
+        lambda x: torch.baddbmm(x[:, 0, :, :1], x[:, 1], x[:, 2].mT, beta=0.5), lambda x: F.linear(x.movedim(1, -1), T, T[0]),
+        lambda x: F.linear(x.mean((2, 3)), T), lambda x: F.bilinear(x[:, :, 0, 0], x[:, :, 1, 1], T[None]), lambda x: torch.addmm(T, T, x[0, :, :3, 0].mT),
+    ),
+    "convolutions": nn.ModuleList([
+        nn.Conv2d(6, 4, 3), nn.Conv2d(6, 4, (3, 1), stride=(2, 1), padding=(1, 0)), nn.Conv2d(6, 12, 3, dilation=2, groups=3),
+        nn.Conv2d(6, 6, 3, padding="same", groups=6), nn.Conv2d(6, 4, 3, padding="valid", bias=False),
+        nn.Conv2d(6, 4, 3, padding=2, padding_mode="reflect"), nn.Conv2d(6, 4, 5, padding=1, padding_mode="circular"),
+        nn.Conv2d(6, 4, 4, padding="same", dilation=(1, 2)),
+    ]),
+    "transposed convolutions": nn.ModuleList([
+        nn.ConvTranspose2d(6, 4, 2, 2), nn.ConvTranspose2d(6, 4, 3, 2, 1, output_padding=1),
+        nn.ConvTranspose2d(6, 4, (3, 4), (1, 3), (0, 2), groups=2, dilation=(2, 1)), nn.ConvTranspose2d(6, 6, 4, 2, 1, groups=6, bias=False),
+    ]),
+    "max-pools": nn.ModuleList([
+        nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(2, 3, 1, ceil_mode=True),
+        nn.MaxPool2d((3, 2), (1, 2), dilation=2), nn.AdaptiveMaxPool2d(3), nn.AdaptiveMaxPool2d((None, 1)), nn.LPPool2d(2, 3, 2),
+        nn.FractionalMaxPool2d(2, output_ratio=0.5) if False else nn.MaxPool2d(1),
+    ]),
+    "mean pools": nn.ModuleList([
+        nn.AvgPool2d(2), nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.AvgPool2d(3, 2, ceil_mode=True),
+        nn.AvgPool2d(2, 3, 1, ceil_mode=True), nn.AvgPool2d(2, 3, 1, ceil_mode=True, count_include_pad=False),
+        nn.AvgPool2d(3, 1, divisor_override=5), nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d((3, 4)), nn.AdaptiveAvgPool2d((5, None)),
+    ]),
+    "normalizations": nn.ModuleList([
+        nn.BatchNorm2d(6), nn.BatchNorm2d(6, affine=False, eps=1e-3), nn.BatchNorm2d(6, track_running_stats=False),
+        nn.GroupNorm(3, 6), nn.GroupNorm(1, 6, affine=False), nn.InstanceNorm2d(6), nn.InstanceNorm2d(6, affine=True, track_running_stats=True),
+        nn.LayerNorm([6, 9, 11]), nn.LayerNorm(11, bias=False), nn.RMSNorm(11), nn.LocalResponseNorm(3, 0.1, 0.75, 2.0),
+    ]),
+    "resampling": Each(
+        resized(scale_factor=2), resized(scale_factor=(1.5, 0.7)), resized(size=(5, 13)), resized(size=(5, 13), mode="nearest-exact"),
+        resized(scale_factor=3, mode="nearest-exact"), resized(scale_factor=2, mode="bilinear"), resized(scale_factor=1.7, mode="bilinear"),
+        resized(size=(13, 5), mode="bilinear", align_corners=True), resized(size=(1, 20), mode="bilinear", align_corners=True),
+        resized(size=(4, 3), mode="bilinear", antialias=True), resized(scale_factor=2, mode="bicubic"), resized(size=(13, 5), mode="bicubic", align_corners=True),
+        resized(size=(4, 13), mode="bicubic", antialias=True), resized(scale_factor=0.5, mode="area"),
+        resized(scale_factor=1.7, mode="bilinear", recompute_scale_factor=True),
+        lambda x: F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2), lambda x: F.pixel_unshuffle(x[..., :8, :6], 2),
+        lambda x: F.grid_sample(x, F.affine_grid(T[None, :2].expand(x.shape[0], 2, 3), list(x.shape), align_corners=False), align_corners=False),
+        lambda x: F.channel_shuffle(x.repeat(1, 2, 1, 1), 2), lambda x: F.fold(F.unfold(x, 3, padding=1), x.shape[2:], 3, padding=1),
+    ),
+    "attention": Each(
+        lambda x: F.scaled_dot_product_attention(x, x * 2, x + 1), lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
+        lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=(x[..., :9] > -1) | torch.eye(9, dtype=torch.bool)),
+        lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.tanh(x[..., :9]), scale=0.7),
+        lambda x: F.scaled_dot_product_attention(x.repeat(1, 2, 1, 1), x, x, enable_gqa=True),
+    ),
+    "what PyTorch takes apart": nn.ModuleList([
+        nn.CosineSimilarity(), nn.PReLU(6), nn.Softmax2d(), nn.ZeroPad2d(1), nn.Upsample(scale_factor=2), nn.Flatten(), nn.ChannelShuffle(3),
+    ]),
+}  # fmt: skip
+
+
+def _set(x, places, value):
+    x[places] = value
+    return x
+
+
+class Parallel(nn.Module):
+    """Several modules on one picture."""
+
+    def __init__(self, modules):
+        super().__init__()
+        self.parts = modules
+
+    def forward(self, x):
+        return [part(x, x.flip(1)) if isinstance(part, nn.CosineSimilarity) else part(x) for part in self.parts]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_operations(name):
+    """Every family of operations, on pictures of odd size, one and three of them."""
+    family = FAMILIES[name]
+    module = family if isinstance(family, Each) else Parallel(trained(family))
+    channels = 3 if isinstance(family, Each) else 6
+    odd = 9, (12 if name in ("shapes", "leaky activations") else 11)
+    odd = (12, 12) if name in ("shapes", "leaky activations") else odd
+    model, params = torch_model(module, odd, channels)
+    for count in (1, 3):
+        x = pictures(count, *odd, channels)
+        own = jax.jit(model)(params, x)
+        with torch.no_grad():
+            theirs = module(torch.tensor(x))
+        assert len(own) == len(theirs)
+        for i, (mine, value) in enumerate(zip(own, theirs)):
+            assert_close(mine, value, f"{name} {i}, {count} pictures")
