@@ -17,9 +17,10 @@ torch = pytest.importorskip("torch", reason="needs PyTorch, the extra `torch`")
 
 import torch.nn.functional as F  # noqa: E402
 from torch import nn  # noqa: E402
+from torch_families import EVEN, FAMILIES, Each, Parallel  # noqa: E402
+from torch_models import ResNet, ViT, trained  # noqa: E402
 
 from jaxcircuits.network.adapters.torch import OPERATIONS, torch_model  # noqa: E402
-from tests.torch_models import ResNet, ViT, trained  # noqa: E402
 
 
 def pictures(count, height, width, channels=3, seed=0):
@@ -111,161 +112,13 @@ def test_pictures_of_other_sizes():
         model(params, pictures(1, 40, 40))
 
 
-class Each(nn.Module):
-    """Several functions of one picture."""
-
-    def __init__(self, *functions):
-        super().__init__()
-        self.functions = functions
-
-    def forward(self, x):
-        return [function(x) for function in self.functions]
-
-
-def resized(**options):
-    return lambda x: F.interpolate(x, **options)
-
-
-T = 0.7 * torch.randn(3, 3, generator=torch.Generator().manual_seed(1))
-
-FAMILIES = {
-    "activations with a flat side": Each(
-        F.relu, F.relu6, F.hardtanh, F.hardswish, F.hardsigmoid, F.hardshrink, F.softshrink, lambda x: F.threshold(x, 0.1, 0.2)
-    ),
-    "smooth activations": Each(
-        F.gelu, lambda x: F.gelu(x, approximate="tanh"), F.silu, F.mish, F.softplus, torch.sigmoid, torch.tanh,
-        F.logsigmoid, F.softsign, F.tanhshrink, torch.erf,
-    ),
-    "leaky activations": Each(
-        F.leaky_relu, F.elu, F.selu, F.celu, lambda x: F.elu(x, 0.3), lambda x: F.rrelu(x), lambda x: F.glu(x, 2),
-        lambda x: F.prelu(x, T[0]), lambda x: F.prelu(x, T[0, :1]),
-    ),
-    "softmax": Each(
-        lambda x: x.softmax(1), lambda x: x.log_softmax(-1), lambda x: F.softmin(x, 2), lambda x: x.logsumexp((2, 3))
-    ),
-    "arithmetic": Each(
-        lambda x: x + 2 * x - x / 3, lambda x: 1 - x, lambda x: 2 / (x.abs() + 1), lambda x: x**2 + x**3, lambda x: x**-1,
-        lambda x: x.abs() ** 0.3, lambda x: 2**x, lambda x: torch.add(x, x, alpha=0.5), lambda x: -x.abs().sqrt(),
-        lambda x: x.abs().add(1).rsqrt(), lambda x: x.clamp(-0.3), lambda x: x.clamp(max=x.mean()), lambda x: x.exp().log1p(),
-        lambda x: torch.maximum(x, x.flip(2)), lambda x: torch.lerp(x, x.flip(3), 0.3), lambda x: torch.addcmul(x, x, x),
-        lambda x: (x * 3) // 1, lambda x: torch.div(x, 0.3, rounding_mode="trunc"), lambda x: torch.fmod(x, 0.3),
-        lambda x: x % 0.4, lambda x: torch.atan2(x, x.flip(2)), lambda x: x.floor() + x.ceil() + x.round() + x.trunc(),
-    ),
-    "comparisons": Each(
-        lambda x: torch.where(x > 0, x, -2 * x), lambda x: x.masked_fill((x < 0) & (x > -1), 3.0), lambda x: x * (x >= 0),
-        lambda x: ((x != 0) | ~(x <= 0.5)).float(), lambda x: (x == x.amax(1, keepdim=True)).to(x.dtype),
-    ),
-    "reductions": Each(
-        lambda x: x.mean((2, 3)), lambda x: x.mean(), lambda x: x.sum(1, keepdim=True), lambda x: x.amax((2, 3)),
-        lambda x: x.amin(1), lambda x: x.var((2, 3)), lambda x: x.std(1, unbiased=False), lambda x: x.norm(dim=1),
-        lambda x: F.normalize(x, dim=1), lambda x: x.max(2)[0], lambda x: x.min(), lambda x: x.argmax(1).float(),
-        lambda x: x.cumsum(3), lambda x: x.prod(1), lambda x: x.topk(2, 1)[0], lambda x: x.sort(2, descending=True)[0],
-        lambda x: x.norm(1, dim=(2, 3)), lambda x: x.norm(float("inf"), dim=1), lambda x: torch.var_mean(x, (1, 2))[0],
-        lambda x: (x > 0).sum((2, 3)) / 4, lambda x: (x > 0).any(1).float(), lambda x: x.median(1)[0],
-    ),
-    "shapes": Each(
-        lambda x: x.flatten(1), lambda x: x.view(x.size(0), -1, 2), lambda x: x.permute(0, 2, 3, 1).contiguous(),
-        lambda x: x.transpose(1, 3).reshape(-1, 3), lambda x: x[:, None].expand(-1, 4, -1, -1, -1), lambda x: x.repeat(1, 2, 1, 3),
-        lambda x: x.unsqueeze(-1).squeeze(-1), lambda x: x.mean((2, 3), keepdim=True).squeeze(), lambda x: x.unflatten(2, (2, -1)),
-        lambda x: x[..., 1:, ::2], lambda x: x[:, :, -3:-1], lambda x: x[:, -1], lambda x: torch.stack(x.unbind(1), -1),
-        lambda x: torch.cat(x.split([1, 2], 1)[::-1], 1), lambda x: torch.cat(x.chunk(2, 3), 2), lambda x: x.flip(2).roll(1, 3),
-        lambda x: x.roll((1, -2), (2, 3)), lambda x: x.diagonal(dim1=2, dim2=3), lambda x: x.tril(1) + x.triu(-1),
-        lambda x: x.movedim(1, -1).unfold(1, 3, 2), lambda x: torch.meshgrid(x[0, 0, 0], x[0, 0, 1], indexing="ij")[1],
-        lambda x: x.new_zeros(x.shape[0], 2) + torch.ones_like(x[:, :2, 0, 0]), lambda x: x * torch.arange(x.shape[3]),
-        lambda x: x.mT @ x, lambda x: torch.repeat_interleave(x, 2, 1), lambda x: x + torch.linspace(0, 1, x.shape[2])[:, None],
-    ),
-    "paddings": Each(
-        lambda x: F.pad(x, (1, 2)), lambda x: F.pad(x, (1, -1, 0, 3), value=2.0), lambda x: F.pad(x, (2, 1, 1, 3), "reflect"),
-        lambda x: F.pad(x, (2, 1, 1, 3), "replicate"), lambda x: F.pad(x, (2, 1, 1, 3), "circular"),
-    ),
-    "cells by their numbers": Each(
-        lambda x: x[:, [2, 0]], lambda x: x[:, :, torch.tensor([[0, 1], [3, 2]])], lambda x: x[:, torch.tensor([0, 1]), torch.tensor([2, 3])],
-        lambda x: x.index_select(1, torch.tensor([1, 1])), lambda x: x.gather(3, x.argsort(3)), lambda x: F.embedding(x.argmax(1), T),
-        lambda x: x.scatter(1, x.argmax(1, keepdim=True), 9.0), lambda x: x.scatter_add(2, x.argsort(2)[:, :, :4], x),
-        lambda x: F.one_hot(x.argmax(1), 3).float(),
-    ),
-    "in place": Each(
-        lambda x: _set(x.clone(), (slice(None), 0), 1.0), lambda x: _set(x.clone(), (Ellipsis, slice(1, None, 2)), 0.0),
-        lambda x: (x * 1).relu_().add_(1).mul_(x), lambda x: _set(x.clone(), (slice(None), [0, 2]), x[:, :2]),
-    ),
-    "products": Each(
-        lambda x: x @ x.transpose(2, 3), lambda x: torch.einsum("nchw,nchv->nwv", x, x), lambda x: torch.einsum("nchw,dc->ndhw", x, T),
-        lambda x: torch.einsum("nchw,nchv,nciw->nvi", x, x, x), lambda x: torch.bmm(x[:, 0], x[:, 1].mT), lambda x: torch.tensordot(x, T, ([1], [0])),
-        lambda x: torch.baddbmm(x[:, 0, :, :1], x[:, 1], x[:, 2].mT, beta=0.5), lambda x: F.linear(x.movedim(1, -1), T, T[0]),
-        lambda x: F.linear(x.mean((2, 3)), T), lambda x: F.bilinear(x[:, :, 0, 0], x[:, :, 1, 1], T[None]), lambda x: torch.addmm(T, T, x[0, :, :3, 0].mT),
-    ),
-    "convolutions": nn.ModuleList([
-        nn.Conv2d(6, 4, 3), nn.Conv2d(6, 4, (3, 1), stride=(2, 1), padding=(1, 0)), nn.Conv2d(6, 12, 3, dilation=2, groups=3),
-        nn.Conv2d(6, 6, 3, padding="same", groups=6), nn.Conv2d(6, 4, 3, padding="valid", bias=False),
-        nn.Conv2d(6, 4, 3, padding=2, padding_mode="reflect"), nn.Conv2d(6, 4, 5, padding=1, padding_mode="circular"),
-        nn.Conv2d(6, 4, 4, padding="same", dilation=(1, 2)),
-    ]),
-    "transposed convolutions": nn.ModuleList([
-        nn.ConvTranspose2d(6, 4, 2, 2), nn.ConvTranspose2d(6, 4, 3, 2, 1, output_padding=1),
-        nn.ConvTranspose2d(6, 4, (3, 4), (1, 3), (0, 2), groups=2, dilation=(2, 1)), nn.ConvTranspose2d(6, 6, 4, 2, 1, groups=6, bias=False),
-    ]),
-    "max-pools": nn.ModuleList([
-        nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, ceil_mode=True), nn.MaxPool2d(2, 3, 1, ceil_mode=True),
-        nn.MaxPool2d((3, 2), (1, 2), dilation=2), nn.AdaptiveMaxPool2d(3), nn.AdaptiveMaxPool2d((None, 1)), nn.LPPool2d(2, 3, 2),
-        nn.FractionalMaxPool2d(2, output_ratio=0.5) if False else nn.MaxPool2d(1),
-    ]),
-    "mean pools": nn.ModuleList([
-        nn.AvgPool2d(2), nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1, count_include_pad=False), nn.AvgPool2d(3, 2, ceil_mode=True),
-        nn.AvgPool2d(2, 3, 1, ceil_mode=True), nn.AvgPool2d(2, 3, 1, ceil_mode=True, count_include_pad=False),
-        nn.AvgPool2d(3, 1, divisor_override=5), nn.AdaptiveAvgPool2d(1), nn.AdaptiveAvgPool2d((3, 4)), nn.AdaptiveAvgPool2d((5, None)),
-    ]),
-    "normalizations": nn.ModuleList([
-        nn.BatchNorm2d(6), nn.BatchNorm2d(6, affine=False, eps=1e-3), nn.BatchNorm2d(6, track_running_stats=False),
-        nn.GroupNorm(3, 6), nn.GroupNorm(1, 6, affine=False), nn.InstanceNorm2d(6), nn.InstanceNorm2d(6, affine=True, track_running_stats=True),
-        nn.LayerNorm([6, 9, 11]), nn.LayerNorm(11, bias=False), nn.RMSNorm(11), nn.LocalResponseNorm(3, 0.1, 0.75, 2.0),
-    ]),
-    "resampling": Each(
-        resized(scale_factor=2), resized(scale_factor=(1.5, 0.7)), resized(size=(5, 13)), resized(size=(5, 13), mode="nearest-exact"),
-        resized(scale_factor=3, mode="nearest-exact"), resized(scale_factor=2, mode="bilinear"), resized(scale_factor=1.7, mode="bilinear"),
-        resized(size=(13, 5), mode="bilinear", align_corners=True), resized(size=(1, 20), mode="bilinear", align_corners=True),
-        resized(size=(4, 3), mode="bilinear", antialias=True), resized(scale_factor=2, mode="bicubic"), resized(size=(13, 5), mode="bicubic", align_corners=True),
-        resized(size=(4, 13), mode="bicubic", antialias=True), resized(scale_factor=0.5, mode="area"),
-        resized(scale_factor=1.7, mode="bilinear", recompute_scale_factor=True),
-        lambda x: F.pixel_shuffle(x.repeat(1, 4, 1, 1), 2), lambda x: F.pixel_unshuffle(x[..., :8, :6], 2),
-        lambda x: F.grid_sample(x, F.affine_grid(T[None, :2].expand(x.shape[0], 2, 3), list(x.shape), align_corners=False), align_corners=False),
-        lambda x: F.channel_shuffle(x.repeat(1, 2, 1, 1), 2), lambda x: F.fold(F.unfold(x, 3, padding=1), x.shape[2:], 3, padding=1),
-    ),
-    "attention": Each(
-        lambda x: F.scaled_dot_product_attention(x, x * 2, x + 1), lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
-        lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=(x[..., :9] > -1) | torch.eye(9, dtype=torch.bool)),
-        lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.tanh(x[..., :9]), scale=0.7),
-        lambda x: F.scaled_dot_product_attention(x.repeat(1, 2, 1, 1), x, x, enable_gqa=True),
-    ),
-    "what PyTorch takes apart": nn.ModuleList([
-        nn.CosineSimilarity(), nn.PReLU(6), nn.Softmax2d(), nn.ZeroPad2d(1), nn.Upsample(scale_factor=2), nn.Flatten(), nn.ChannelShuffle(3),
-    ]),
-}  # fmt: skip
-
-
-def _set(x, places, value):
-    x[places] = value
-    return x
-
-
-class Parallel(nn.Module):
-    """Several modules on one picture."""
-
-    def __init__(self, modules):
-        super().__init__()
-        self.parts = modules
-
-    def forward(self, x):
-        return [part(x, x.flip(1)) if isinstance(part, nn.CosineSimilarity) else part(x) for part in self.parts]
-
-
 @pytest.mark.parametrize("name", FAMILIES)
 def test_operations(name):
     """Every family of operations, on pictures of odd size, one and three of them."""
     family = FAMILIES[name]
     module = family if isinstance(family, Each) else Parallel(trained(family))
     channels = 3 if isinstance(family, Each) else 6
-    odd = 9, (12 if name in ("shapes", "leaky activations") else 11)
-    odd = (12, 12) if name in ("shapes", "leaky activations") else odd
+    odd = (12, 12) if name in EVEN else (9, 11)
     model, params = torch_model(module, odd, channels)
     for count in (1, 3):
         x = pictures(count, *odd, channels)
@@ -275,3 +128,229 @@ def test_operations(name):
         assert len(own) == len(theirs)
         for i, (mine, value) in enumerate(zip(own, theirs)):
             assert_close(mine, value, f"{name} {i}, {count} pictures")
+
+
+def test_gradients_are_pytorchs():
+    """With respect to the picture, through max-pools, ReLUs that stand at 0 and normalizations."""
+    torch.manual_seed(0)
+    module = trained(ResNet())
+    model, params = torch_model(module, (32, 32), 3)
+    x = pictures(1, 32, 32)
+    x[:, :, 8:] = 0
+    given = torch.tensor(x, requires_grad=True)
+    (gradient,) = torch.autograd.grad(module(given)[:, 3].sum(), given)
+    assert_close(jax.jit(jax.grad(lambda x: model(params, x)[:, 3].sum()))(x), gradient)
+
+
+def test_weights_flow_as_parameters():
+    """Every parameter that takes part moves the output, and none is a constant of the program."""
+    torch.manual_seed(0)
+    model, params = torch_model(trained(ResNet()), (32, 32), 3)
+    closed = jax.make_jaxpr(model)(params, pictures(1, 32, 32))
+    assert sum(np.size(constant) for constant in closed.consts) == 0
+    floats = {name: value for name, value in params.items() if jnp.issubdtype(value.dtype, jnp.floating)}
+    x = pictures(2, 32, 32)
+    slopes = jax.jit(jax.grad(lambda floats: (model(params | floats, x) ** 2).sum()))(floats)
+    assert all(jnp.abs(slope).max() > 0 for slope in slopes.values())
+
+
+def test_between_submodules_the_innermost_module_is_known():
+    """Equations carry the path of the module that computes them, those of the model itself the empty one."""
+    torch.manual_seed(0)
+    model, params = torch_model(trained(ResNet()), (32, 32), 3)
+    closed = jax.make_jaxpr(model)(params, pictures(1, 32, 32))
+    found = {(e.primitive.name, innermost(e.source_info.name_stack)) for e in closed.eqns}
+    assert ("add", "blocks/0") in found
+    assert ("conv_general_dilated", "blocks/1/conv1") in found
+    assert any(name.startswith("reduce_window") and path == "pool" for name, path in found)
+    assert any(path == "" for _, path in found)
+    kinds = {path: kind for kind, path in filter(None, map(read_mark, closed.eqns))}
+    assert (kinds["blocks/1"], kinds["stem/1"], kinds["drop"]) == ("Block", "BatchNorm2d", "Dropout")
+
+
+class Shared(nn.Module):
+    """One module twice under two names, one called twice, and names that the calls' numbers would take."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+        self.conv_1 = nn.Conv2d(3, 3, 1)
+        self.again = self.conv
+        self.tied = nn.Conv2d(3, 3, 3, padding=1)
+        self.tied.weight = self.conv.weight
+
+    def forward(self, x):
+        x = self.again(self.conv(x))
+        return {"sum": self.conv_1(x) + self.tied(x), "both": (x, [x.mean((2, 3)), None])}
+
+
+def test_shared_modules_and_weights():
+    torch.manual_seed(0)
+    module, x = Shared().eval(), pictures(2, 8, 8)
+    model, params = torch_model(module, (8, 8), 3)
+    assert set(params) == {"conv/weight", "conv/bias", "conv_1/weight", "conv_1/bias", "tied/bias"}
+    output, own = of_jax(model, params, x)
+    expected = module(torch.tensor(x))
+    assert set(own) == {"conv", "conv_2", "conv_1", "tied"}
+    assert_close(own["conv_2"], expected["both"][0].detach())
+    assert output["both"][1][1] is None
+    assert_close(output["sum"], expected["sum"].detach())
+    assert_close(output["both"][1][0], expected["both"][1][0].detach())
+
+
+class Several(nn.Module):
+    """A submodule that returns several values, some of them nothing."""
+
+    def __init__(self):
+        super().__init__()
+        self.attn = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.encoder = nn.TransformerEncoderLayer(6, 2, 12, batch_first=True)
+
+    def forward(self, x):
+        tokens = self.encoder(x.flatten(2).transpose(1, 2))
+        first, weights = self.attn(tokens, tokens, tokens)
+        return first + self.attn(tokens, tokens, tokens, need_weights=False)[0] + weights.sum(-1, keepdim=True)
+
+
+def test_modules_that_return_several_values():
+    torch.manual_seed(0)
+    model, _ = assert_same_everywhere(Several().eval(), pictures(3, 4, 5, 6))
+    assert [graph.batch for graph in model.graphs.values()] == [None]
+
+
+class InPlace(nn.Module):
+    """Changes what an identity handed through, and reads it by its first name."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.same = nn.Identity()
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        x = self.conv(x)
+        y = self.same(x)
+        y.mul_(2)
+        self.relu(y)
+        return x + y
+
+
+def test_changes_in_place_reach_what_they_reach_in_pytorch():
+    torch.manual_seed(0)
+    module, x = InPlace(), pictures(2, 8, 8)
+    model, params = torch_model(module, (8, 8), 3)
+    output, own = of_jax(model, params, x)
+    assert_close(output, module(torch.tensor(x)).detach())
+    assert_close(own["conv"], module.conv(torch.tensor(x)).detach())
+
+
+def test_a_module_in_training_is_taken_in_evaluation_and_left_alone():
+    torch.manual_seed(0)
+    module, x = trained(ResNet()), pictures(2, 32, 32)
+    expected = module(torch.tensor(x)).detach()
+    module.train()
+    module.stem.eval()
+    before = copy.deepcopy(module.state_dict())
+    model, params = torch_model(module, (32, 32), 3)
+    assert module.training and module.blocks[0].bn1.training and not module.stem.training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert all(p.requires_grad for p in module.parameters())
+    assert not any(part._forward_hooks for part in [*module.modules(), *model.module.modules()])
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.zero_()
+    assert_close(jax.jit(model)(params, x), expected)
+
+
+@pytest.mark.parametrize("wrap", ["half", "double", "compiled", "parallel"])
+def test_modules_of_other_types_and_in_wrappers(wrap):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    plain = plain.half().float() if wrap == "half" else plain
+    wraps = {
+        "half": lambda m: copy.deepcopy(m).half(),
+        "double": lambda m: copy.deepcopy(m).double(),
+        "compiled": torch.compile,
+        "parallel": nn.DataParallel,
+    }
+    model, params = torch_model(wraps[wrap](plain), (8, 8), 3)
+    x = pictures(1, 8, 8)
+    output, own = of_jax(model, params, x)
+    assert set(own) == {"0", "1", "2"}
+    assert_close(output, plain(torch.tensor(x)).detach())
+
+
+def test_a_model_is_hashable_and_goes_through_pickle():
+    torch.manual_seed(0)
+    model, params = torch_model(trained(ViT()), (32, 32), 3)
+    x = pictures(1, 32, 32)
+    assert len({model, model}) == 1
+    again = pickle.loads(pickle.dumps(model))
+    assert_close(jax.jit(again)(params, x), jax.jit(model)(params, x))
+
+
+@pytest.mark.parametrize("setting", ["x64", "strict", "bfloat16"])
+def test_settings_of_jax_and_types_of_the_recipe(setting):
+    """The type of the pictures is the model's own float type, whatever JAX's default types are."""
+    torch.manual_seed(0)
+    dtype = jnp.bfloat16 if setting == "bfloat16" else jnp.float32
+    for make in MODELS.values():
+        module, x = make(), pictures(2, 32, 32)
+        promotion = jax.numpy_dtype_promotion("strict" if setting == "strict" else "standard")
+        with jax.enable_x64(setting == "x64"), promotion:
+            model, params = torch_model(module, (32, 32), 3)
+            params = {k: v.astype(dtype) if jnp.issubdtype(v.dtype, jnp.floating) else v for k, v in params.items()}
+            assert all(v.dtype == dtype for v in params.values() if jnp.issubdtype(v.dtype, jnp.floating))
+            output, own = of_jax(model, params, jnp.asarray(x, dtype))
+        assert output.dtype == dtype and {value.dtype for value in own.values()} == {np.dtype(dtype)}
+        expected = module(torch.tensor(x)).detach().numpy()
+        tolerance = 0.1 if setting == "bfloat16" else 1e-5
+        assert np.abs(np.float32(output) - expected).max() < tolerance * np.abs(expected).max()
+
+
+class Bessel(nn.Module):
+    """Has an operation that is not in the table and that PyTorch does not take apart."""
+
+    def forward(self, x):
+        return torch.special.i0(x)
+
+
+def test_a_missing_operation_is_named_with_its_module_and_added_in_one_line(monkeypatch):
+    module, x = nn.Sequential(nn.ReLU(), nn.Sequential(Bessel())), pictures(2, 4, 4)
+    said = r"aten\.i0\.default \(in 1/0\); .*OPERATIONS\['aten\.i0\.default'\] = "
+    with pytest.raises(InputError, match=said) as caught:
+        torch_model(module, (4, 4), 3)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setitem(OPERATIONS, "aten.i0.default", jax.scipy.special.i0)
+    model, params = torch_model(module, (4, 4), 3)
+    assert_close(model(params, x), module(torch.tensor(x)))
+
+
+class Undecided(nn.Module):
+    """Does one thing or another by what it sees."""
+
+    def forward(self, x):
+        return x if x.sum() > 0 else -x
+
+
+class Random(nn.Module):
+    """Draws random numbers in evaluation too."""
+
+    def forward(self, x):
+        return F.dropout(x, 0.5, training=True)
+
+
+@pytest.mark.parametrize(
+    "module, message",
+    [
+        (lambda: 3, "int is no PyTorch module"),
+        (lambda: nn.Conv2d(4, 2, 3), r"Conv2d does not take pictures of 2 x 3 x 8 x 8: .*4 channels"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), "Sequential does not take pictures of 2 x 3 x 8 x 8"),
+        (Undecided, "torch.export cannot read Undecided: "),
+        (Random, "Random"),
+    ],
+)
+def test_what_cannot_be_taken_says_so_in_one_line(module, message):
+    with pytest.raises(InputError, match=message) as caught:
+        torch_model(module(), (8, 8), 3)
+    assert "\n" not in str(caught.value)

@@ -101,13 +101,18 @@ def _program(module: nn.Module, pictures: torch.Tensor, only_fresh: bool) -> tor
             program = read(module, (pictures,), strict=False)
         kept = torch.export.default_decompositions()
         for operation in [operation for operation in kept if str(operation) in OPERATIONS]:
-            del kept[operation]
+            # A view stays PyTorch's to take apart, which knows what a later change in place reaches.
+            if not any(made.alias_info for made in operation._schema.returns):
+                del kept[operation]
         program = program.run_decompositions(kept)
-        missing = [operation for operation, _ in _missing(program) if isinstance(operation, torch._ops.OpOverload)]
-        smaller = torch._decomp.get_decompositions(missing)
-        if smaller:
-            kept.update(smaller)
-            program = program.run_decompositions(kept)
+        # What else PyTorch can take apart is, where the table has all its parts.
+        for operation in dict(_missing(program)):
+            kept.update(torch._decomp.get_decompositions([operation]))
+            smaller = program.run_decompositions(kept) if operation in kept else program
+            if dict(_missing(smaller)).keys() < dict(_missing(program)).keys():
+                program = smaller
+            else:
+                kept.pop(operation, None)
     missing = {str(operation): path for operation, path in reversed(_missing(program))}
     if missing:
         listed = ", ".join(f"{operation} (in {path or 'the model itself'})" for operation, path in missing.items())

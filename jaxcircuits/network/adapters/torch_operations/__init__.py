@@ -41,6 +41,7 @@ operations(
         "addmm.default baddbmm.default": lambda c, a, b, beta=1, alpha=1: beta * c + alpha * jnp.matmul(a, b),
         "einsum.default": lambda equation, operands, path=None: jnp.einsum(equation, *operands),
         "linear.default": layers.linear,
+        "bilinear.default": layers.bilinear,
         "convolution.default": layers.convolution,
         "scaled_dot_product_attention.default": layers.attention,
     }

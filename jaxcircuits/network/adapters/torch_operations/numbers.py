@@ -48,6 +48,11 @@ def _hardtanh(x, low=-1.0, high=1.0):
     return jax.nn.relu6(x) if (low, high) == (0, 6) else jnp.clip(x, low, high)
 
 
+@operation("rrelu_with_noise_functional.default")
+def _rrelu(x, noise, lower=1 / 8, upper=1 / 3, training=False, generator=None):
+    return jnp.where(x > 0, x, (lower + upper) / 2 * x), noise
+
+
 @operation("elu.default")
 def _elu(x, alpha=1.0, scale=1.0, input_scale=1.0):
     below = jnp.expm1(jnp.where(x > 0, 0, x) * input_scale) * alpha
@@ -183,6 +188,15 @@ def _topk(x, k, axis=-1, largest=True, sorted=True):
     moved = jnp.moveaxis(x, axis, -1)
     values, places = lax.top_k(moved if largest else -moved, k)
     return jnp.moveaxis(values if largest else -values, -1, axis), jnp.moveaxis(places, -1, axis)
+
+
+@operation("median.dim")
+def _median(x, axis=-1, keepdim=False):
+    # Of an even number, the lower one.
+    places = jnp.argsort(x, axis, stable=True)
+    place = lax.slice_in_dim(places, middle := (x.shape[axis] - 1) // 2, middle + 1, axis=axis)
+    value = jnp.take_along_axis(x, place, axis)
+    return (value, place) if keepdim else (value.squeeze(axis), place.squeeze(axis))
 
 
 @operation("sort.default")

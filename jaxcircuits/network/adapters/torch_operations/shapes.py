@@ -32,6 +32,7 @@ operations(
         "unbind.int": lambda x, axis=0: tuple(
             lax.index_in_dim(x, i, axis, keepdims=False) for i in range(x.shape[axis])
         ),
+        "copy.default": lambda x, source: jnp.broadcast_to(source, x.shape).astype(x.dtype),
         "flip.default": jnp.flip,
         "roll.default": lambda x, shifts, axes=(): jnp.roll(x, tuple(shifts), tuple(axes) or None),
         "diagonal.default": jnp.diagonal,
@@ -58,9 +59,11 @@ def _split(x, sizes, axis=0):
     return tuple(jnp.split(x, np.cumsum(sizes)[:-1].tolist(), axis))
 
 
-@operation("split.Tensor")
-def _split_every(x, size, axis=0):
-    return tuple(jnp.split(x, range(size, x.shape[axis], size), axis))
+@operation("unfold.default")
+def _unfold(x, axis, size, step):
+    axis %= x.ndim
+    starts = np.arange(0, x.shape[axis] - size + 1, step)
+    return jnp.moveaxis(jnp.take(x, starts[:, None] + np.arange(size), axis), axis + 1, -1)
 
 
 @operation("constant_pad_nd.default")
