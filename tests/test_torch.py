@@ -343,7 +343,8 @@ class Random(nn.Module):
 @pytest.mark.parametrize(
     "module, message",
     [
-        (lambda: 3, "int is no PyTorch module"),
+        (lambda: 3, "3 is no model; expected a PyTorch module"),
+        (lambda: F.relu, "relu is a function; expected a PyTorch module"),
         (lambda: nn.Conv2d(4, 2, 3), r"Conv2d does not take pictures of 2 x 3 x 8 x 8: .*4 channels"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), "Sequential does not take pictures of 2 x 3 x 8 x 8"),
         (Undecided, "torch.export cannot read Undecided: "),

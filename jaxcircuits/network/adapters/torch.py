@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.naming import scope
+from jaxcircuits.network.adapters.frameworks import expect
 from jaxcircuits.network.adapters.torch_export import Exported, export, is_plain, module_of
 from jaxcircuits.network.adapters.torch_operations import OPERATIONS
 
@@ -100,8 +101,7 @@ def torch_model(module: nn.Module, size: tuple[int, int], channels: int = 3) -> 
       InputError: for what is no module, does not take such pictures, or cannot be read; an operation that is not in
         `OPERATIONS` is named with its module's path.
     """
-    if not isinstance(module, nn.Module):
-        raise InputError(f"{type(module).__name__} is no PyTorch module; expected a torch.nn.Module")
+    expect(module, "torch")
     wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while isinstance(module, wrappers) or hasattr(module, "_orig_mod"):
         module = module.module if isinstance(module, wrappers) else module._orig_mod

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxcircuits.network.adapters.torch_operations.table import OPERATIONS, operation, operations
@@ -35,12 +36,19 @@ operations(
         "hardswish.default": jax.nn.hard_swish,
         "hardsigmoid.default": jax.nn.hard_sigmoid,
         "leaky_relu.default": lambda x, slope=0.01: jnp.where(x > 0, x, slope * x),
-        "gelu.default": lambda x, approximate="none": jax.nn.gelu(x, approximate == "tanh"),
         "softmax.int _softmax.default": lambda x, axis, *_, dtype=None: jax.nn.softmax(x, axis),
         "log_softmax.int _log_softmax.default": lambda x, axis, *_, dtype=None: jax.nn.log_softmax(x, axis),
         "_to_copy.default": lambda x, dtype: x.astype(dtype),
     }
 )
+
+
+@operation("gelu.default")
+def _gelu(x, approximate="none"):
+    if approximate == "none":
+        return 0.5 * x * lax.erfc(-np.sqrt(0.5).item() * x)
+    # Hendrycks and Gimpel, Gaussian error linear units, 2016, section 2.
+    return 0.5 * x * (1 + jnp.tanh(np.sqrt(2 / np.pi).item() * (x + 0.044715 * x**3)))
 
 
 @operation("hardtanh.default")
@@ -134,6 +142,12 @@ def _axes(x, axes):
     return tuple(range(x.ndim)) if axes is None or axes == [] else axes if isinstance(axes, int) else tuple(axes)
 
 
+def mean(x: jax.Array, axes: Sequence[int], keepdims: bool = False) -> jax.Array:
+    """The mean over axes; a sum over a number, with nothing between the two, so that it reads as one."""
+    value = jnp.mean(x, axes)
+    return jnp.expand_dims(value, axes) if keepdims else value
+
+
 def _reduction(function: Callable) -> Callable:
     def reduce(x, axes=None, keepdim=False, dtype=None):
         return function(x if dtype is None else x.astype(dtype), _axes(x, axes), keepdims=keepdim)
@@ -144,7 +158,7 @@ def _reduction(function: Callable) -> Callable:
 operations(
     {
         "sum.default sum.dim_IntList": _reduction(jnp.sum),
-        "mean.default mean.dim": _reduction(jnp.mean),
+        "mean.default mean.dim": _reduction(mean),
         "prod.default prod.dim_int": _reduction(jnp.prod),
         "amax.default": _reduction(jnp.max),
         "amin.default": _reduction(jnp.min),

@@ -14,6 +14,7 @@ import numpy as np
 from jax import lax
 
 from jaxcircuits.network.adapters.torch_operations.layers import each
+from jaxcircuits.network.adapters.torch_operations.numbers import mean
 
 
 def max_pool(n: int):
@@ -75,7 +76,7 @@ def adaptive_avg_pool(n: int):
     def pool(x, output_size):
         sizes, outputs = x.shape[-n:], _outputs(x, output_size)
         if all(out == 1 for out in outputs):
-            return x.mean(range(x.ndim - n, x.ndim), keepdims=True)
+            return mean(x, tuple(range(x.ndim - n, x.ndim)), keepdims=True)
         if all(size % out == 0 for size, out in zip(sizes, outputs)):
             return avg_pool(n)(x, [size // out for size, out in zip(sizes, outputs)])
         matrices = []
