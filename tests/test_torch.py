@@ -108,7 +108,7 @@ def test_pictures_of_other_sizes():
     x = pictures(2, 37, 29)
     assert_close(jax.jit(model)(params, x), resnet(torch.tensor(x)).detach())
     model, params = torch_model(trained(ViT()), (32, 32), 3)
-    with pytest.raises(InputError, match=r"ViT does not take pictures of 2 x 3 x 40 x 40.*native size is 32 x 32"):
+    with pytest.raises(InputError, match=r"ViT does not take pictures of 40 x 40 .*; its native size is 32 x 32"):
         model(params, pictures(1, 40, 40))
 
 
@@ -280,6 +280,22 @@ def test_modules_of_other_types_and_in_wrappers(wrap):
     assert_close(output, plain(torch.tensor(x)).detach())
 
 
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize(
+    "computed", [nn.utils.weight_norm, nn.utils.spectral_norm, nn.utils.parametrizations.weight_norm]
+)
+def test_weights_that_a_module_computes(computed):
+    """They follow from its parameters, by hooks or parametrizations; what a run has left of them is no obstacle."""
+    torch.manual_seed(0)
+    module, x = nn.Sequential(computed(nn.Conv2d(3, 4, 3)), nn.ReLU()), pictures(2, 8, 8)
+    module(torch.tensor(x))
+    module.eval()
+    model, params = torch_model(module, (8, 8), 3)
+    output, own = of_jax(model, params, x)
+    assert {"0", "1"} <= set(own)
+    assert_close(output, module(torch.tensor(x)).detach())
+
+
 def test_a_model_is_hashable_and_goes_through_pickle():
     torch.manual_seed(0)
     model, params = torch_model(trained(ViT()), (32, 32), 3)
@@ -345,8 +361,11 @@ class Random(nn.Module):
     [
         (lambda: 3, "3 is no model; expected a PyTorch module"),
         (lambda: F.relu, "relu is a function; expected a PyTorch module"),
-        (lambda: nn.Conv2d(4, 2, 3), r"Conv2d does not take pictures of 2 x 3 x 8 x 8: .*4 channels"),
-        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(5, 2)), "Sequential does not take pictures of 2 x 3 x 8 x 8"),
+        (lambda: nn.Conv2d(4, 2, 3), r"\(8, 8, 3\) .*; it takes 4 channels: state InputConvention\(channels=4\)"),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(3 * 16 * 16, 2))),
+            r"\(8, 8, 3\), in 1/0 .*; it takes 16 x 16 pixels: state InputConvention\(size=\(16, 16\)\)",
+        ),
         (Undecided, "torch.export cannot read Undecided: "),
         (Random, "Random"),
     ],

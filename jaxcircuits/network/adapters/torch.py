@@ -21,8 +21,9 @@ from torch.utils import _pytree as pytree
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.naming import scope
+from jaxcircuits.network.adapters.causes import failure
 from jaxcircuits.network.adapters.frameworks import expect
-from jaxcircuits.network.adapters.torch_export import Exported, export, is_plain, module_of
+from jaxcircuits.network.adapters.torch_export import Exported, export, first_line, is_plain, module_of, run
 from jaxcircuits.network.adapters.torch_operations import OPERATIONS
 
 __all__ = ["OPERATIONS", "TorchModel", "torch_model"]
@@ -68,16 +69,26 @@ class TorchModel:
             for key in ((height, width), (batch, height, width)):
                 if key in self.graphs:
                     return self.graphs[key]
+            # Several pictures, so that no axis of one cell is taken for the pictures'.
+            shape = (max(batch, 2), self.channels, height, width)
             try:
-                # Several pictures, so that no axis of one cell is taken for the pictures'.
-                graph = export(self.module, max(batch, 2), (height, width), self.channels)
-                if graph.batch not in (None, batch):
-                    graph = export(self.module, batch, (height, width), self.channels)
-            except InputError as error:
-                native = "" if (height, width) == self.size else f"; its native size is {self.size[0]} x {self.size[1]}"
-                raise InputError(f"{error}{native}") from error
+                run(self.module, shape)
+            except Exception as error:
+                raise self._refused(error, shape) from error
+            graph = export(self.module, shape)
+            if graph.batch not in (None, batch):
+                graph = export(self.module, (batch, *shape[1:]))
             self.graphs[(height, width) if graph.batch is None else (batch, height, width)] = graph
             return graph
+
+    def _refused(self, error: Exception, shape: tuple[int, ...]) -> InputError:
+        """What to say where the module does not take pictures."""
+        if shape[2:] == self.size:
+            # The likely remedies are tried on the module itself.
+            return failure(error, lambda _, x: (run(self.module, x.shape), x)[1], {}, shape, "CHW")
+        own, native = (f"{height} x {width}" for height, width in (shape[2:], self.size))
+        taken = f"{type(self.module).__name__} does not take pictures of {own}"
+        return InputError(f"{taken} ({type(error).__name__}: {first_line(error)}); its native size is {native}")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "graphs": {}}
@@ -105,10 +116,13 @@ def torch_model(module: nn.Module, size: tuple[int, int], channels: int = 3) -> 
     wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while isinstance(module, wrappers) or hasattr(module, "_orig_mod"):
         module = module.module if isinstance(module, wrappers) else module._orig_mod
+    # What a module has computed and kept, such as a normalized weight, cannot be copied as it is.
+    kept = [v for part in module.modules() for v in vars(part).values() if isinstance(v, torch.Tensor)]
     try:
-        module = copy.deepcopy(module).eval().to("cpu", torch.float32).requires_grad_(False)
+        module = copy.deepcopy(module, {id(value): value.detach().clone() for value in kept if not value.is_leaf})
+        module = module.eval().to("cpu", torch.float32).requires_grad_(False)
     except Exception as error:
-        raise InputError(f"{type(module).__name__} cannot be copied: {str(error).splitlines()[0]}") from error
+        raise InputError(f"{type(module).__name__} cannot be copied: {first_line(error)}") from error
     model = TorchModel(module, tuple(size), channels)
     model.graph(2, *model.size)
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -51,36 +52,42 @@ class Exported:
     batch: int | None
 
 
-def export(module: nn.Module, batch: int, size: tuple[int, int], channels: int) -> Exported:
+def run(module: nn.Module, shape: tuple[int, ...]) -> Any:
+    """What the module itself returns for noise of a shape; an error names the innermost submodule it comes from."""
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad():
+            return module(noise)
+    except Exception as error:
+        paths = {id(part): path.replace(".", "/") for path, part in module.named_modules()}
+        callers = [id(frame.f_locals.get("self")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+        error.module_path = next((paths[caller] for caller in reversed(callers) if caller in paths), "")
+        raise
+
+
+def export(module: nn.Module, shape: tuple[int, ...]) -> Exported:
     """Reads a module's graph.
 
     Args:
       module: in evaluation mode, in float32, on the CPU.
-      batch: how many pictures it is tried with; if the module allows, the graph holds for any number.
-      size: height and width of the pictures.
-      channels: of the pictures.
+      shape: of pictures (N, C, H, W) that it takes; if it allows, the graph holds for any number of them.
 
     Returns:
       The graph.
 
     Raises:
-      InputError: where the module does not take such pictures, PyTorch cannot read it, or an operation is missing.
+      InputError: where PyTorch cannot read the module, or an operation is missing.
     """
     name = type(module).__name__
-    pictures = torch.randn((batch, channels, *size), generator=torch.Generator().manual_seed(0))
-    shape = " x ".join(map(str, pictures.shape))
-    try:
-        with torch.no_grad():
-            expected = module(pictures)
-    except Exception as error:
-        raise InputError(f"{name} does not take pictures of {shape}: {_first_line(error)}") from error
+    expected = run(module, shape)
+    pictures = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for only_fresh in (False, True):
         try:
             program = _program(module, pictures, only_fresh)
         except InputError:
             raise
         except Exception as error:
-            raise InputError(f"torch.export cannot read {name}: {_first_line(error)}") from error
+            raise InputError(f"torch.export cannot read {name}: {first_line(error)}") from error
         # A mark stands for a copy, which tells where a module hands its input through and changes it in place later.
         with torch.no_grad():
             if _equal(program.module()(pictures), expected):
@@ -238,6 +245,7 @@ def _equal(first: Any, second: Any) -> bool:
     return True
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What PyTorch said, or the kind of error where it said nothing."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__
