@@ -335,6 +335,37 @@ class Network:
         return cls._from_model(name, adapter, params, convention, labels)
 
     @classmethod
+    def from_torch(
+        cls,
+        module: Any,
+        convention: InputConvention = InputConvention(),
+        *,
+        name: str | None = None,
+        labels: Sequence[str] = (),
+    ) -> Network:
+        """Any PyTorch module that maps (N, channels, H, W) to something; needs PyTorch.
+
+        Its layers are the outputs of every submodule, under their paths (`blocks/0/conv1`), what it computes between
+        them, and `output`. It is taken in evaluation mode and in float32, on a copy that later training does not reach.
+
+        Args:
+          module: a `torch.nn.Module` with trained parameters.
+          convention: what it expects of a picture; its layout is `CHW`, whatever is said here.
+          name: for files and messages; the class name by default.
+          labels: of its outputs.
+
+        Raises:
+          InputError: where `torch.export` cannot read it, it does not take such pictures, or an operation is missing
+            in `jaxcircuits.network.adapters.torch.OPERATIONS`.
+        """
+        adapters.frameworks.expect(module, "torch")
+        from jaxcircuits.network.adapters.torch import torch_model
+
+        convention = dataclasses.replace(convention, layout="CHW")
+        model, params = torch_model(module, convention.size, convention.channels)
+        return cls._from_model(name or type(module).__name__, model, params, convention, labels)
+
+    @classmethod
     def from_function(
         cls,
         function: Callable[[Params, jax.Array], dict[str, jax.Array] | jax.Array],

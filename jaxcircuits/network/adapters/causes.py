@@ -89,7 +89,9 @@ def _untraceable(error: Exception) -> str:
 def _other_shape(said: str, model: Any, params: Any, picture: tuple[int, ...], layout: str) -> str:
     """Which number of channels or which size the model does take: likely ones are tried, by shapes alone."""
     height, width, channels = picture
-    numbers = sorted({int(number) for number in re.findall(r"\b\d+\b", said)} - {0}, reverse=True)
+    # PyTorch writes shapes as 2x192.
+    shapes = re.findall(r"\b\d+(?:x\d+)*\b", said)
+    numbers = sorted({int(number) for shape in shapes for number in shape.split("x")} - {0}, reverse=True)
     if not numbers:
         return ""
     other = "CHW" if layout == "HWC" else "HWC"

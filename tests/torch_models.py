@@ -1,0 +1,106 @@
+"""Two PyTorch models as people write them: a ResNet with grouped convolutions, and a vision transformer."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Block(nn.Module):
+    """A residual block: one ReLU module that runs twice and changes its input in place."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, groups: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, groups=groups, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, groups=groups, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.shortcut = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        y = self.relu(self.bn1(self.conv1(x)))
+        return self.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """A small ResNet whose convolutions have groups."""
+
+    def __init__(self, width: int = 16, classes: int = 10):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.blocks = nn.Sequential(Block(width, width, 1, 4), Block(width, 2 * width, 2, 8))
+        self.drop = nn.Dropout(0.5)
+        self.head = nn.Linear(2 * width, classes)
+
+    def forward(self, x):
+        x = self.blocks(self.pool(self.stem(x)))
+        x = F.adaptive_avg_pool2d(x, 1).flatten(1)
+        return self.head(self.drop(x))
+
+
+class Attention(nn.Module):
+    """Attention of several heads by PyTorch's fused function."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x):
+        pictures, tokens, width = x.shape
+        qkv = self.qkv(x).reshape(pictures, tokens, 3, self.heads, width // self.heads)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        return self.proj(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(pictures, tokens, width))
+
+
+class Layer(nn.Module):
+    """A transformer's layer: attention, then a perceptron, each beside what it adds to."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, x):
+        x = x + self.attn(self.norm1(x))
+        return x + self.mlp(self.norm2(x))
+
+
+class ViT(nn.Module):
+    """A small vision transformer with a class token and a table of positions."""
+
+    def __init__(self, size: int = 32, patch: int = 8, width: int = 24, heads: int = 3, classes: int = 10):
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, patch, patch)
+        self.cls = nn.Parameter(0.1 * torch.randn(1, 1, width))
+        self.positions = nn.Parameter(0.1 * torch.randn(1, (size // patch) ** 2 + 1, width))
+        self.layers = nn.ModuleList([Layer(width, heads), Layer(width, heads)])
+        self.norm = nn.LayerNorm(width)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        x = self.embed(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], 1) + self.positions
+        for layer in self.layers:
+            x = layer(x)
+        return self.head(self.norm(x)[:, 0])
+
+
+def trained(module: nn.Module, seed: int = 0) -> nn.Module:
+    """The module in evaluation mode with the weights and running statistics that training might have left."""
+    random = torch.Generator().manual_seed(seed)
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        if name.endswith("running_var"):
+            tensor.data = 0.3 + torch.rand(tensor.shape, generator=random)
+        elif name.endswith("running_mean"):
+            tensor.data = 0.5 * torch.randn(tensor.shape, generator=random)
+        elif tensor.is_floating_point() and tensor.ndim < 2:
+            tensor.data = (1.0 if name.endswith("weight") else 0.0) + 0.3 * torch.randn(tensor.shape, generator=random)
+    return module.eval()
