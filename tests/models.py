@@ -31,15 +31,14 @@ class Model:
       network: as the library sees it.
       own: network input -> {layer: activation}, computed by the framework, without the library.
       source, target: features; the target is directly connected to the source.
-      near: whose circuit is extracted; the target by default.
-      module: what the framework calls it; None for functions.
+      name: in the table.
     """
 
     network: Network
     own: Callable[[jax.Array], Mapping[str, Any]]
     source: str
     target: str
-    module: Any = None
+    name: str = ""
 
 
 MODELS: dict[str, Callable[[], Model]] = {}
@@ -50,7 +49,7 @@ def model(name: str):
     """Adds a model to `MODELS`."""
 
     def add(make: Callable[[], Model]) -> Callable[[], Model]:
-        MODELS[name] = functools.cache(make)
+        MODELS[name] = functools.cache(lambda: dataclasses.replace(make(), name=name))
         return MODELS[name]
 
     return add
@@ -77,15 +76,14 @@ def lively(tree: Any, seed: int = 0) -> Any:
     return jax.tree_util.tree_map_with_path(draw, tree)
 
 
-def from_nnx(module: nnx.Module, own, source: str, target: str, size: int = 16) -> Model:
+def from_nnx(make: Callable[[nnx.Rngs], nnx.Module], own, source: str, target: str, size: int = 16) -> Model:
     """A Flax NNX module's `Model`, its parameters random; `own` is called with the module in evaluation mode."""
-    graphdef, state = nnx.split(module)
-    params = lively(nnx.to_pure_dict(state))
-    nnx.replace_by_pure_dict(state, params)
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
+    nnx.replace_by_pure_dict(state, lively(nnx.to_pure_dict(state)))
     module = nnx.merge(graphdef, state)
     network = Network.from_nnx(module, convention(size))
     module.eval()
-    return Model(network, functools.partial(own, module), source, target, module)
+    return Model(network, functools.partial(own, module), source, target)
 
 
 def from_linen(module: nn.Module, source: str, target: str, size: int = 16, **call_kwargs) -> Model:
@@ -102,7 +100,7 @@ def from_linen(module: nn.Module, source: str, target: str, size: int = 16, **ca
         }
         return {name: value for name, value in seen.items() if name} | {"output": output}
 
-    return Model(Network.from_linen(module, variables, convention(size), **call_kwargs), own, source, target, module)
+    return Model(Network.from_linen(module, variables, convention(size), **call_kwargs), own, source, target)
 
 
 class ResBlock(nnx.Module):
@@ -159,7 +157,7 @@ def resnet_nnx():
             "output": module(x),
         }
 
-    return from_nnx(ResNet(nnx.Rngs(0)), own, "blocks/0", "blocks/1/relu")
+    return from_nnx(ResNet, own, "blocks/0", "blocks/1/relu")
 
 
 class LinenResNet(nn.Module):
@@ -232,7 +230,7 @@ def mobilenet():
             "output": module(x),
         }
 
-    return from_nnx(MobileNet(nnx.Rngs(0)), own, "relu6", "blocks/0/relu6_1")
+    return from_nnx(MobileNet, own, "relu6", "blocks/0/relu6_1")
 
 
 class UNet(nn.Module):
@@ -295,7 +293,7 @@ def convnext():
             "output": module(x),
         }
 
-    return from_nnx(ConvNeXt(nnx.Rngs(0)), own, "blocks/0/gelu", "blocks/1/gelu")
+    return from_nnx(ConvNeXt, own, "blocks/0/gelu", "blocks/1/gelu")
 
 
 class MLP(nn.Module):
@@ -360,7 +358,7 @@ def vit():
             "output": module(x),
         }
 
-    return from_nnx(ViT(nnx.Rngs(0)), own, "blocks/0/gelu", "blocks/1/gelu")
+    return from_nnx(ViT, own, "blocks/0/gelu", "blocks/1/gelu")
 
 
 class VGG(nn.Module):
@@ -446,7 +444,7 @@ def lifted():
             "output": module(x),
         }
 
-    return from_nnx(Lifted(nnx.Rngs(0)), own, "jitted", "remat/relu")
+    return from_nnx(Lifted, own, "jitted", "remat/relu")
 
 
 class ScannedLayer(nn.Module):
@@ -469,7 +467,7 @@ class Scanned(nn.Module):
 
 @model("scan, Linen")
 def scanned():
-    return from_linen(Scanned(), "layers/0", "relu_1")
+    return from_linen(Scanned(), "layers", "relu_1")
 
 
 @model("InceptionV1")

@@ -45,7 +45,7 @@ def _backward(residuals, gradient):
 redirected_relu.defvjp(_forward, _backward)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=0)
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def redirected(function: Callable[[jax.Array], jax.Array], x: jax.Array, redirect: jax.Array) -> jax.Array:
     """As `redirected_relu`, for any function of single numbers that is flat somewhere.
 
