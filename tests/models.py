@@ -251,7 +251,7 @@ class UNet(nn.Module):
 
 @model("U-Net, Linen")
 def unet():
-    return from_linen(UNet(), "relu_1", "relu_3")
+    return from_linen(UNet(), "concatenate", "relu_3")
 
 
 class ConvNeXtBlock(nnx.Module):

@@ -155,7 +155,7 @@ def direct_weights(model):
     assert np.abs(weights).max() > 0
     unit = circuits.weights_between(network, f"{model.source}:2", f"{model.target}:1")
     same(unit, weights[:, :, 2, 0])
-    same(np.moveaxis(weights, 3, 0), circuits.expanded_weights(network, model.source, model.target, [1]))
+    same(np.moveaxis(weights, 3, 0).ravel(), circuits.expanded_weights(network, model.source, model.target, [1]).ravel())
 
 
 @capability("expanded weights")
@@ -307,7 +307,8 @@ def transplant(model):
 @capability("predict an edit")
 def predict_edit(model):
     network = model.network
-    edited = circuits.cut(network, f"{model.source}:0", f"{model.target}:1")
+    source = answer(network, model.source).reshape(-1, network.layers[model.source].channels).std(0).argmax()
+    edited = circuits.cut(network, f"{model.source}:{source}", f"{model.target}:1")
     predicted = circuits.predict_edit(network, edited, model.target, pictures(network), [1, 2])
     assert predicted.correlation[0] > 0.3 and np.isnan(predicted.correlation[1])
     gated = circuits.predict_edit(network, edited, model.target, pictures(network), [1], gated=True)
