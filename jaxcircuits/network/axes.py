@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -112,13 +113,15 @@ def _channel_axis(program: Program, operation: Operation, output: int, pictured:
     match operation.name:
         case "conv_general_dilated":
             return params["dimension_numbers"].out_spec[1]
+        case "dot_general" if len(pictured) > 1:
+            return _of_product(program, operation, at)
         case "dot_general":
             return last if operation.inputs[0] in pictured else _of_weights_first(program, operation)
         case "transpose":
             return params["permutation"].index(channel)
         case "broadcast_in_dim":
             places = params["broadcast_dimensions"]
-            return places[channel] if channel < len(places) else last
+            return int(places[channel]) if channel < len(places) else last
         case "reshape":
             return _reshaped(before, channel, shape)
         case "squeeze" | "reduce_sum" | "reduce_max" | "reduce_min" | "reduce_prod" | "argmax":
@@ -133,6 +136,25 @@ def _of_weights_first(program: Program, operation: Operation) -> int:
     weights = operation.inputs[0]
     rank = len(weights.aval.shape if not isinstance(weights, int) else program.avals[weights].shape)
     return max(rank - len(contracted) - 1, len(batch))
+
+
+def _of_product(program: Program, operation: Operation, at: Mapping[int, int]) -> int:
+    """The channels' axis of a product of activations: that of the factor whose channels are not summed over.
+
+    Where attention weighs values it is the values' own; its pattern has the last axis, the tokens looked at.
+    """
+    contracted, batch = operation.params["dimension_numbers"]
+    ranks = [len(program.avals[value].shape) for value in operation.inputs]
+    free = [
+        [axis for axis in range(rank) if axis not in contracted[side] and axis not in batch[side]]
+        for side, rank in enumerate(ranks)
+    ]
+    for side, value in enumerate(operation.inputs):
+        other = operation.inputs[1 - side]
+        if at[value] in free[side] and at[other] in contracted[1 - side]:
+            ahead = len(batch[0]) + (len(free[0]) if side else 0)
+            return ahead + free[side].index(at[value])
+    return len(program.avals[operation.outputs[0]].shape) - 1
 
 
 def _reshaped(before: tuple[int, ...], channel: int, after: tuple[int, ...]) -> int:

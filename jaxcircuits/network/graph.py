@@ -26,6 +26,9 @@ OFFERED = ("convolution", "dense", "activation", "pool", "normalization", "affin
 """Kinds of nodes that are layers where no submodule names them."""
 IN_LEAVES = ("convolution", "dense", "activation", "pool", "add", "concatenate")
 """Likewise inside a module without submodules, which is one node to its user."""
+OFFERED_OPS = ("softmax", "scan", "while", "cond")
+"""Operations that are layers wherever they are: patterns of attention, and what a loop or a branch hands out. What is
+computed inside loops and branches is no layer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,10 +190,10 @@ class Graph:
 
     @functools.cached_property
     def features(self) -> tuple[str, ...]:
-        """What a later convolution, dense layer or sum reads after an activation function, in order from the image."""
+        """What a later convolution, dense layer, sum or loop reads after an activation function, in order from the image."""
         found: set[str] = set()
         for name, layer in self.layers.items():
-            if layer.kind in ("convolution", "dense", "add"):
+            if layer.kind in ("convolution", "dense", "add", "opaque"):
                 pending = list(layer.inputs)
                 while pending:
                     before = pending.pop()
@@ -260,7 +263,7 @@ def _names(program: Program, kinds: Mapping[int, Kind], axes: Mapping[int, Axes]
     for value, kind in kinds.items():
         operation = program.made_by[value]
         offered = IN_LEAVES if operation.scope in leaves else OFFERED
-        if value not in marked and shown(value) and kind.kind in offered:
+        if value not in marked and shown(value) and (kind.kind in offered or kind.op in OFFERED_OPS):
             take(f"{operation.scope}/{kind.op}" if operation.scope else kind.op, value)
     returned = []
     for path, value in zip(program.output_paths, program.outputs):

@@ -123,6 +123,10 @@ def _absorbed(
         return (source, before.op) if weighted and _same_cells(program, axes, source, operation.outputs[0]) else None
     if before.kind in ("convolution", "dense") and operation.name in ("add", "add_any"):
         return source, before.op
+    if before.kind == "normalization":  # its scale and shift
+        return source, before.op
+    if before.op == "dot" and operation.name in ("mul", "div"):  # attention divides by the root of its width
+        return source, before.op
     if before.kind == "pool" and operation.name in ("div", "mul"):
         return source, {"sum": "mean"}.get(before.op, before.op)
     return (source, before.op) if before.kind == "affine" else None

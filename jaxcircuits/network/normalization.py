@@ -64,7 +64,7 @@ def normalizations(program: Program) -> Normalizations:
                 (power if any(value in power for value in pictured) else mean).add(output)
                 if any(value in rooted for value in pictured) or (name in _ROOTS and not power.isdisjoint(pictured)):
                     rooted.add(output)
-    outputs, gains, means = [], set(), set()
+    outputs, gains, means, centred = [], set(), set(), set()
     for operation in program.flat:
         if operation.name not in ("mul", "div") or len(operation.inputs) != 2:
             continue
@@ -78,7 +78,9 @@ def normalizations(program: Program) -> Normalizations:
             if root in rooted and values in program.of_image and values not in power | mean:
                 outputs.append(operation.outputs[0])
                 gains.add(root)
-                means |= _subtracted(program, values, mean)
+                subtracted, between = _subtracted(program, values, mean)
+                means |= subtracted
+                centred |= between
     inside = (power | mean) & _serving(program, gains | means)
     squares = {
         value
@@ -90,7 +92,13 @@ def normalizations(program: Program) -> Normalizations:
         and value not in outputs
         and all(reader.outputs[0] in inside for reader in program.readers[value])
     }
-    return Normalizations(tuple(outputs), frozenset(gains), frozenset(means), frozenset(inside | squares))
+    # What has its mean taken off is inside where nothing but the normalization reads it.
+    known = inside | squares | centred | set(outputs)
+    for value in sorted(centred, reverse=True):
+        if value in program.outputs or not all(known.issuperset(r.outputs) for r in program.readers.get(value, ())):
+            known.discard(value)
+            centred.discard(value)
+    return Normalizations(tuple(outputs), frozenset(gains), frozenset(means), frozenset(inside | squares | centred))
 
 
 def _of_one(operation: Operation, program: Program) -> bool:
@@ -136,17 +144,19 @@ def _unscaled(program: Program, value: object) -> object:
     return value
 
 
-def _subtracted(program: Program, value: int, means: set[int]) -> set[int]:
-    """The mean that was taken from an activation on its way to the gain, if any."""
+def _subtracted(program: Program, value: int, means: set[int]) -> tuple[set[int], set[int]]:
+    """The mean that was taken from an activation on its way to the gain, if any, and the values from there on."""
+    between = set()
     while value in program.made_by:
         made = program.made_by[value]
         pictured = [v for v in made.reads if v in program.of_image]
+        between.add(value)
         if made.name == "sub" and len(pictured) == 2 and made.inputs[1] in means:
-            return {made.inputs[1]}
+            return {made.inputs[1]}, between
         if len(pictured) != 1 or made.name not in (*_SHAPES, "mul", "div"):
-            return set()
+            break
         value = pictured[0]
-    return set()
+    return set(), set()
 
 
 def _serving(program: Program, ends: set[int]) -> set[int]:
@@ -185,14 +195,20 @@ def softmaxes(program: Program) -> Softmaxes:
         (source,) = program.made_by[numerator].reads
         before = program.made_by.get(source)
         if before and before.name == "sub" and isinstance(before.inputs[0], int):
-            source = before.inputs[0]  # the largest is taken off first
+            source = _unshaped(program, before.inputs[0])  # the largest is taken off first
         outputs.add(operation.outputs[0])
         inside |= program.following([source]) & _serving(program, {numerator, denominator}) - {source}
     return Softmaxes(frozenset(outputs), frozenset(inside))
 
 
 def _before_shapes(program: Program, value: int) -> Operation | None:
+    return program.made_by.get(_unshaped(program, value))
+
+
+def _unshaped(program: Program, value: int) -> int:
+    """The value before changes of shape."""
     made = program.made_by.get(value)
     while made and made.name in _SHAPES and isinstance(made.inputs[0], int):
-        made = program.made_by.get(made.inputs[0])
-    return made
+        value = made.inputs[0]
+        made = program.made_by.get(value)
+    return value

@@ -195,6 +195,8 @@ class _Reader:
             inner = _inner(equation) if name in INLINED or name in KEPT else None
             if inner is None:
                 outputs = tuple(self.new(var) for var in equation.outvars)
+                if name == "scan":
+                    self._mark_carried(equation, outputs)
                 yield Operation(equation, inputs, outputs, within)
                 continue
             body = tuple(self._enter(inner, inputs, within))
@@ -228,6 +230,15 @@ class _Reader:
             if not isinstance(atom, core.Literal):
                 self.numbers[atom] = value
         yield from operations
+
+    def _mark_carried(self, equation: Any, outputs: tuple[int, ...]) -> None:
+        """What a scan hands from round to round and then out has the name that its body gives it: of the last round."""
+        body = equation.params["jaxpr"].jaxpr
+        carried = dict(zip(map(id, body.outvars[: equation.params["num_carry"]]), outputs))
+        for inner in body.eqns:
+            mark = read_mark(inner)
+            if mark and id(inner.outvars[0]) in carried:
+                self.marks.append((carried[id(inner.outvars[0])], *mark))
 
     def _constant(self, var: Any, literal: Any) -> int:
         number = self.new(var)

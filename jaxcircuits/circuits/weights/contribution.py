@@ -75,10 +75,10 @@ def activations_read(
     if not has_positions(network, target_layer):
         if shape[:2] == (1, 1):  # the mean over positions is read, or there are none
             return mean.reshape(-1, shape[-1]).mean(0).reshape(shape).astype(np.float32)
-        if mean.shape != shape:
+        if mean.size != np.prod(shape):
             size = " x ".join(map(str, network.convention.size))
             raise InputError(f"{target_layer} reads all of {source_layer}: expected pictures of native size, {size}")
-        return mean.astype(np.float32)
+        return mean.reshape(shape).astype(np.float32)
     read = windows(network, source_layer, target_layer, np.shape(pictures)[1:3], linear=True)
     if read is None:
         if mean.shape == shape:

@@ -123,8 +123,14 @@ def layer_weights(
     edited = bool(network.forward.patches)  # an edit is not in the kernels
     weights = None if edited else closed_form(network, source_layer, target_layer, units, frozenset(direct))
     if weights is None:
-        weights = np.moveaxis(expanded_weights(network, source_layer, target_layer, units), 0, 3)
+        weights = np.moveaxis(_framed(expanded_weights(network, source_layer, target_layer, units)), 0, 3)
     return weights
+
+
+def _framed(weights: np.ndarray) -> np.ndarray:
+    """Expanded weights as (units, h, w, channels): those to a layer without positions are one cell, tokens one row."""
+    missing = max(4 - weights.ndim, 0)
+    return weights.reshape(len(weights), *(1,) * missing, *weights.shape[1:])
 
 
 def directly_read(network: Network, target: str) -> dict[str, bool]:
@@ -152,7 +158,7 @@ def connecting_weights(network: Network, source: str, target: str, units: np.nda
     network.layer(target)
     if source in directly_read(network, target):
         return np.moveaxis(layer_weights(network, source, target, units), 3, 0)
-    return expanded_weights(network, source, target, units)
+    return _framed(expanded_weights(network, source, target, units))
 
 
 def _is_feature(network: Network, name: str) -> bool:
