@@ -14,8 +14,9 @@ import pytest
 from PIL import Image
 
 from jaxcircuits import InputError, Recipe, load
-from jaxcircuits.cli import chosen_layers, parse_units
+from jaxcircuits.cli import chosen_layers
 from jaxcircuits.files import replacing
+from jaxcircuits.network.units import numbers_of
 from jaxcircuits.vis import contact_sheet, to_image
 
 QUICK = ["--layer", "conv2d1", "--size", "32", "--steps", "3"]
@@ -200,16 +201,16 @@ def test_interrupted_work_is_kept(converted, tmp_path):
 
 
 def test_unit_lists():
-    assert parse_units("0-3,7, 2 ,9-9", 10, "x") == [0, 1, 2, 3, 7, 9]
-    assert parse_units("all", 4, "x") == [0, 1, 2, 3]
+    assert numbers_of("0-3,7, 2 ,9-9", 10, "x") == [0, 1, 2, 3, 7, 9]
+    assert numbers_of("all", 4, "x") == [0, 1, 2, 3]
     for text in ("", "a", "1--2", "-1", "1.5", "1,,2", "٣-x"):
         with pytest.raises(InputError, match="expected numbers and ranges"):
-            parse_units(text, 10, "x")
+            numbers_of(text, 10, "x")
     for text in ("10", "0-99999999999"):
         with pytest.raises(InputError, match="it has units 0 to 9"):
-            parse_units(text, 10, "x")
+            numbers_of(text, 10, "x")
     with pytest.raises(InputError, match="ends before it begins"):
-        parse_units("5-3", 10, "x")
+        numbers_of("5-3", 10, "x")
 
 
 def test_contact_sheet_holds_every_picture():
