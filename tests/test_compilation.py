@@ -13,7 +13,7 @@ import pytest
 from jax import monitoring
 
 import jaxcircuits as jc
-from jaxcircuits import Network, Recipe
+from jaxcircuits import Recipe
 from jaxcircuits.vis import (
     MACO,
     RGBA,
@@ -38,18 +38,6 @@ from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.transforms import random_view
 
 PLAIN = Recipe(size=16, steps=3, transforms=(Pad(2), Scale((0.9, 1.1)), Rotate((-5, 5))), redirect_steps=2)
-
-
-def convolved(params, x):
-    y = jax.lax.conv_general_dilated(x, params, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    return {"conv": y, "relu": jnp.maximum(y, 0)}
-
-
-@pytest.fixture(scope="module")
-def tiny() -> Network:
-    """One convolution: its programs compile at once."""
-    kernel = jnp.asarray(np.random.default_rng(0).normal(size=(3, 3, 3, 12)), jnp.float32)
-    return Network.from_function(convolved, kernel, jc.InputConvention(size=(16, 16), mean=0.5, std=0.25))
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ BAD_NUMBERS = {
     "seed": ({"seed": -1}, "seed -1; expected a whole number"),
     "seeds": ({"seed": [1, 2, 3]}, "2 pictures does not pair with 3"),
     "batch size": ({"batch_size": 0}, "batch_size 0; expected a whole number from 1"),
-    "snapshot": ({"snapshots": [13]}, "snapshot after 13 steps; the recipe has steps 1 to 12"),
+    "snapshot": ({"snapshots": [13]}, "snapshots 13; expected a whole number from 1 to 12"),
 }
 
 

@@ -142,7 +142,10 @@ class Network:
             # Half a grey level of slack: resampling overshoots by rounding.
             if not (low >= -0.002 and high <= 1.002):
                 raise InputError(f"picture values from {low:.4g} to {high:.4g}; {expected}")
-        return jnp.asarray(images, jnp.float32)
+        # Handed over explicitly: so it goes where implicit transfers are forbidden.
+        return (
+            images.astype(jnp.float32) if isinstance(images, jax.Array) else jax.device_put(images.astype(np.float32))
+        )
 
     def class_index(self, label: str) -> int:
         """The output whose label is `label` or has it as one of its comma-separated names or as its first word.
@@ -351,7 +354,7 @@ def load(name_or_path: str | os.PathLike) -> Network:
     architecture = weights.architecture
     if entry and architecture != entry.architecture:
         raise InputError(f"{path}: holds weights of {architecture.name}, not of {name}")
-    params = jax.tree.map(jnp.asarray, adapters.by_layer(weights.tensors))
+    params = jax.device_put(adapters.by_layer(weights.tensors))
     return Network.from_architecture(
         architecture,
         params,

@@ -62,7 +62,7 @@ def relevance(
     # Not for CPUs: the score is traced into a program of its own, which takes their options as little as their loop.
     program = programs(network.forward, structure, None, on_cpu=False)
     keys = picture_keys(objective, as_seeds(seed, len(pictures)))
-    batch = Batch(cast(network.params, recipe.dtype), numbers, *jax.device_put((objective, keys)))
+    batch = Batch(cast(network.params, recipe.dtype), *jax.device_put((numbers, objective, keys)))
     pictures = jax.device_put(pictures)
     steps = [jax.device_put(np.full(len(pictures), recipe.steps + i, np.int32)) for i in range(VIEWS)]
     gradients = sum(jax.device_get(_gradient(program, batch, pictures, step)) for step in steps)

@@ -125,7 +125,8 @@ def level_shape(shape: Shape, level: int) -> Shape:
 
 def checked_levels(levels: Any) -> tuple[int, ...]:
     """Levels as a tuple of different whole numbers."""
-    values = tuple(levels) if isinstance(levels, Iterable) and not isinstance(levels, str) else ()
-    if not values or len(set(values)) < len(values):
+    values = levels if isinstance(levels, Iterable) and not isinstance(levels, str) else ()
+    numbers = tuple(whole(level, "level", 1) for level in values)
+    if not numbers or len(set(numbers)) < len(numbers):
         raise InputError(f"levels {levels!r}; expected different whole numbers, such as (1, 2, 4, 8)")
-    return tuple(whole(level, "level", 1) for level in values)
+    return numbers
