@@ -194,8 +194,6 @@ def test_more_units_are_added(drawn, slide, tmp_path):
 
 
 REFUSED = {
-    "recipe": ({"recipe": dataclasses.replace(QUICK, steps=4)}, r"recipe.steps: theirs 3, ours 4"),
-    "seed": ({"seed": 5}, "seed: theirs 0, ours 5"),
     "format": ({"format": "webp"}, "format: theirs png, ours webp"),
     "weights": ({"network": 1.5}, "weights: theirs [0-9a-f]{12}..., ours"),
 }
@@ -212,6 +210,34 @@ def test_another_drawing_is_refused(case, drawn, slide):
     with pytest.raises(InputError, match=f"holds pictures drawn otherwise .*{message}"):
         draw(network, drawn.parent, range(9), **options)
     assert contents(drawn) == whole
+
+
+@pytest.mark.parametrize("format", ["png", "tfds"])
+def test_another_recipe_has_its_own_folder(format, slide, tmp_path):
+    """Beside what was drawn first, which stays; found again; named by what differs."""
+    draw(slide, tmp_path, range(3), format=format)
+    whole = contents(tmp_path)
+    more = dataclasses.replace(QUICK, steps=4)
+    for recipe, seed, name in (
+        (more, 0, "steps-4"),
+        (QUICK, 7, "seed-7"),
+        (dataclasses.replace(more, learning_rate=0.1), 7, "steps-4.learning_rate-0.1.seed-7"),
+        (dataclasses.replace(QUICK, transforms=()), 0, None),
+    ):
+        before, (written,) = draw(slide, tmp_path, range(3), recipe=recipe, seed=seed, format=format)
+        folder = written.parent if format == "png" else written
+        assert before == 0 and folder.parent == tmp_path / "slide" / ("conv2d1" if format == "png" else "")
+        assert folder.name == name or (name is None and len(folder.name) == 8)
+        assert Recipe.from_json((folder / "recipe.json").read_text()) == recipe
+        assert draw(slide, tmp_path, range(3), recipe=recipe, seed=seed, format=format)[0] == 3
+    now = contents(tmp_path)
+    assert {name: now[name] for name in whole} == whole
+    expected = jc.render(slide, jc.channel("conv2d1", range(3)), more, progress=False)
+    if format == "png":
+        picture = np.asarray(Image.open(tmp_path / "slide" / "conv2d1" / "steps-4" / "0001.png")) / 255
+    else:
+        picture = read_records(tmp_path / "slide" / "steps-4")["conv2d1", 1]["picture"] / 255
+    np.testing.assert_allclose(picture, expected.images[1], atol=0.51 / 255 + 1e-3)
 
 
 def test_foreign_pictures_and_plans_are_refused(drawn, slide, tmp_path):
@@ -299,7 +325,8 @@ def test_an_unfinished_data_set_opens(slide, tmp_path):
     with bulk.job(slide, [Series("conv2d1", tuple(range(6)))], QUICK, tmp_path, format="tfds", batch_size=2) as job:
         images = np.random.default_rng(0).uniform(size=(2, 32, 32, 3))
         job.store.prepare()
-        job.store.write(1, images, np.array([3.0, 4.0], np.float32))
+        scores, history = np.array([3.0, 4.0], np.float32), np.zeros((2, 3), np.float32)
+        job.store.write(1, jc.Rendering(images, scores, ("a", "b"), {}, history, np.array([3, 3])))
         job.store.complete()
     records = read_records(tmp_path / "slide")
     assert {unit: record["score"] for (_, unit), record in records.items()} == {2: 3, 3: 4}

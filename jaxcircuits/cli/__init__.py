@@ -3,20 +3,49 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from types import FrameType
+from typing import NoReturn
+
+PATIENCE = 10
+"""Seconds that an orderly end after Ctrl-C may take: writing what is finished."""
+
+STOPPED = "stopped: finished files are kept; the same command does the rest"
 
 
 def main() -> None:
     """The command: bad input is one line on stderr and exit code 2, Ctrl-C one line and exit code 130."""
+    signal.signal(signal.SIGINT, _Interrupt())
     # Nothing is imported before this: whoever stops a command while JAX is being imported is told so too.
     try:
         from jaxcircuits.cli.app import run
 
         run()
     except KeyboardInterrupt as interrupt:
-        said = str(interrupt) or "stopped: nothing was written; the same command begins anew"
-        print(f"jaxcircuits: {said}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # A compilation may still run on a thread, for minutes; an orderly end would wait for it, or fall over it.
-        os._exit(130)
+        _end(str(interrupt) or STOPPED)
+
+
+class _Interrupt:
+    """Ctrl-C raises `KeyboardInterrupt`; what swallows it, as callbacks may, or takes too long, ends all the same."""
+
+    def __init__(self):
+        self._before = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._before:
+            _end(STOPPED)
+        self._before = True
+        late = threading.Timer(PATIENCE, _end, [STOPPED])
+        late.daemon = True
+        late.start()
+        raise KeyboardInterrupt
+
+
+def _end(said: str) -> NoReturn:
+    # Not by Python's own end: a compilation may still run on a thread, for minutes, and that would wait for it, or
+    # fall over it.
+    os.write(2, f"jaxcircuits: {said}\n".encode())
+    sys.stdout.flush()
+    os._exit(130)

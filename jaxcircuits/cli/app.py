@@ -15,6 +15,9 @@ from jaxcircuits.cli.networks import networks
 from jaxcircuits.cli.render import render
 from jaxcircuits.errors import InputError
 
+INTERRUPTED = 130
+"""The exit code of commands that were stopped."""
+
 app = typer.Typer(
     help="A microscope for neural networks: draws what the units of a vision network look for.",
     add_completion=False,
@@ -49,3 +52,8 @@ def run() -> None:
         sys.exit(2)
     except Stopped as stopped:
         raise KeyboardInterrupt(str(stopped)) from None
+    except SystemExit as ended:
+        # Typer's own answer to Ctrl-C, where it comes between the command line and the command.
+        if ended.code == INTERRUPTED:
+            raise KeyboardInterrupt from None
+        raise

@@ -9,9 +9,11 @@ The only thing that the rest of the library sees of a model. Three lines bring i
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import functools
 import os
+import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,14 @@ from jaxcircuits.zoo import ZOO, Architecture, InputConvention
 
 Params = Any
 """A pytree of arrays."""
+
+
+def _read_only(mapping: Mapping) -> Mapping:
+    return types.MappingProxyType(mapping)
+
+
+# Flax's graph definitions hold such mappings, which Python does not pickle by itself.
+copyreg.pickle(types.MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +64,10 @@ class Network:
     def __repr__(self) -> str:
         height, width = self.convention.size
         return f"Network({self.name}: {len(self.layers)} layers, native size {height}x{width} px)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickled without its graph, which is read off the model again.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -313,7 +327,11 @@ class Network:
             raise
         except Exception as error:
             height, width = convention.size
-            one = (height, width, convention.channels) if convention.layout == "HWC" else (convention.channels, height, width)
+            one = (
+                (height, width, convention.channels)
+                if convention.layout == "HWC"
+                else (convention.channels, height, width)
+            )
             raise adapters.failure(error, model, params, (PICTURES[0], *one), convention.layout) from error
         if not graph.layers:
             raise InputError(

@@ -103,6 +103,7 @@ def render_batches(
             for _ in table.advance():
                 bar.update(table.finished, table.drawing, table.steps_done)
             yield from table.leave()
+            bar.update(table.finished, table.drawing, table.steps_done)
 
 
 def compile_ahead(
