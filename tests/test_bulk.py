@@ -30,8 +30,9 @@ from jaxcircuits.bulk import Directions, Plan, Series, memory
 from jaxcircuits.bulk.ahead import Ahead
 from jaxcircuits.bulk.plan import Shard
 from jaxcircuits.network import Network
+from jaxcircuits.network.adapters import by_layer
 from jaxcircuits.vis import Jitter, Pad
-from jaxcircuits.zoo import GOOGLENET, ZOO
+from jaxcircuits.zoo import ZOO
 
 QUICK = Recipe(size=32, steps=3, transforms=(Pad(2), Jitter(2)), redirect_steps=0)
 OURS = Plan("slide", "abc", QUICK, 0, "png")
@@ -67,13 +68,16 @@ def read_records(folder: Path) -> dict[tuple[str, int], dict]:
 
 
 def test_feature_layers_of_the_zoo():
-    entry = ZOO["inceptionv1"]
-    params = {name: jax.ShapeDtypeStruct(s, "float32") for name, s in entry.architecture.tensors().items()}
-    network = Network.from_architecture(entry.architecture, params, entry.convention)
+    def without_weights(name):
+        entry = ZOO[name]
+        shapes = {name: jax.ShapeDtypeStruct(s, "float32") for name, s in entry.architecture.tensors().items()}
+        return Network.from_architecture(entry.architecture, by_layer(shapes), entry.convention)
+
+    network = without_weights("inceptionv1")
     layers = bulk.feature_layers(network)
     assert layers[:4] == ("conv2d0", "conv2d1", "conv2d2", "mixed3a") and layers[-1] == "mixed5b" and len(layers) == 12
     assert sum(network.layers[name].channels for name in layers) == 5804
-    caffe = bulk.feature_layers(Network.from_architecture(GOOGLENET, params, entry.convention))
+    caffe = bulk.feature_layers(without_weights("googlenet"))
     assert caffe[0] == "conv1/7x7_s2" and caffe[3] == "inception_3a/output" and len(caffe) == 12
     other = Network.from_function(lambda params, x: {"a": x, "b": 2 * x}, {})
     assert bulk.feature_layers(other) == tuple(other.layers) and set(other.layers) == {"a", "b"}
@@ -430,8 +434,8 @@ def test_a_device_without_room(tmp_path):
     """Batches of more than three ask for 64 TiB: they are halved, and every picture comes out."""
 
     def greedy(params, x):
-        if len(x) > 3:
-            x = x + jnp.fft.fft(jnp.broadcast_to(jax.lax.stop_gradient(x[0, 0, 0, 0]), (2**21, 2**22)))[0, 1].real
+        shape = (2**21, 2**22) if len(x) > 3 else (1, 2)
+        x = x + jnp.fft.fft(jnp.broadcast_to(jax.lax.stop_gradient(x[0, 0, 0, 0]), shape))[0, 1].real
         return {"layer": jnp.tanh(x)}
 
     network = Network.from_function(greedy, {}, jc.InputConvention(size=(16, 16)))
@@ -448,7 +452,7 @@ def test_a_device_without_room(tmp_path):
 def test_memory_of_a_picture(small):
     """The activations that are counted are those that the network computes, in bytes."""
     recipe = Recipe(size=40, transforms=())
-    names = [layer.name for layer in small.architecture.needed(["mixed3a"])]
+    names = small.graph.needed(["mixed3a"])
     seen = small.activations(np.zeros((1, 40, 40, 3), np.float32), names)
     expected = sum(value.nbytes for value in seen.values())
     assert memory.activation_bytes(small, "mixed3a", recipe) == expected

@@ -26,7 +26,7 @@ from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.loss import Batch, scores
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.recipe import OPTIMIZERS, Recipe
-from jaxcircuits.vis.settings import compiled, standard
+from jaxcircuits.vis.settings import compiled
 
 STEPS_A_CALL = 32
 """Steps between two signs of life, where the loop runs inside the program."""
@@ -42,8 +42,16 @@ longer with it (two cores, JAX 0.10; a twentieth with JAX 0.12)."""
 
 def cast(params: Any, dtype: str) -> Any:
     """A network's parameters, those that are floats in the type of a recipe's arithmetic."""
-    with standard():
-        return jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, params)
+    floats = [leaf for leaf in jax.tree.leaves(params) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return params if all(leaf.dtype == dtype for leaf in floats) else _cast(dtype)(params)
+
+
+@functools.cache
+def _cast(dtype: str) -> compiled:
+    # One program for all: they would be compiled one by one, by their shapes.
+    return compiled(
+        lambda params: jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, params)
+    )
 
 
 class State(NamedTuple):
