@@ -60,7 +60,7 @@ class Rendering:
         )
 
     def sheet(self, columns: int | None = None) -> Image.Image:
-        """The contact sheet; seeds or steps that differ are not on it, since only labels are known here.
+        """The contact sheet, with the labels as captions.
 
         Args:
           columns: pictures a row; by default the sheet is near square.
