@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxcircuits as jc
-from jaxcircuits.vis.programs import cpu_options
+from jaxcircuits.vis.optimize import cpu_options
 from jaxcircuits.zoo.architecture import INPUT
 from jaxcircuits.zoo.ops import convolution, window_padding
 

@@ -20,8 +20,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 import jaxcircuits as jc
-from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import OF_BATCH, STEPS_A_CALL, Batch, Programs, State, cast
+from jaxcircuits.vis.keys import picture_keys
+from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.numbers import divided
+from jaxcircuits.vis.optimize import OF_BATCH, STEPS_A_CALL, Programs, State, cast
 
 LAYERS = ("conv2d2", "mixed3b", "mixed4b", "mixed4d", "mixed5b")
 """From a cheap layer to the dearest."""
@@ -53,12 +55,13 @@ class Drawing:
         mesh: Mesh | None = None,
     ):
         self.on_cpu = jax.default_backend() == "cpu"
-        self.programs = Programs(network.forward, recipe, mesh, self.on_cpu)
+        structure, numbers = divided(recipe)
+        self.programs = Programs(network.forward, structure, mesh, self.on_cpu)
         objective = jc.channel(layer, (np.arange(batch_size) % network.layers[layer].channels).tolist())
         keys = picture_keys(objective, list(range(batch_size)), 1)
-        batch = Batch(cast(network.params, recipe.dtype), objective, keys)
+        batch = Batch(cast(network.params, recipe.dtype), numbers, objective, keys)
         self.batch: Batch = self.programs.put(batch, OF_BATCH)
-        self.state: State = self.programs.start(self.batch.keys, None)
+        self.state: State = self.programs.start(self.batch.numbers, self.batch.keys, None)
 
     @property
     def steps_a_call(self) -> int:

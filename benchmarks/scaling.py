@@ -35,7 +35,7 @@ from jax.sharding import Mesh
 import jaxcircuits as jc
 from benchmarks.measuring import Drawing, arguments_of, report, subprocess_json
 from jaxcircuits import bulk
-from jaxcircuits.vis.programs import PICTURES
+from jaxcircuits.vis.optimize import PICTURES
 
 
 def share(network: jc.Network, layer: str, pictures: int, recipe: jc.Recipe, file: Path) -> dict[str, float]:

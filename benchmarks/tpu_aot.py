@@ -36,8 +36,10 @@ from jax.sharding import Mesh
 import jaxcircuits as jc
 from benchmarks import hlo
 from benchmarks.measuring import arguments_of, report
-from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import PICTURES, Batch, Programs, cast
+from jaxcircuits.vis.keys import picture_keys
+from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.numbers import divided
+from jaxcircuits.vis.optimize import PICTURES, Programs, cast
 
 
 class Chip(NamedTuple):
@@ -70,9 +72,11 @@ def compiled_step(
     network: jc.Network, layer: str, pictures: int, recipe: jc.Recipe, devices: list[Any]
 ) -> jax.stages.Compiled:
     """The program that draws `pictures` on those devices, all of them or one; nothing runs."""
-    programs = Programs(network.forward, recipe, Mesh(np.array(devices), (PICTURES,)), on_cpu=False)
+    structure, numbers = divided(recipe)
+    programs = Programs(network.forward, structure, Mesh(np.array(devices), (PICTURES,)), on_cpu=False)
     objective = jc.channel(layer, [0] * pictures)
-    batch = Batch(cast(network.params, recipe.dtype), objective, picture_keys(objective, [0] * pictures, 1))
+    keys = picture_keys(objective, [0] * pictures, 1)
+    batch = Batch(cast(network.params, recipe.dtype), numbers, objective, keys)
     return programs.lowered(batch)["step"].compile()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+import operator
+from collections.abc import Callable, Iterable
 
 
 class InputError(ValueError):
@@ -35,3 +37,68 @@ def _abbreviated(names: list[str], most: int = 8) -> str:
     if not names:
         return "none"
     return ", ".join(names[:most]) + (f" ... ({len(names)} in all)" if len(names) > most else "")
+
+
+def whole(value: object, name: str, least: int, most: int | None = None) -> int:
+    """A whole number, of Python, NumPy or JAX, as Python's own.
+
+    Args:
+      value: to be checked.
+      name: what it is, for the message.
+      least: the smallest that is valid.
+      most: the largest; None for any.
+
+    Raises:
+      InputError: where it is something else, such as a fraction or a truth value.
+    """
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or number < least or (most is not None and number > most):
+        range_ = f"from {least} on" if most is None else f"from {least} to {most}"
+        raise InputError(f"{name} {value!r}; expected a whole number {range_}")
+    return number
+
+
+def real(value: object, name: str, expected: str, valid: Callable[[float], bool]) -> float:
+    """A finite number, of Python, NumPy or JAX, as Python's own.
+
+    Args:
+      value: to be checked.
+      name: what it is, for the message.
+      expected: what it has to be, for the message, such as "a positive number".
+      valid: whether a finite number is that.
+
+    Raises:
+      InputError: where it is something else.
+    """
+    number = None
+    if not isinstance(value, (bool, str, bytes)) and getattr(value, "shape", ()) == ():
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = None
+    if number is None or not math.isfinite(number) or not valid(number):
+        raise InputError(f"{name} {value!r}; expected {expected}")
+    return number
+
+
+def pixels(name: str, value: object, least: int = 1) -> tuple[int, int]:
+    """A height and width in pixels; of one number a square.
+
+    Args:
+      name: what it is, for the message.
+      value: a number, or (height, width).
+      least: pixels a side.
+
+    Raises:
+      InputError: where it is something else.
+    """
+    try:
+        sides = tuple(value) if isinstance(value, Iterable) and getattr(value, "ndim", 1) else (value, value)
+        if len(sides) != 2:
+            raise InputError("")
+        return whole(sides[0], name, least), whole(sides[1], name, least)
+    except InputError:
+        raise InputError(f"{name} {value!r}; expected a number of pixels from {least} on, or (height, width)") from None

@@ -134,3 +134,15 @@ def full_size() -> Network:
     """InceptionV1 at its full widths with random weights."""
     entry = ZOO["inceptionv1"]
     return Network.from_architecture(entry.architecture, random_params(entry.architecture), entry.convention)
+
+
+def convolved(params, x):
+    y = jax.lax.conv_general_dilated(x, params, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return {"conv": y, "relu": jnp.maximum(y, 0)}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Network:
+    """One convolution: its programs compile at once."""
+    kernel = jnp.asarray(np.random.default_rng(0).normal(size=(3, 3, 3, 12)), jnp.float32)
+    return Network.from_function(convolved, kernel, InputConvention(size=(16, 16), mean=0.5, std=0.25))

@@ -30,8 +30,9 @@ from jaxcircuits.bulk import Directions, Plan, Series, memory
 from jaxcircuits.bulk.ahead import Ahead
 from jaxcircuits.bulk.plan import Shard
 from jaxcircuits.network import Network
+from jaxcircuits.network.adapters import by_layer
 from jaxcircuits.vis import Jitter, Pad
-from jaxcircuits.zoo import GOOGLENET, ZOO
+from jaxcircuits.zoo import ZOO
 
 QUICK = Recipe(size=32, steps=3, transforms=(Pad(2), Jitter(2)), redirect_steps=0)
 OURS = Plan("slide", "abc", QUICK, 0, "png")
@@ -67,13 +68,16 @@ def read_records(folder: Path) -> dict[tuple[str, int], dict]:
 
 
 def test_feature_layers_of_the_zoo():
-    entry = ZOO["inceptionv1"]
-    params = {name: jax.ShapeDtypeStruct(s, "float32") for name, s in entry.architecture.tensors().items()}
-    network = Network.from_architecture(entry.architecture, params, entry.convention)
+    def without_weights(name):
+        entry = ZOO[name]
+        shapes = {name: jax.ShapeDtypeStruct(s, "float32") for name, s in entry.architecture.tensors().items()}
+        return Network.from_architecture(entry.architecture, by_layer(shapes), entry.convention)
+
+    network = without_weights("inceptionv1")
     layers = bulk.feature_layers(network)
     assert layers[:4] == ("conv2d0", "conv2d1", "conv2d2", "mixed3a") and layers[-1] == "mixed5b" and len(layers) == 12
     assert sum(network.layers[name].channels for name in layers) == 5804
-    caffe = bulk.feature_layers(Network.from_architecture(GOOGLENET, params, entry.convention))
+    caffe = bulk.feature_layers(without_weights("googlenet"))
     assert caffe[0] == "conv1/7x7_s2" and caffe[3] == "inception_3a/output" and len(caffe) == 12
     other = Network.from_function(lambda params, x: {"a": x, "b": 2 * x}, {})
     assert bulk.feature_layers(other) == tuple(other.layers) and set(other.layers) == {"a", "b"}
@@ -194,8 +198,6 @@ def test_more_units_are_added(drawn, slide, tmp_path):
 
 
 REFUSED = {
-    "recipe": ({"recipe": dataclasses.replace(QUICK, steps=4)}, r"recipe.steps: theirs 3, ours 4"),
-    "seed": ({"seed": 5}, "seed: theirs 0, ours 5"),
     "format": ({"format": "webp"}, "format: theirs png, ours webp"),
     "weights": ({"network": 1.5}, "weights: theirs [0-9a-f]{12}..., ours"),
 }
@@ -212,6 +214,34 @@ def test_another_drawing_is_refused(case, drawn, slide):
     with pytest.raises(InputError, match=f"holds pictures drawn otherwise .*{message}"):
         draw(network, drawn.parent, range(9), **options)
     assert contents(drawn) == whole
+
+
+@pytest.mark.parametrize("format", ["png", "tfds"])
+def test_another_recipe_has_its_own_folder(format, slide, tmp_path):
+    """Beside what was drawn first, which stays; found again; named by what differs."""
+    draw(slide, tmp_path, range(3), format=format)
+    whole = contents(tmp_path)
+    more = dataclasses.replace(QUICK, steps=4)
+    for recipe, seed, name in (
+        (more, 0, "steps-4"),
+        (QUICK, 7, "seed-7"),
+        (dataclasses.replace(more, learning_rate=0.1), 7, "steps-4.learning_rate-0.1.seed-7"),
+        (dataclasses.replace(QUICK, transforms=()), 0, None),
+    ):
+        before, (written,) = draw(slide, tmp_path, range(3), recipe=recipe, seed=seed, format=format)
+        folder = written.parent if format == "png" else written
+        assert before == 0 and folder.parent == tmp_path / "slide" / ("conv2d1" if format == "png" else "")
+        assert folder.name == name or (name is None and len(folder.name) == 8)
+        assert Recipe.from_json((folder / "recipe.json").read_text()) == recipe
+        assert draw(slide, tmp_path, range(3), recipe=recipe, seed=seed, format=format)[0] == 3
+    now = contents(tmp_path)
+    assert {name: now[name] for name in whole} == whole
+    expected = jc.render(slide, jc.channel("conv2d1", range(3)), more, progress=False)
+    if format == "png":
+        picture = np.asarray(Image.open(tmp_path / "slide" / "conv2d1" / "steps-4" / "0001.png")) / 255
+    else:
+        picture = read_records(tmp_path / "slide" / "steps-4")["conv2d1", 1]["picture"] / 255
+    np.testing.assert_allclose(picture, expected.images[1], atol=0.51 / 255 + 1e-3)
 
 
 def test_foreign_pictures_and_plans_are_refused(drawn, slide, tmp_path):
@@ -299,7 +329,8 @@ def test_an_unfinished_data_set_opens(slide, tmp_path):
     with bulk.job(slide, [Series("conv2d1", tuple(range(6)))], QUICK, tmp_path, format="tfds", batch_size=2) as job:
         images = np.random.default_rng(0).uniform(size=(2, 32, 32, 3))
         job.store.prepare()
-        job.store.write(1, images, np.array([3.0, 4.0], np.float32))
+        scores, history = np.array([3.0, 4.0], np.float32), np.zeros((2, 3), np.float32)
+        job.store.write(1, jc.Rendering(images, scores, ("a", "b"), {}, history, np.array([3, 3])))
         job.store.complete()
     records = read_records(tmp_path / "slide")
     assert {unit: record["score"] for (_, unit), record in records.items()} == {2: 3, 3: 4}
@@ -403,8 +434,9 @@ def test_a_device_without_room(tmp_path):
     """Batches of more than three ask for 64 TiB: they are halved, and every picture comes out."""
 
     def greedy(params, x):
-        if len(x) > 3:
-            x = x + jnp.fft.fft(jnp.broadcast_to(jax.lax.stop_gradient(x[0, 0, 0, 0]), (2**21, 2**22)))[0, 1].real
+        room = (len(x), 2**20, 2**22) if len(x) > 3 else (len(x), 1, 2)
+        means = jax.lax.stop_gradient(x).mean((1, 2, 3))[:, None, None]
+        x = x + jnp.fft.fft(jnp.broadcast_to(means, room))[:, :1, 1:2, None].real
         return {"layer": jnp.tanh(x)}
 
     network = Network.from_function(greedy, {}, jc.InputConvention(size=(16, 16)))

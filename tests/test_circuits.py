@@ -514,7 +514,10 @@ ERRORS = {
         lambda n: circuits.kernel(n, "maxpool4"),
         "max_pool layer and has no weights; it reads mixed3b",
     ),
-    "softmax": (lambda n: circuits.expanded_weights(n, "mixed5b", "softmax2"), "not linear in mixed5b; take the logits"),
+    "softmax": (
+        lambda n: circuits.expanded_weights(n, "mixed5b", "softmax2"),
+        "not linear in mixed5b; take the logits",
+    ),
     "softmax, closed": (
         lambda n: circuits.layer_weights(n, "mixed5b", "softmax2"),
         "softmax2 is not linear in mixed5b; take the logits",

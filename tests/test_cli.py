@@ -1,5 +1,6 @@
 """The command line as a person uses it: pictures, sheets, errors, interruption."""
 
+import itertools
 import json
 import os
 import pty
@@ -14,8 +15,9 @@ import pytest
 from PIL import Image
 
 from jaxcircuits import InputError, Recipe, load
-from jaxcircuits.cli import chosen_layers, parse_units
+from jaxcircuits.cli.render import chosen_layers
 from jaxcircuits.files import replacing
+from jaxcircuits.network.units import numbers_of
 from jaxcircuits.vis import contact_sheet, to_image
 
 QUICK = ["--layer", "conv2d1", "--size", "32", "--steps", "3"]
@@ -67,9 +69,13 @@ def test_recipe_file_directions_and_format(tmp_path):
 
 def test_layers_by_name():
     network = load("slide")
-    assert chosen_layers(network, None) == ["mixed3a"]
-    assert chosen_layers(network, ["mixed4a, conv2d0", "mixed4a"]) == ["mixed4a", "conv2d0"]
-    everything = chosen_layers(network, ["mixed5b,all"])
+    assert chosen_layers(network, []) == {"mixed3a": ""}
+    assert chosen_layers(network, ["mixed4a, conv2d0", "mixed4a"]) == {"mixed4a": "", "conv2d0": ""}
+    assert chosen_layers(network, ["mixed4a:3,5-7,conv2d0"]) == {"mixed4a": "3,5-7", "conv2d0": ""}
+    assert chosen_layers(network, ["mixed4a:3", "mixed4a:9"]) == {"mixed4a": "3,9"}
+    with pytest.raises(InputError, match="layer '3'; expected LAYER or LAYER:UNITS"):
+        chosen_layers(network, ["mixed4a,3"])
+    everything = list(chosen_layers(network, ["mixed5b,all"]))
     assert everything[:2] == ["mixed5b", "conv2d0"] and len(everything) == len(set(everything)) == 12
 
 
@@ -97,6 +103,38 @@ def test_one_bar_over_all_that_is_drawn(tmp_path):
     assert "pictures/s" in shown.decode()
 
 
+def test_the_network_is_named_first(tmp_path):
+    """Or by --network, as before; layers, and their units, follow."""
+    quick = ["--size", "32", "--steps", "1"]
+    assert command("render", "slide", "conv2d0:1-2,5", "conv2d1:3", *quick, cwd=tmp_path).returncode == 0
+    there = sorted(str(p.relative_to(tmp_path / "pictures" / "slide")) for p in tmp_path.rglob("0*.png"))
+    assert there == [f"conv2d0/000{i}.png" for i in (1, 2, 5)] + ["conv2d1/0003.png"]
+    done = command("render", "conv2d0:7", "--network", "slide", *quick, cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "pictures" / "slide" / "conv2d0" / "0007.png").exists()
+    # Other numbers of steps just work, in a folder of their own.
+    done = command("render", "slide", "conv2d0:7", "--size", "32", "--steps", "2", cwd=tmp_path)
+    assert done.returncode == 0 and (tmp_path / "pictures" / "slide" / "conv2d0" / "steps-2" / "0007.png").exists()
+
+
+def test_version():
+    import jaxcircuits
+
+    for words in (["-m", "jaxcircuits"], ["-m", "jaxcircuits.cli"]):
+        done = subprocess.run([sys.executable, *words, "--version"], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, f"jaxcircuits {jaxcircuits.__version__}\n"), done.stderr
+
+
+def test_rooms_are_there_without_an_import():
+    code = (
+        "import jaxcircuits as jc; assert 'jax' not in __import__('sys').modules; "
+        "print(jc.vis.RGBA, jc.circuits.motifs.rotation, jc.bulk.Plan, sorted({'vis', 'circuits'} & set(dir(jc)))); "
+        "jc.nothing"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "['circuits', 'vis']" in done.stdout
+    assert done.stderr.splitlines()[-1].startswith("AttributeError: module 'jaxcircuits' has no attribute 'nothing'")
+
+
 def test_networks_and_layers():
     listed = command("networks")
     assert listed.returncode == 0
@@ -104,7 +142,7 @@ def test_networks_and_layers():
         assert name in listed.stdout
     layers = command("layers", "googlenet")
     line = next(line for line in layers.stdout.splitlines() if line.split()[0] == "inception_4b/output")
-    assert line.split()[1:4] == ["512", "14x14", "concat"]
+    assert line.split()[1:4] == ["*", "512", "14x14"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +169,7 @@ BAD = {
     "units": (["render", "--units", "1-x"], "units '1-x'; expected numbers and ranges such as 0-15,20"),
     "size": (["render", "--size", "0"], "size 0; expected a number of pixels"),
     "steps": (["render", "--steps", "-1"], "steps -1; expected a whole number"),
-    "recipe": (["render", "--recipe", "none.json"], "expected fast, maco or a JSON file"),
+    "recipe": (["render", "--recipe", "none.json"], "expected lucid, fast, maco or a JSON file"),
     "directions": (["render", "--directions", "none.npy"], "none.npy: no such file; expected an .npy file"),
     "dtype": (["render", "--dtype", "float46"], "unknown dtype 'float46'; did you mean"),
     "seed": (["render", "--seed", "-1"], "seed -1; expected a whole number"),
@@ -169,47 +207,62 @@ def test_missing_weights_say_what_to_do(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_interrupted_work_is_kept(converted, tmp_path):
-    """Ctrl-C after the first picture: what is finished stays, and nothing partial."""
-    weights = converted("inceptionv1-2015")
-    environment = dict(os.environ, JAXCIRCUITS_WEIGHTS=str(weights.parent))
-    code = "from jaxcircuits.cli import main; main()"
-    arguments = ["render", "--network", "inceptionv1-2015", "--layer", "conv2d1", "--size", "32", "--steps", "400"]
-    arguments += ["--units", "all", "--batch-size", "1", "--out", str(tmp_path)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    folder = tmp_path / "inceptionv1-2015" / "conv2d1"
-    deadline = time.monotonic() + 120
-    while not list(folder.glob("0*.png")):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
+def interrupted(arguments, wait, cwd):
+    """A command that gets Ctrl-C when `wait` says so; its exit code, and what it said."""
+    code = "from jaxcircuits.cli import main; print('begun', flush=True); main()"
+    environment = dict(os.environ, JAX_PLATFORMS="cpu")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, cwd=cwd, **pipes)
+    assert process.stdout.readline() == "begun\n"
+    began = time.monotonic()
+    while not wait(time.monotonic() - began):
+        assert process.poll() is None and time.monotonic() < began + 500, process.communicate()
+        time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "of 64 pictures finished; the same command draws the rest" in out and "Traceback" not in err
+    out, error = process.communicate(timeout=500)
+    assert process.returncode == 130, error
+    assert not out and len(error.strip().splitlines()) == 1 and error.startswith("jaxcircuits: stopped: "), error
+    return error
+
+
+def test_interrupted_work_is_kept(tmp_path):
+    """Ctrl-C after the first picture: what is finished stays, and nothing partial."""
+    folder = tmp_path / "pictures" / "slide" / "conv2d1"
+    arguments = ["render", "slide", "conv2d1:all", "--size", "32", "--steps", "400", "--batch-size", "1"]
+    said = interrupted(arguments, lambda seconds: list(folder.glob("0*.png")), tmp_path)
+    assert "of 16 pictures finished; the same command draws the rest" in said
     finished = sorted(folder.glob("0*.png"))
-    assert 1 <= len(finished) < 64
+    assert 1 <= len(finished) < 16
     assert {p.name for p in folder.iterdir()} == {*(p.name for p in finished), "sheet.png", "recipe.json"}
     for path in [*finished, folder / "sheet.png"]:
         Image.open(path).load()
 
 
+@pytest.mark.parametrize(
+    "name, seconds", [*itertools.product(["render", "circuit"], [0.05, 0.2, 0.5, 2.0, 5.0]), ("layers", 0.1)]
+)
+def test_ctrl_c_at_any_time_is_one_line(name, seconds, tmp_path):
+    """Also while JAX is imported, and while a program is compiled."""
+    arguments = {
+        "render": ["render", "slide", "mixed4b", "--size", "40"],
+        "circuit": ["circuit", "slide", "mixed4b:3", "--size", "40"],
+        "layers": ["layers", "slide"],
+    }[name]
+    said = interrupted(arguments, lambda passed: passed >= seconds, tmp_path)
+    assert "the same command" in said
+
+
 def test_unit_lists():
-    assert parse_units("0-3,7, 2 ,9-9", 10, "x") == [0, 1, 2, 3, 7, 9]
-    assert parse_units("all", 4, "x") == [0, 1, 2, 3]
+    assert numbers_of("0-3,7, 2 ,9-9", 10, "x") == [0, 1, 2, 3, 7, 9]
+    assert numbers_of("all", 4, "x") == [0, 1, 2, 3]
     for text in ("", "a", "1--2", "-1", "1.5", "1,,2", "٣-x"):
         with pytest.raises(InputError, match="expected numbers and ranges"):
-            parse_units(text, 10, "x")
+            numbers_of(text, 10, "x")
     for text in ("10", "0-99999999999"):
         with pytest.raises(InputError, match="it has units 0 to 9"):
-            parse_units(text, 10, "x")
+            numbers_of(text, 10, "x")
     with pytest.raises(InputError, match="ends before it begins"):
-        parse_units("5-3", 10, "x")
+        numbers_of("5-3", 10, "x")
 
 
 def test_contact_sheet_holds_every_picture():
@@ -217,11 +270,24 @@ def test_contact_sheet_holds_every_picture():
     pictures[:, :, :, 0] = np.linspace(0.2, 1, 5)[:, None, None]
     sheet = np.asarray(contact_sheet(pictures, [f"unit {i}" for i in range(5)]))
     for level in np.round(np.linspace(0.2, 1, 5) * 255):
-        assert ((sheet == [level, 0, 0]).all(-1)).sum() == 20 * 30
-    grey = contact_sheet(np.full((2, 8, 8, 1), 0.5, np.float32))
-    assert (np.asarray(grey) == 128).all(-1).sum() == 2 * 64
+        assert ((sheet == [level, 0, 0]).all(-1)).sum() == 16 * 20 * 30  # enlarged four times
+    grey = contact_sheet(np.full((2, 100, 100, 1), 0.5, np.float32))
+    assert (np.asarray(grey) == 128).all(-1).sum() == 2 * 100 * 100
+    many = contact_sheet(np.zeros((4000, 40, 40, 3), np.float32))
+    assert many.width * many.height < 4000 * 48 * 48  # not enlarged, or it would be huge
     with pytest.raises(InputError, match="picture of shape \\(4, 4\\)"):
         to_image(np.zeros((4, 4)))
+
+
+def test_captions_never_overlap():
+    """Whatever is below a picture stays within its column."""
+    pictures = np.ones((2, 32, 32, 3), np.float32)
+    alone = np.asarray(contact_sheet(pictures, ["mixed4b_3x3_bottleneck_pre_relu:123", ""]))
+    assert (alone[96 + 6 :, 96 + 9 :] == 255).all() and (alone[96 + 6 :, : 96 + 9] < 255).any()
+    both = np.asarray(contact_sheet(pictures, ["mixed4b_3x3_bottleneck_pre_relu:123"] * 2))
+    np.testing.assert_array_equal(both[:, : 96 + 9], alone[:, : 96 + 9])
+    with pytest.raises(InputError, match="1 captions for 2 pictures"):
+        contact_sheet(pictures, ["one"])
 
 
 def test_files_are_whole_or_absent(tmp_path):

@@ -13,8 +13,10 @@ import json, sys
 import jax, numpy as np
 from jax.sharding import Mesh
 import jaxcircuits as jc
-from jaxcircuits.vis.programs import OF_BATCH, PICTURES, Batch, Programs
-from jaxcircuits.vis.objectives.base import picture_keys
+from jaxcircuits.vis.keys import picture_keys
+from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.numbers import divided
+from jaxcircuits.vis.optimize import OF_BATCH, PICTURES, Programs
 
 network, recipe = jc.load("slide"), jc.Recipe(size=24, steps=4, redirect_steps=2)
 objective, devices = jc.channel("conv2d1", range(8)), jax.local_devices()
@@ -27,9 +29,10 @@ rendering = jc.render(network, objective, recipe, batch_size=8, progress=False)
 drawing = list(compiled)
 np.savez(sys.argv[1], images=rendering.images, scores=rendering.scores)
 mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
-programs = Programs(network.forward, recipe, mesh, on_cpu=True)
-batch = programs.put(Batch(network.params, objective, picture_keys(objective, [0] * 8, 1)), OF_BATCH)
-step = programs.step.lower(batch, programs.start(batch.keys, None)).compile()
+structure, numbers = divided(recipe)
+programs = Programs(network.forward, structure, mesh, on_cpu=True)
+batch = programs.put(Batch(network.params, numbers, objective, picture_keys(objective, [0] * 8, 1)), OF_BATCH)
+step = programs.step.lower(batch, programs.start(batch.numbers, batch.keys, None)).compile()
 exchanged = [word for word in ("all-reduce", "all-gather", "all-to-all", "permute") if f" {word}" in step.as_text()]
 flops = step.cost_analysis()["flops"]
 facts = {"devices": len(devices), "flops": flops, "exchanged": exchanged, "ahead": ahead, "drawing": drawing}

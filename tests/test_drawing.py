@@ -327,7 +327,9 @@ def test_videos(ending, tmp_path):
         import shutil
 
         if shutil.which("ffmpeg") is None:
-            with pytest.raises(InputError, match=r"ffmpeg, which is not installed; use \.gif"):
+            with pytest.raises(
+                InputError, match=r"way\.mp4: MP4 wants the program ffmpeg, which is not installed; use \.gif"
+            ):
                 jc.save_video(frames, path)
             assert not list(tmp_path.iterdir())
             return

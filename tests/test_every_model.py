@@ -155,7 +155,9 @@ def direct_weights(model):
     assert np.abs(weights).max() > 0
     unit = circuits.weights_between(network, f"{model.source}:2", f"{model.target}:1")
     same(unit, weights[:, :, 2, 0])
-    same(np.moveaxis(weights, 3, 0).ravel(), circuits.expanded_weights(network, model.source, model.target, [1]).ravel())
+    same(
+        np.moveaxis(weights, 3, 0).ravel(), circuits.expanded_weights(network, model.source, model.target, [1]).ravel()
+    )
 
 
 @capability("expanded weights")

@@ -7,14 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax import monitoring
 
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe
 from jaxcircuits.vis import CAPTUM, LUCID, RGBA, Fourier, Pad, Rotate, Scale, Shared
+from jaxcircuits.vis.keys import picture_keys
+from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.objectives import Seen
-from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import Batch, programs
+from jaxcircuits.vis.optimize import programs
 from jaxcircuits.zoo import ZOO
 
 RNG = np.random.default_rng(0)
@@ -98,7 +99,7 @@ BAD_NUMBERS = {
     "seed": ({"seed": -1}, "seed -1; expected a whole number"),
     "seeds": ({"seed": [1, 2, 3]}, "2 pictures does not pair with 3"),
     "batch size": ({"batch_size": 0}, "batch_size 0; expected a whole number from 1"),
-    "snapshot": ({"snapshots": [13]}, "snapshot after 13 steps; the recipe has steps 1 to 12"),
+    "snapshot": ({"snapshots": [13]}, "snapshots 13; expected a whole number from 1 to 12"),
 }
 
 
@@ -262,9 +263,10 @@ def test_the_loop_inside_the_program_is_the_loop_outside(small):
     recipe = dataclasses.replace(QUICK, steps=7)
     pictures, histories = [], []
     for on_cpu in (True, False):
-        program = programs(small.forward, recipe, None, on_cpu)
-        batch = Batch(small.params, objective, keys)
-        calls = list(program.advance(batch, program.start(keys, None), recipe.steps))
+        structure, numbers = divided(recipe)
+        program = programs(small.forward, structure, None, on_cpu)
+        batch = Batch(small.params, numbers, objective, keys)
+        calls = list(program.advance(batch, program.start(numbers, keys, None), recipe.steps))
         histories.append(np.concatenate([scores for _, scores in calls]))
         assert [len(scores) for _, scores in calls] == ([1] * 7 if on_cpu else [7])
         pictures.append(np.asarray(program.pictures(calls[-1][0])))
@@ -281,46 +283,6 @@ def test_bfloat16_draws_what_float32_draws(small):
         seen = np.asarray(small.activations(rendering.images, "mixed3b")["mixed3b"])
         scores[dtype] = seen.mean((1, 2))[np.arange(6), np.arange(6)]
     np.testing.assert_allclose(scores["bfloat16"].mean(), scores["float32"].mean(), rtol=0.15)
-
-
-@pytest.fixture
-def compilations():
-    """A list that grows by one with every program that XLA compiles."""
-    events = []
-
-    def listen(name, duration, **kwargs):
-        if name == "/jax/core/compile/backend_compile_duration":
-            events.append(duration)
-
-    monitoring.register_event_duration_secs_listener(listen)
-    yield events
-    monitoring.unregister_event_duration_listener(listen)
-
-
-def test_another_unit_compiles_nothing(small, compilations):
-    recipe = dataclasses.replace(QUICK, steps=3, learning_rate=0.0375)
-    vectors = RNG.normal(size=(4, small.layers["mixed3a"].channels))
-
-    def draw(units, vector, weight):
-        jc.render(small, jc.channel("mixed3b", units) + weight * jc.direction("mixed3a", vector), recipe, seed=units[0])
-
-    draw([1, 2], vectors[0], 0.5)
-    assert compilations
-    compilations.clear()
-    draw([3, 0], vectors[1], 2.0)
-    draw([5, 6], vectors[2:], [1.0, -3.0])
-    assert not compilations
-
-
-def test_what_was_compiled_ahead_is_not_compiled_again(small, compilations):
-    recipe = dataclasses.replace(QUICK, steps=3, learning_rate=0.0385)
-    jc.render(small, jc.channel("mixed3a", [1, 2, 3]), recipe, batch_size=2)  # what does not depend on the layer
-    compilations.clear()
-    jc.compile_ahead(small, jc.channel("mixed3b", [0] * 3), recipe, batch_size=2)
-    assert compilations
-    compilations.clear()
-    jc.render(small, jc.channel("mixed3b", [5, 3, 1]), recipe, batch_size=2, seed=4)
-    assert not compilations
 
 
 def multiplications(architecture, layer, size):
@@ -341,9 +303,10 @@ def test_a_layer_costs_what_it_costs(full_size):
     for layer in ("conv2d1", "conv2d2", "mixed5b"):
         objective = jc.channel(layer, [0, 1])
         keys = picture_keys(objective, [0, 0])
-        program = programs(full_size.forward, Recipe(), None, False)
-        batch = Batch(full_size.params, objective, keys)
-        compiled = program.step.lower(batch, program.start(keys, None)).compile()
+        structure, numbers = divided(Recipe())
+        program = programs(full_size.forward, structure, None, False)
+        batch = Batch(full_size.params, numbers, objective, keys)
+        compiled = program.step.lower(batch, program.start(numbers, keys, None)).compile()
         flops[layer] = compiled.cost_analysis()["flops"]
         by_hand = 2 * 2 * 2 * multiplications(ZOO["inceptionv1"].architecture, layer, Recipe().view_size[0])
         assert 0.9 < flops[layer] / by_hand < 1.5, (layer, flops[layer], by_hand)

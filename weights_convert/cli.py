@@ -31,6 +31,8 @@ def run(
     """
     if check is not None:
         raise typer.Exit(_verify(check))
+    if source is not None and out is None and not source.exists():
+        raise InputError(f"{source}: there is no such file")
     if source is None or out is None:
         raise InputError("expected SOURCE --out FILE, or --verify FILE")
     weights = read_weights(convert(source, out, architecture=architecture, labels=labels))

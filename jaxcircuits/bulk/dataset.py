@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import json
 import re
 import tempfile
 from pathlib import Path
@@ -24,6 +25,8 @@ from jaxcircuits.bulk import place
 from jaxcircuits.bulk.pictures import encoded
 from jaxcircuits.bulk.plan import Plan, recipe_hash
 from jaxcircuits.errors import InputError
+from jaxcircuits.images.sheet import shown
+from jaxcircuits.vis import Rendering
 
 if TYPE_CHECKING:
     from tensorflow_datasets import features
@@ -44,12 +47,14 @@ class DataSet:
     Attributes:
       root: the network's folder.
       plan: what belongs there.
-      channels: of the pictures.
+      channels: of the pictures as they are drawn.
+      transparent: whether the last of them is alpha.
     """
 
     root: epath.Path
     plan: Plan
     channels: int
+    transparent: bool = False
 
     def prepare(self) -> None:
         """Writes the recipe."""
@@ -62,15 +67,29 @@ class DataSet:
         there = place.names(self.root)
         return {i for i in range(len(self.plan.shards)) if self._file(i).name in there}
 
-    def write(self, index: int, images: np.ndarray, scores: np.ndarray) -> None:
-        """Writes a shard's pictures (N, H, W, channels)."""
+    def failed(self) -> dict[str, str]:
+        """`FOLDER/UNIT` of the pictures that are not finite -> why."""
+        return {
+            f"{self.plan.shards[i].folder}/{unit}": why
+            for i in sorted(self.finished())
+            for unit, why in self._failures(i).items()
+        }
+
+    def write(self, index: int, drawn: Rendering) -> None:
+        """Writes a shard's pictures; those that are not finite are named in a file beside it, and left out."""
         from tensorflow_datasets.core.example_serializer import ExampleSerializer
         from tensorflow_datasets.core.file_adapters import ArrayRecordFileAdapter
 
         shard = self.plan.shards[index]
         serializer = ExampleSerializer(self.features.get_serialized_info())
         records = []
-        for unit, picture, score in zip(shard.units, images, scores, strict=True):
+        if drawn.failures:
+            failures = {str(shard.units[i]): why for i, why in drawn.failures.items()}
+            place.write(self._marks(index), json.dumps(failures).encode())
+        images = self._shown(drawn.images)
+        for i, (unit, picture, score) in enumerate(zip(shard.units, images, drawn.scores, strict=True)):
+            if i in drawn.failures:
+                continue
             example = {
                 "picture": io.BytesIO(encoded(picture, "png", {})),
                 "layer": shard.layer,
@@ -107,7 +126,9 @@ class DataSet:
 
         return features.FeaturesDict(
             {
-                "picture": features.Image(shape=(*self.plan.recipe.size, self.channels), encoding_format="png"),
+                "picture": features.Image(
+                    shape=self._shown(np.empty((*self.plan.recipe.size, self.channels))).shape, encoding_format="png"
+                ),
                 "layer": features.Text(),
                 "unit": np.int64,
                 "directions": features.Text(),
@@ -133,7 +154,10 @@ class DataSet:
             )
             info.set_file_format(FileFormat.ARRAY_RECORD)
             # A shard that is missing has length 0, so that the others keep their numbers.
-            lengths = [len(shard.units) if i in finished else 0 for i, shard in enumerate(self.plan.shards)]
+            lengths = [
+                len(shard.units) - len(self._failures(i)) if i in finished else 0
+                for i, shard in enumerate(self.plan.shards)
+            ]
             size = sum(self._file(i).stat().length for i in finished)
             split = tfds.core.SplitInfo(
                 name=SPLIT, shard_lengths=lengths, num_bytes=size, filename_template=self._names
@@ -154,6 +178,17 @@ class DataSet:
             filetype_suffix=SUFFIX,
             template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
         )
+
+    def _shown(self, pictures: np.ndarray) -> np.ndarray:
+        return shown(pictures, self.transparent)
+
+    def _failures(self, index: int) -> dict[str, str]:
+        """Unit -> why its picture is not finite, of a shard."""
+        marks = self._marks(index)
+        return json.loads(marks.read_text()) if marks.name in place.names(self.root) else {}
+
+    def _marks(self, index: int) -> epath.Path:
+        return self.root / f"failed-{index:05d}.json"
 
     def _file(self, index: int) -> epath.Path:
         return self.root / self._names.sharded_filepath(shard_index=index, num_shards=None).name

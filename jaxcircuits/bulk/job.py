@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jax
-import numpy as np
 from etils import epath
 
 from jaxcircuits.bulk import place
@@ -22,10 +22,11 @@ from jaxcircuits.bulk.pictures import Pictures
 from jaxcircuits.bulk.plan import Plan, Shard, weights_hash
 from jaxcircuits.bulk.series import Series
 from jaxcircuits.bulk.writer import Writer
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, whole
 from jaxcircuits.network import Network
-from jaxcircuits.vis import Objective, Recipe, compile_ahead, render
+from jaxcircuits.vis import Objective, Recipe, Rendering, compile_ahead, render_batches
 from jaxcircuits.vis.progress import RenderProgress
+from jaxcircuits.vis.rendering import joined
 
 Tell = Callable[[int, int, int], None]
 """What `RenderProgress.update` is told."""
@@ -47,6 +48,7 @@ class Job:
       store: where they go.
       shards: those of the plan that hold what was asked for.
       todo: those of them that this process draws.
+      plan_name: of the plan's file.
     """
 
     network: Network
@@ -55,6 +57,7 @@ class Job:
     store: Pictures | DataSet
     shards: tuple[int, ...]
     todo: tuple[int, ...]
+    plan_name: str = PLAN
 
     @property
     def total(self) -> int:
@@ -101,9 +104,9 @@ class Job:
                 for index in self.todo:
                     shard = self.plan.shards[index]
                     ahead.wait(shard)
-                    images, scores = self._drawn(shard, sizes, tell)
-                    writer.submit(self._write, index, images, scores)
-                    done += len(images)
+                    drawn = self._drawn(shard, sizes, tell)
+                    writer.submit(self._write, index, drawn)
+                    done += len(drawn)
                     bar.update(before + done, 0, 0)
         except KeyboardInterrupt:
             self.store.complete()
@@ -114,6 +117,13 @@ class Job:
         """What there is, where, in a few lines; `written` is what `draw` returned."""
         finished, root = self.finished, self.store.root
         pictures = f"{finished} pictures" if finished == self.total else f"{finished} of {self.total} pictures"
+        failed = self.store.failed()
+        if failed:
+            (first, why), *others = failed.items()
+            more = f" and {len(others)} more" if others else ""
+            pictures = (
+                f"{len(failed)} of the pictures are not finite and were left out: {first}{more} ({why})\n{pictures}"
+            )
         if isinstance(self.store, DataSet):
             opened = f"tfds.builder_from_directory({str(root)!r}).as_data_source({SPLIT!r})"
             return f"{pictures} in {root}\nto open them: {opened}"
@@ -121,8 +131,8 @@ class Job:
             return f"{pictures} in {written[0].parent}\nthe sheet: {written[0]}"
         return "\n".join([f"{pictures} in {root}\nthe sheets:", *(str(sheet) for sheet in written)])
 
-    def _drawn(self, shard: Shard, sizes: dict[str, int], tell: Tell) -> tuple[np.ndarray, np.ndarray]:
-        """Pictures and scores of a shard; in smaller batches where the device has no room for the planned ones.
+    def _drawn(self, shard: Shard, sizes: dict[str, int], tell: Tell) -> Rendering:
+        """The pictures of a shard, in smaller batches where the device has no room for the planned ones.
 
         `sizes` remembers for each folder what there was room for.
         """
@@ -131,8 +141,8 @@ class Job:
             size = min(shard.batch_size, sizes.get(shard.folder, shard.batch_size))
             with _out_of_memory() as failure:
                 options = {"seed": self.plan.seed, "batch_size": size, "progress": tell}
-                rendering = render(self.network, objective, self.plan.recipe, **options)
-                return rendering.images[: len(shard.units)], rendering.scores[: len(shard.units)]
+                rendering = joined(render_batches(self.network, objective, self.plan.recipe, **options))
+                return rendering[: len(shard.units)]
             if size <= least:
                 raise InputError(f"one picture a device of {shard.layer} does not fit in memory ({failure[0]})")
             sizes[shard.folder] = max(size // 2, least)
@@ -144,17 +154,17 @@ class Job:
         series = next(one for one in self.series if one.folder == shard.folder)
         return series.objective(shard.drawn)
 
-    def _write(self, index: int, images: np.ndarray, scores: np.ndarray) -> None:
+    def _write(self, index: int, drawn: Rendering) -> None:
         # Without the plan nothing that is written would be found again.
         self._check_place()
         try:
-            self.store.write(index, images, scores)
+            self.store.write(index, drawn)
         except InputError:
             self._check_place()
             raise
 
     def _check_place(self) -> None:
-        if PLAN not in place.names(self.store.root):
+        if self.plan_name not in place.names(self.store.root):
             raise InputError(f"{self.store.root}: the folder is gone, or was emptied, while it was drawn into")
 
     def _count(self, shards: Iterable[int]) -> int:
@@ -195,8 +205,8 @@ def job(
       InputError: for bad input, or where the folder holds pictures that were drawn otherwise.
     """
     ours = Plan(network.name, weights_hash(network), recipe, seed, format)
-    if batch_size is not None and batch_size < 1:
-        raise InputError(f"batch_size {batch_size!r}; expected a whole number from 1 on")
+    if batch_size is not None:
+        batch_size = whole(batch_size, "batch_size", 1)
     if format == "tfds" and importlib.util.find_spec("array_record") is None:
         raise InputError("format tfds needs the package array_record, which there is for Linux only; use png or webp")
     if recipe.parametrization.group > 1:
@@ -204,62 +214,115 @@ def job(
     for one in series:
         one.objective(one.units).check(network, recipe)
     root = epath.Path(out) / network.name
-
-    def store(plan: Plan) -> Pictures | DataSet:
-        if format == "tfds":
-            return DataSet(root, plan, recipe.parametrization.channels(network.convention.channels))
-        return Pictures(root, plan)
+    channels = network.convention.channels
+    drawn_channels = recipe.parametrization.channels(channels)
+    place_of = functools.partial(_Place, root, format, drawn_channels, drawn_channels > channels)
 
     def decide() -> dict:
         place.make(root)
         with place.claimed(root, alone=True):
-            plan = kept = _kept(root, ours)
-            for one in series:
+            variant = _variant(root, ours)
+            here, wanted = place_of(variant), _named(series, variant, format)
+            plan = kept = _kept(here, ours)
+            for one in wanted:
                 plan = plan.extended(one, batch_size or pictures_at_once(network, one.layer, recipe))
-            finished, asked = store(plan).finished(), plan.having(series)
+            finished, asked = here.store(plan).finished(), plan.having(wanted)
             missing = [i for i in asked if i not in finished]
             if plan != kept:
                 if max(finished, default=-1) >= len(kept.shards):
-                    raise InputError(f"{root} holds pictures of which no {PLAN} tells; choose another --out")
-                place.write(root / PLAN, plan.to_json().encode())
+                    raise InputError(f"{here.root} holds pictures of which no {here.plan} tells; choose another --out")
+                place.make(here.root)
+                place.write(here.root / here.plan, plan.to_json().encode())
             if missing:
-                store(plan).prepare()
-        return {"plan": plan.to_json(), "asked": asked, "missing": missing}
+                here.store(plan).prepare()
+        return {"plan": plan.to_json(), "asked": asked, "missing": missing, "variant": variant}
 
     decided = agree(hosts, decide)
-    plan = Plan.from_json(decided["plan"])
-    _wait_for_plan(root, hosts)
-    _refuse(root, plan, ours)
+    plan, here = Plan.from_json(decided["plan"]), place_of(decided["variant"])
+    _wait_for_plan(here, hosts)
+    _refuse(here, plan, ours)
     with place.claimed(root, alone=False):
         yield Job(
-            network, tuple(series), plan, store(plan), tuple(decided["asked"]), tuple(hosts.share(decided["missing"]))
+            network,
+            _named(series, decided["variant"], format),
+            plan,
+            here.store(plan),
+            tuple(decided["asked"]),
+            tuple(hosts.share(decided["missing"])),
+            here.plan,
         )
 
 
-def _kept(root: epath.Path, ours: Plan) -> Plan:
-    """The plan in a folder, checked to draw as ours does; ours where there is none."""
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """Where a drawing's plan and pictures are.
+
+    A second recipe or seed in a network's folder is a variant: a folder of its own in each layer's, and a plan of its
+    own; a data set, which is a folder, is another one below.
+    """
+
+    network: epath.Path
+    format: str
+    channels: int
+    transparent: bool
+    variant: str
+
+    @property
+    def root(self) -> epath.Path:
+        return self.network / self.variant if self.variant and self.format == "tfds" else self.network
+
+    @property
+    def plan(self) -> str:
+        return f"plan.{self.variant}.json" if self.variant and self.format != "tfds" else PLAN
+
+    def store(self, plan: Plan) -> Pictures | DataSet:
+        if self.format == "tfds":
+            return DataSet(self.root, plan, self.channels, self.transparent)
+        return Pictures(self.root, plan)
+
+
+def _variant(root: epath.Path, ours: Plan) -> str:
+    """Which variant of what is drawn in a folder ours is; empty for the first that was drawn there."""
     if PLAN not in place.names(root):
+        return ""
+    return _read(root / PLAN).variant(ours)
+
+
+def _named(series: Sequence[Series], variant: str, format: str) -> tuple[Series, ...]:
+    variant = "" if format == "tfds" else variant
+    return tuple(dataclasses.replace(one, variant=variant) for one in series)
+
+
+def _kept(here: _Place, ours: Plan) -> Plan:
+    """The plan in a folder, checked to draw as ours does; ours where there is none."""
+    if here.plan not in place.names(here.root):
         return ours
-    try:
-        theirs = Plan.from_json((root / PLAN).read_text())
-    except (OSError, InputError) as error:
-        raise InputError(f"{root / PLAN}: {error}") from None
-    _refuse(root, theirs, ours)
+    theirs = _read(here.root / here.plan)
+    _refuse(here, theirs, ours)
     return theirs
 
 
-def _refuse(root: epath.Path, theirs: Plan, ours: Plan) -> None:
+def _read(path: epath.Path) -> Plan:
+    try:
+        return Plan.from_json(path.read_text())
+    except (OSError, InputError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _refuse(here: _Place, theirs: Plan, ours: Plan) -> None:
     differences = theirs.differences(ours)
     if differences:
-        raise InputError(f"{root} holds pictures drawn otherwise ({'; '.join(differences)}); choose another --out")
+        raise InputError(f"{here.root} holds pictures drawn otherwise ({'; '.join(differences)}); choose another --out")
 
 
-def _wait_for_plan(root: epath.Path, hosts: Hosts) -> None:
+def _wait_for_plan(here: _Place, hosts: Hosts) -> None:
     """On another host a file that was just written may take a moment to be seen."""
     until = time.monotonic() + (SIGHT if hosts.index else 0)
-    while PLAN not in place.names(root):
+    while here.plan not in place.names(here.root):
         if time.monotonic() >= until:
-            raise InputError(f"{root}: process {hosts.index} does not see the plan; all hosts need one shared folder")
+            raise InputError(
+                f"{here.root}: process {hosts.index} does not see the plan; all hosts need one shared folder"
+            )
         time.sleep(0.5)
 
 

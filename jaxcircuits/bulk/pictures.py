@@ -16,7 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.plan import Plan, recipe_hash
-from jaxcircuits.vis import contact_sheet, to_image
+from jaxcircuits.images.sheet import contact_sheet, shown, to_image
+from jaxcircuits.vis import Rendering
 
 SHEET = "sheet.png"
 SHEET_PIXELS = 2**25
@@ -56,14 +57,32 @@ class Pictures:
                 place.write(self.root / folder / "recipe.json", recipe)
 
     def finished(self) -> set[int]:
-        """The shards of which every picture is there."""
-        there = {folder: set(self._units(folder)) for folder in self.folders}
+        """The shards of which every picture is there, or is marked as failed."""
+        there = {folder: self._settled(folder) for folder in self.folders}
         return {i for i, shard in enumerate(self.plan.shards) if there[shard.folder].issuperset(shard.units)}
 
-    def write(self, index: int, images: np.ndarray, scores: np.ndarray) -> None:
-        """Writes a shard's pictures (N, H, W, channels), and the sheet of its layer when that is complete."""
+    def failed(self) -> dict[str, str]:
+        """`FOLDER/UNIT` of the pictures that are not finite -> why."""
+        failed = {}
+        for folder, units in self.folders.items():
+            there = place.names(self.root / folder)
+            marks = {unit: self._mark(folder, unit) for unit in units}
+            failed |= {
+                f"{folder}/{unit}": mark.read_text().strip() for unit, mark in marks.items() if mark.name in there
+            }
+        return failed
+
+    def write(self, index: int, drawn: Rendering) -> None:
+        """Writes a shard's pictures, and the sheet of its layer when that is complete.
+
+        In place of a picture that is not finite `UNIT.failed.txt` says why, and counts as finished.
+        """
         shard = self.plan.shards[index]
-        for unit, picture, score in zip(shard.units, images, scores, strict=True):
+        images = shown(drawn.images, drawn.transparent)
+        for i, (unit, picture, score) in enumerate(zip(shard.units, images, drawn.scores, strict=True)):
+            if i in drawn.failures:
+                place.write(self._mark(shard.folder, unit), f"{drawn.failures[i]}\n".encode())
+                continue
             facts = {
                 "network": self.plan.network,
                 "layer": shard.layer,
@@ -77,7 +96,7 @@ class Pictures:
                 facts["directions"] = shard.directions
             data = encoded(picture, self.plan.format, {name: str(value) for name, value in facts.items()})
             place.write(self._file(shard.folder, unit), data)
-        if self._units(shard.folder) == self.folders[shard.folder]:
+        if self._settled(shard.folder).issuperset(self.folders[shard.folder]) and self._units(shard.folder):
             self._write_sheet(shard.folder)
 
     def complete(self) -> list[epath.Path]:
@@ -104,6 +123,15 @@ class Pictures:
         """The planned units of a folder whose files are there."""
         there = place.names(self.root / folder)
         return [unit for unit in self.folders[folder] if self._file(folder, unit).name in there]
+
+    def _settled(self, folder: str) -> set[int]:
+        """The planned units of a folder that need not be drawn."""
+        there = place.names(self.root / folder)
+        names = {unit: {self._file(folder, unit).name, self._mark(folder, unit).name} for unit in self.folders[folder]}
+        return {unit for unit, files in names.items() if files & there}
+
+    def _mark(self, folder: str, unit: int) -> epath.Path:
+        return self.root / folder / f"{unit:04d}.failed.txt"
 
     def _file(self, folder: str, unit: int) -> epath.Path:
         return self.root / folder / f"{unit:04d}.{self.plan.format}"

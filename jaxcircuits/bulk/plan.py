@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,11 +17,15 @@ import jax
 import numpy as np
 
 from jaxcircuits.bulk.series import Series
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Recipe
+from jaxcircuits.vis.batching import batch_width
 
 FORMATS = ("png", "webp", "tfds")
+
+LONGEST_NAME = 32
+"""Characters of a variant's name; what would be longer is a hash."""
 
 BATCHES = 4
 """Batches in a shard whose pictures may be finished early: their places go to the shard's other pictures."""
@@ -72,13 +76,12 @@ class Plan:
     shards: tuple[Shard, ...] = ()
 
     def __post_init__(self):
-        if not isinstance(self.seed, (int, np.integer)) or not 0 <= self.seed < 2**32:
-            raise InputError(f"seed {self.seed!r}; expected a whole number from 0 to 2**32 - 1")
+        object.__setattr__(self, "seed", whole(self.seed, "seed", 0, 2**32 - 1))
         if self.format not in FORMATS:
             raise unknown("format", self.format, FORMATS)
 
     def extended(self, series: Series, most: int) -> Plan:
-        """The plan with the units of a series that it lacks, in further shards of even size.
+        """The plan with the units of a series that it lacks, in further shards of one size.
 
         Args:
           series: what to add.
@@ -99,9 +102,10 @@ class Plan:
         lacking = [unit for unit in series.units if unit not in planned]
         if not lacking:
             return self
-        size = _even(len(lacking), most * BATCHES if self.recipe.tolerance else most)
+        width = batch_width(len(lacking), most)
+        size = width * BATCHES if self.recipe.tolerance else width
         parts = [tuple(lacking[i : i + size]) for i in range(0, len(lacking), size)]
-        added = tuple(Shard(series.folder, series.layer, part, _even(size, most), digest) for part in parts)
+        added = tuple(Shard(series.folder, series.layer, part, width, digest) for part in parts)
         return dataclasses.replace(self, shards=self.shards + added)
 
     def having(self, series: Iterable[Series]) -> tuple[int, ...]:
@@ -119,6 +123,22 @@ class Plan:
             for name in theirs | mine
             if theirs.get(name) != mine.get(name)
         ]
+
+    def variant(self, ours: Plan) -> str:
+        """A short name for how another plan draws, where it differs from this one in recipe or seed alone.
+
+        Returns:
+          Such as `steps-64`, or a hash where that would be long; empty where the plans draw alike, or differ in what
+          no name makes up for, such as the weights.
+        """
+        theirs, mine = _flat(_described(self)), _flat(_described(ours))
+        differing = [name for name in theirs | mine if theirs.get(name) != mine.get(name)]
+        if not differing or not all(name == "seed" or name.startswith("recipe.") for name in differing):
+            return ""
+        name = ".".join(f"{name.removeprefix('recipe.')}-{mine.get(name)}" for name in differing)
+        if len(name) <= LONGEST_NAME and re.fullmatch(r"[\w.-]+", name):
+            return name
+        return hashlib.sha256(f"{ours.recipe.to_json()} {ours.seed}".encode()).hexdigest()[:8]
 
     def to_json(self) -> str:
         """The plan as JSON, one shard a line; `from_json` gives an equal one."""
@@ -155,11 +175,6 @@ def weights_hash(network: Network) -> str:
 def recipe_hash(recipe: Recipe) -> str:
     """SHA-256 of a recipe's JSON."""
     return hashlib.sha256(recipe.to_json().encode()).hexdigest()
-
-
-def _even(count: int, most: int) -> int:
-    """The smallest size of as few parts as a size of `most` makes."""
-    return math.ceil(count / math.ceil(count / most))
 
 
 def _described(plan: Plan) -> dict[str, Any]:

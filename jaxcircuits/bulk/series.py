@@ -65,16 +65,22 @@ class Series:
       layer: its name.
       units: channels, or rows of the directions.
       directions: None for the layer's own channels.
+      variant: of the drawing, where the layer's folder is another's; see `Plan.variant`.
     """
 
     layer: str
     units: tuple[int, ...]
     directions: Directions | None = None
+    variant: str = ""
 
     @property
     def folder(self) -> str:
-        """Where its pictures go, below the network's folder: `LAYER`, or `LAYER.NAME` for directions called NAME."""
-        return f"{self.layer}.{self.directions.name}" if self.directions else self.layer
+        """Where its pictures go, below the network's folder.
+
+        `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
+        """
+        folder = f"{self.layer}.{self.directions.name}" if self.directions else self.layer
+        return f"{folder}/{self.variant}" if self.variant else folder
 
     def objective(self, units: Sequence[int]) -> Objective:
         """What some of the units are drawn for, one row each."""

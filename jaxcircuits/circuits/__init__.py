@@ -3,6 +3,9 @@
 Olah et al., Zoom In: An Introduction to Circuits, Distill, 2020; Voss et al., Visualizing Weights, Distill, 2021.
 """
 
+import importlib
+from typing import Any
+
 from jaxcircuits.circuits.attribution import Attribution, attribute, attribute_positions, attribute_units
 from jaxcircuits.circuits.circuit import Circuit
 from jaxcircuits.circuits.edits.ablation import ablate, patch, resample
@@ -50,3 +53,10 @@ __all__ = [
     "unit",
     "weights_between",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`circuits.motifs` without an import of its own."""
+    if name == "motifs":
+        return importlib.import_module(f"{__name__}.motifs")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -42,6 +42,8 @@ def save_video(frames: Sequence[np.ndarray], path: str | Path, *, fps: float = 1
     images = [contact_sheet(np.asarray(f)) if np.ndim(f) == 4 else to_image(f) for f in frames]
     if not images:
         raise InputError(f"no frames for {path}; expected some, such as render(..., snapshots=range(8, 513, 8))")
+    if path.suffix.lower() == ".mp4" and shutil.which("ffmpeg") is None:
+        raise InputError(f"{path}: MP4 wants the program ffmpeg, which is not installed; use .gif, .png or .webp")
     with replacing(path) as temporary:
         if path.suffix.lower() == ".mp4":
             _ffmpeg(images, temporary, fps)
@@ -55,11 +57,8 @@ def save_video(frames: Sequence[np.ndarray], path: str | Path, *, fps: float = 1
 
 def _ffmpeg(images: list[Image.Image], path: Path, fps: float) -> None:
     """H.264 as all browsers play it; odd sizes lose a row or column."""
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise InputError(f"{path.name}: MP4 wants the program ffmpeg, which is not installed; use .gif, .png or .webp")
     width, height = images[0].size
-    command = [program, "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    command = ["ffmpeg", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
     command += ["-vf", "crop=trunc(iw/2)*2:trunc(ih/2)*2", "-pix_fmt", "yuv420p", "-f", "mp4", str(path)]
     raw = b"".join(image.convert("RGB").tobytes() for image in images)

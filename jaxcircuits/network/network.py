@@ -9,9 +9,11 @@ The only thing that the rest of the library sees of a model. Three lines bring i
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import functools
 import os
+import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,14 @@ from jaxcircuits.zoo import ZOO, Architecture, InputConvention
 
 Params = Any
 """A pytree of arrays."""
+
+
+def _read_only(mapping: Mapping) -> Mapping:
+    return types.MappingProxyType(mapping)
+
+
+# Flax's graph definitions hold such mappings, which Python does not pickle by itself.
+copyreg.pickle(types.MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -53,6 +63,10 @@ class Network:
     def __repr__(self) -> str:
         height, width = self.convention.size
         return f"Network({self.name}: {len(self.layers)} layers, native size {height}x{width} px)"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Pickled without its graph, which is read off the model again.
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @functools.cached_property
     def graph(self) -> Graph:
@@ -141,7 +155,10 @@ class Network:
             # Half a grey level of slack: resampling overshoots by rounding.
             if not (low >= -0.002 and high <= 1.002):
                 raise InputError(f"picture values from {low:.4g} to {high:.4g}; {expected}")
-        return jnp.asarray(images, jnp.float32)
+        # Handed over explicitly: so it goes where implicit transfers are forbidden.
+        return (
+            images.astype(jnp.float32) if isinstance(images, jax.Array) else jax.device_put(images.astype(np.float32))
+        )
 
     def class_index(self, label: str) -> int:
         """The output whose label is `label` or has it as one of its comma-separated names or as its first word.
@@ -442,7 +459,7 @@ def load(name_or_path: str | os.PathLike) -> Network:
     architecture = weights.architecture
     if entry and architecture != entry.architecture:
         raise InputError(f"{path}: holds weights of {architecture.name}, not of {name}")
-    params = jax.tree.map(jnp.asarray, adapters.by_layer(weights.tensors))
+    params = jax.device_put(adapters.by_layer(weights.tensors))
     return Network.from_architecture(
         architecture,
         params,

@@ -58,6 +58,29 @@ def family(network: Network, references: str | Unit | Sequence[str | Unit]) -> t
     return layers[0], np.array([member.index for member in members])
 
 
+def numbers_of(text: str, channels: int, layer: str) -> list[int]:
+    """`0-15,20` or `all` as unit numbers, each once, in the order given.
+
+    Raises:
+      InputError: for a part that is no number or range, or for units that the layer does not have.
+    """
+    if text.strip() == "all":
+        return list(range(channels))
+    units: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise InputError(f"units {part.strip()!r}; expected numbers and ranges such as 0-15,20, or all")
+        # Checked before it is spelled out: a range may be absurdly long.
+        end = int(last) if dash else int(first)
+        if max(int(first), end) >= channels:
+            raise InputError(f"unknown unit {max(int(first), end)} of {layer}; it has units 0 to {channels - 1}")
+        if end < int(first):
+            raise InputError(f"units {part.strip()!r}; the range ends before it begins")
+        units.update(dict.fromkeys(range(int(first), end + 1)))
+    return list(units)
+
+
 def channels(network: Network, layer: str) -> int:
     """How many channels a layer has, or the network's input; raises `InputError` for an unknown name."""
     return network.convention.channels if layer == INPUT else network.layer(layer).channels

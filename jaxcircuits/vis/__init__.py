@@ -12,13 +12,15 @@ from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.relevance import relevance, transparent
 from jaxcircuits.vis.reliability import percentiles
 from jaxcircuits.vis.render import compile_ahead, render, render_batches
-from jaxcircuits.vis.rendering import Rendering
+from jaxcircuits.vis.rendering import Interrupted, NotFinite, Rendering
 from jaxcircuits.vis.transforms import *  # noqa: F403
 
 __all__ = [
     *objectives.__all__,
     *parametrization.__all__,
     *transforms.__all__,
+    "Interrupted",
+    "NotFinite",
     "Recipe",
     "Rendering",
     "compile_ahead",

@@ -2,7 +2,7 @@
 
 A batch has a fixed number of places. Pictures that are finished leave their place to the next that wait; when none
 waits and half of the places are idle, the batch shrinks to half. With a recipe's `tolerance` of 0 all pictures of a
-batch take all steps and leave together.
+batch take all steps and leave together, but for those that fail: whose score is not finite leaves at once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import whole
 from jaxcircuits.network import Network
+from jaxcircuits.vis.failure import likely_cause
+from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.objectives import Objective
-from jaxcircuits.vis.programs import OF_BATCH, PICTURES, Batch, State, cast, programs
+from jaxcircuits.vis.optimize import OF_BATCH, PICTURES, State, cast, programs
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.rendering import Rendering
 
@@ -37,6 +39,9 @@ cores a picture of mixed4b takes an eighth longer at 16 than at 4, one of conv2d
 SCORE_VIEWS = 8
 """Fresh random views over which a finished picture's score is the mean."""
 
+MOST_PLACES = 1.6
+"""Places that a CPU's batches may have together for each picture: those that are idle are computed all the same."""
+
 WINDOW = 32
 """Steps over which scores are averaged to see whether a picture still improves."""
 
@@ -46,7 +51,8 @@ class Task:
     """All that is to be drawn, by rows."""
 
     objective: Objective
-    keys: jax.Array
+    keys: np.ndarray
+    captions: tuple[str, ...]
     given: np.ndarray | None
     group: int
 
@@ -71,14 +77,16 @@ class Table:
         if batch_size is None:
             batch_size = pictures_a_device(recipe) * len(devices)
         self.step_of_width = task.group * len(devices)
-        self.width = _even_batches(count, batch_size, self.step_of_width)
+        self.width = batch_width(count, batch_size, self.step_of_width)
         mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
-        self.programs = programs(network.forward, recipe, mesh, jax.default_backend() == "cpu")
+        structure, self.numbers = divided(recipe)
+        self.programs = programs(network.forward, structure, mesh, jax.default_backend() == "cpu")
         self.network, self.recipe, self.task, self.snapshots = network, recipe, task, snapshots
         self.waiting = list(range(count // task.group))
         self.seated: list[int | None] = []  # the group at each place
         self.histories: dict[int, list[np.ndarray]] = {}  # group -> scores (steps, group), ...
         self.kept: dict[int, dict[int, np.ndarray]] = {}  # group -> step -> pictures
+        self.failed: dict[int, int] = {}  # group -> the step from which on its score is not finite
         self.finished = 0
         self.batch: Batch
         self.state: State
@@ -96,7 +104,9 @@ class Table:
     def compile(self) -> None:
         """Compiles the programs of the first batch; no array is put on a device."""
         rows = self.task.rows([0] * (self.width // self.task.group))
-        batch = jax.eval_shape(lambda: Batch(cast(self.network.params, self.recipe.dtype), *self._of_rows(rows)))
+        batch = jax.eval_shape(
+            lambda: Batch(cast(self.network.params, self.recipe.dtype), self.numbers, *self._of_rows(rows))
+        )
         for lowered in self.programs.lowered(batch).values():
             lowered.compile()
 
@@ -105,7 +115,7 @@ class Table:
         return self.programs.put(cast(self.network.params, self.recipe.dtype), P())
 
     def _batch(self, rows: np.ndarray) -> Batch:
-        return self.programs.put(Batch(self._params, *self._of_rows(rows)), OF_BATCH)
+        return self.programs.put(Batch(self._params, self.numbers, *self._of_rows(rows)), OF_BATCH)
 
     def _of_rows(self, rows: np.ndarray) -> tuple[Objective, jax.Array]:
         return self.task.objective.take(rows), self.task.keys[rows]
@@ -134,7 +144,12 @@ class Table:
                 if group is not None:
                     columns = slice(place * self.task.group, (place + 1) * self.task.group)
                     self.histories[group].append(scores[:, columns])
+                    fine = np.isfinite(scores[:, columns]).all(1)
+                    if not fine.all():
+                        self.failed[group] = self._step(group) - len(fine) + int(np.argmin(fine))
             yield
+            if self.failed.keys() & set(self._active()):
+                return
 
     def leave(self) -> Iterator[tuple[list[int], Rendering]]:
         """Keeps snapshots, and hands out what is finished."""
@@ -143,7 +158,7 @@ class Table:
         if not due and not done:
             return
         images = self.programs.pictures(self.state)
-        pictures = np.asarray(images)
+        pictures = jax.device_get(images)
         for group in due:
             self.kept[group][self._step(group)] = pictures[self._columns([group])]
         if done:
@@ -151,13 +166,17 @@ class Table:
 
     def _finish(self, done: list[int], images: jax.Array, pictures: np.ndarray) -> tuple[list[int], Rendering]:
         score, steps = self.programs.score, self.recipe.steps
-        views = [jnp.full(len(images), steps + i, jnp.int32) for i in range(SCORE_VIEWS)]
-        scores = np.mean([score(self.batch, images, self.programs.put(step)) for step in views], axis=0)
+        views = [np.full(len(images), steps + i, np.int32) for i in range(SCORE_VIEWS)]
+        found = [jax.device_get(score(self.batch, images, self.programs.put(step))) for step in views]
+        scores = np.mean(found, axis=0, dtype=np.float32)
         columns, rows = self._columns(done), self.task.rows(done)
-        history = np.full((len(rows), steps), np.nan, np.float32)
+        history, taken = np.full((len(rows), steps), np.nan, np.float32), np.zeros(len(rows), int)
+        failed_at = np.full(len(rows), -1)
         for i, group in enumerate(done):
-            taken = np.concatenate(self.histories.pop(group)) if steps else np.zeros((0, self.task.group))
-            history[i * self.task.group : (i + 1) * self.task.group, : len(taken)] = taken.T
+            own = slice(i * self.task.group, (i + 1) * self.task.group)
+            of_group = np.concatenate([np.zeros((0, self.task.group)), *self.histories.pop(group)])
+            history[own, : len(of_group)], taken[own] = of_group.T, len(of_group)
+            failed_at[own] = self.failed.pop(group, -1)
         kept = [self.kept.pop(group) for group in done]
         # A picture that was finished before a snapshot no longer changes: the snapshot is the finished picture.
         snapshots = {
@@ -166,10 +185,22 @@ class Table:
             )
             for step in self.snapshots
         }
-        labels = tuple(self.task.objective.label(int(row)) for row in rows)
+        labels = tuple(self.task.captions[row] for row in rows)
+        images, scores = pictures[columns], scores[columns]
+        # A picture may fail at its last step, which no history shows.
+        failed_at[(failed_at < 0) & ~(np.isfinite(scores) & np.isfinite(images).all((1, 2, 3)))] = steps
+        failures = {}
+        for i in np.flatnonzero(failed_at >= 0).tolist():
+            objective, at = self.task.objective.take([int(rows[i])] * self.task.group), int(failed_at[i])
+            cause = likely_cause(self.network, objective, self.recipe, at)
+            failures[i] = f"not finite from step {at} on; {cause}"
+        images = np.where((failed_at >= 0)[:, None, None, None], np.float32(np.nan), images)
+        scores = np.where(failed_at >= 0, np.float32(np.nan), scores)
+        transparent = images.shape[-1] > self.network.convention.channels
         self.seated = [None if group in done else group for group in self.seated]
         self.finished += len(rows)
-        return rows.tolist(), Rendering(pictures[columns], scores[columns], labels, snapshots, history)
+        drawn = Rendering(images, scores, labels, snapshots, history, taken, failures, transparent)
+        return rows.tolist(), drawn
 
     def _seat(self, active: list[int], new: list[int], width: int) -> None:
         groups = [*active, *new]
@@ -179,7 +210,7 @@ class Table:
         put = self.programs.put
         given = None if self.task.given is None else put(self.task.given[rows])
         batch = self._batch(rows)
-        state = self.programs.start(batch.keys, given)
+        state = self.programs.start(batch.numbers, batch.keys, given)
         if active:
             state = put(self._merged(jax.device_get(state), active, width))
         self.batch, self.state = batch, state
@@ -217,7 +248,7 @@ class Table:
 
     def _is_finished(self, group: int) -> bool:
         step = self._step(group)
-        if step >= self.recipe.steps:
+        if step >= self.recipe.steps or group in self.failed:
             return True
         if not self.recipe.tolerance or step % WINDOW or step < 2 * WINDOW:
             return False
@@ -226,9 +257,24 @@ class Table:
         return bool((last - before <= self.recipe.tolerance * np.abs(before)).all())
 
 
-def _even_batches(count: int, most: int, multiple: int) -> int:
-    """The smallest batch size, of whole multiples, that needs as few batches as `most` does."""
-    if not isinstance(most, int) or most < 1:
-        raise InputError(f"batch_size {most!r}; expected a whole number from 1 on")
-    most = max(most // multiple, 1) * multiple
-    return math.ceil(math.ceil(count / math.ceil(count / most)) / multiple) * multiple
+def batch_width(count: int, most: int, multiple: int = 1) -> int:
+    """How many places to give a batch: from a short ladder, so that another number of pictures finds its program.
+
+    The ladder is `multiple` times 1, 2, 4, 8 ... as far as `most`, and `most` itself. The width is the smallest that
+    needs as few batches as `most` does. An idle place costs an accelerator little and a CPU a picture, so there the
+    width is smaller where six places of ten would be idle beside those that are used.
+
+    Args:
+      count: of the pictures.
+      most: pictures that may be drawn together.
+      multiple: what the width has to be a multiple of.
+    """
+    most = max(whole(most, "batch_size", 1) // multiple, 1) * multiple
+    share = math.ceil(count / math.ceil(count / most) / multiple)
+    width = min(multiple << (share - 1).bit_length(), most)
+    while jax.default_backend() == "cpu" and width * math.ceil(count / width) > MOST_PLACES * count:
+        lower = multiple << max((width // multiple - 1).bit_length() - 1, 0)
+        if lower == width:
+            break
+        width = lower
+    return width

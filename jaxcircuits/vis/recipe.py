@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-from numbers import Real
+from collections.abc import Iterable
 from typing import Any
 
 import optax
 
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, pixels, real, unknown, whole
 from jaxcircuits.vis.parametrization import Fourier, FourierPhase, Parametrization, Shape
-from jaxcircuits.vis.parts import check_parts, find_part, part_name
+from jaxcircuits.vis.parts import check_parts, find_part, own_parts, part_name
 from jaxcircuits.vis.transforms import LUCID, MACO, Transform, view_size
+
+MOST_STEPS = 2**31 - 1
+"""What an int32 holds."""
 
 OPTIMIZERS = {"adam": optax.adam, "nadam": optax.nadam}
 
@@ -51,29 +55,31 @@ class Recipe:
     dtype: str = "float32"
 
     def __post_init__(self):
-        size = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
-        if len(size) != 2 or not all(isinstance(n, int) and n >= 2 for n in size):
-            raise InputError(f"size {self.size!r}; expected a number of pixels from 2 on, or (height, width)")
-        object.__setattr__(self, "size", size)
-        object.__setattr__(self, "transforms", tuple(self.transforms))
+        put = functools.partial(object.__setattr__, self)
+        put("size", pixels("size", self.size, 2))
+        put("parametrization", _parametrization(self.parametrization))
+        put("transforms", _transforms(self.transforms))
         check_parts((self.parametrization, *self.transforms))
         for field, choices in (("dtype", ("float32", "bfloat16")), ("optimizer", OPTIMIZERS)):
             if getattr(self, field) not in choices:
                 raise unknown(field, getattr(self, field), choices)
         for field, least in (("steps", 0), ("redirect_steps", 0), ("views", 1)):
-            value = getattr(self, field)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{field} {value!r}; expected a whole number from {least} on")
-        if not (isinstance(self.learning_rate, Real) and self.learning_rate > 0):
-            raise InputError(f"learning_rate {self.learning_rate!r}; expected a positive number")
-        betas = tuple(self.betas) if isinstance(self.betas, (tuple, list)) else ()
-        if len(betas) != 2 or not all(isinstance(beta, Real) and 0 <= beta < 1 for beta in betas):
-            raise InputError(f"betas {self.betas!r}; expected two numbers from 0 to below 1")
-        object.__setattr__(self, "betas", betas)
-        if not (isinstance(self.tolerance, Real) and 0 <= self.tolerance < 1):
-            raise InputError(f"tolerance {self.tolerance!r}; expected a part of the score, from 0 to below 1")
+            put(field, whole(getattr(self, field), field, least, MOST_STEPS))
+        put("learning_rate", real(self.learning_rate, "learning_rate", "a positive number", lambda rate: rate > 0))
+        expected = "two numbers from 0 to below 1"
+        betas = tuple(self.betas) if isinstance(self.betas, Iterable) and not isinstance(self.betas, str) else ()
+        if len(betas) != 2:
+            raise InputError(f"betas {self.betas!r}; expected {expected}")
+        put(
+            "betas", tuple(real(beta, f"betas {betas!r}: beta", expected, lambda beta: 0 <= beta < 1) for beta in betas)
+        )
+        expected = "a part of the score, from 0 to below 1"
+        put("tolerance", real(self.tolerance, "tolerance", expected, lambda part: 0 <= part < 1))
         if min(self.view_size) < 1:
-            raise InputError(f"the transforms leave nothing of a picture of {size[0]}x{size[1]} pixels")
+            raise InputError(
+                f"the transforms leave nothing of a picture of {self.size[0]}x{self.size[1]} pixels; "
+                "expected larger ones, or transforms that crop less"
+            )
 
     @classmethod
     def fast(cls, **fields: Any) -> Recipe:
@@ -138,6 +144,35 @@ class Recipe:
         if not isinstance(fields, dict):
             raise InputError(f"a recipe that is a {type(fields).__name__}; expected a JSON object")
         return _build(cls, {name: value for name, value in fields.items() if name != "type"})
+
+
+def _parametrization(value: Any) -> Parametrization:
+    """A parametrization, one by its class or the class's name."""
+    if isinstance(value, Parametrization):
+        return value
+    if isinstance(value, str):
+        classes = {cls.__name__.lower(): cls for cls in own_parts(Parametrization)}
+        if value.lower() not in classes:
+            raise unknown("parametrization", value, [cls.__name__ for cls in classes.values()])
+        value = classes[value.lower()]
+    if isinstance(value, type) and issubclass(value, Parametrization):
+        try:
+            return value()
+        except TypeError as error:
+            raise InputError(f"parametrization {value.__name__}: {error}") from None
+    raise InputError(f"parametrization {value!r}; expected one such as Fourier()")
+
+
+def _transforms(value: Any) -> tuple[Transform, ...]:
+    """Transforms as a tuple: a bare one, or None for none, are taken too."""
+    if value is None:
+        return ()
+    values = (value,) if isinstance(value, Transform) or not isinstance(value, Iterable) else tuple(value)
+    for one in values:
+        if not isinstance(one, Transform):
+            name = f"{one.__name__} itself" if isinstance(one, type) else repr(one)
+            raise InputError(f"transform {name}; expected one such as Pad(12), or a tuple of them")
+    return values
 
 
 def _to_data(value: Any) -> Any:

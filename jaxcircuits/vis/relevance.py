@@ -8,18 +8,30 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.vis.arguments import as_network, as_objective, as_recipe, as_seeds
+from jaxcircuits.vis.failure import likely_cause
+from jaxcircuits.vis.keys import picture_keys
+from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.objectives import Objective
-from jaxcircuits.vis.objectives.base import picture_keys
-from jaxcircuits.vis.programs import Batch, Programs, cast, programs
+from jaxcircuits.vis.objectives.base import check_finite
+from jaxcircuits.vis.objectives.pictures import as_pictures
+from jaxcircuits.vis.optimize import Programs, cast, programs
 from jaxcircuits.vis.recipe import Recipe
+from jaxcircuits.vis.settings import compiled
 
 VIEWS = 16
 """Random views over which gradients are averaged."""
 
 
 def relevance(
-    network: Network, objective: Objective, images: np.ndarray, recipe: Recipe = Recipe(), seed: int = 0
+    network: Network | str,
+    objective: Objective | str,
+    images: np.ndarray,
+    recipe: Recipe | str | None = None,
+    seed: int = 0,
 ) -> np.ndarray:
     """How much each part of a finished picture matters for its score.
 
@@ -36,31 +48,58 @@ def relevance(
 
     Returns:
       float32 (N, H, W) in [0, 1]; `transparent(images, relevance)` shows it.
+
+    Raises:
+      InputError: as `render` does, for pictures that are not of that kind, and where it is not finite.
     """
-    objective = objective.rows(len(images))
+    network = as_network(network)
+    recipe, objective = as_recipe(network, recipe), as_objective(network, objective)
+    pictures = _checked(network, recipe, images)
+    objective = objective.rows(len(pictures))
     objective.check(network, recipe)
+    check_finite(objective)
+    structure, numbers = divided(recipe)
     # Not for CPUs: the score is traced into a program of its own, which takes their options as little as their loop.
-    program = programs(network.forward, recipe, None, on_cpu=False)
-    keys = picture_keys(objective, [seed] * len(images))
-    batch = Batch(cast(network.params, recipe.dtype), jax.device_put(objective), keys)
-    pictures = jnp.asarray(images, jnp.float32)
-    steps = [jnp.full(len(pictures), recipe.steps + i, jnp.int32) for i in range(VIEWS)]
-    gradients = sum(np.asarray(_gradient(program, batch, pictures, step)) for step in steps)
+    program = programs(network.forward, structure, None, on_cpu=False)
+    keys = picture_keys(objective, as_seeds(seed, len(pictures)))
+    batch = Batch(cast(network.params, recipe.dtype), *jax.device_put((numbers, objective, keys)))
+    pictures = jax.device_put(pictures)
+    steps = [jax.device_put(np.full(len(pictures), recipe.steps + i, np.int32)) for i in range(VIEWS)]
+    gradients = sum(jax.device_get(_gradient(program, batch, pictures, step)) for step in steps)
+    for i in np.flatnonzero(~np.isfinite(gradients).all((1, 2))).tolist():
+        cause = likely_cause(network, objective.take([i]), recipe, 0)
+        raise InputError(f"relevance for {objective.label(i)} is not finite: {cause}")
     smooth = np.stack([_smooth(g, 0.02 * min(g.shape)) for g in gradients])
     top = np.percentile(smooth, 99, axis=(1, 2), keepdims=True)
     return np.clip(smooth / np.maximum(top, 1e-12), 0, 1).astype(np.float32)
 
 
 def transparent(images: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Pictures (N, H, W, 3) with alpha (N, H, W) as a fourth channel."""
+    """Pictures (N, H, W, 3) with alpha (N, H, W) as a fourth channel.
+
+    Raises:
+      InputError: where the shapes do not fit.
+    """
+    images, alpha = np.asarray(images), np.asarray(alpha)
+    if images.ndim != 4 or images.shape[-1] < 3 or alpha.shape != images.shape[:3]:
+        raise InputError(f"pictures {images.shape} with alpha {alpha.shape}; expected (N, H, W, 3) and (N, H, W)")
     return np.concatenate([images[..., :3], alpha[..., None]], -1)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(compiled, static_argnums=0)
 def _gradient(program: Programs, batch: Batch, pictures: jax.Array, step: jax.Array) -> jax.Array:
     """(N, H, W)"""
     gradient = jax.grad(lambda pictures: program.score(batch, pictures, step).sum())(pictures)
     return jnp.abs(gradient).sum(-1)
+
+
+def _checked(network: Network, recipe: Recipe, images: np.ndarray) -> np.ndarray:
+    """Drawn pictures as float32 (N, H, W, channels); transparent ones have their alpha."""
+    pictures = as_pictures(images)
+    channels = recipe.parametrization.channels(network.convention.channels)
+    if pictures.shape[-1] != channels:
+        raise InputError(f"pictures with {pictures.shape[-1]} channels; {recipe.parametrization} draws {channels}")
+    return pictures
 
 
 def _smooth(values: np.ndarray, sigma: float) -> np.ndarray:

@@ -6,6 +6,7 @@ trust your eyes: on the (un)reliability of feature visualizations, 2023, show ho
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import jax
@@ -14,11 +15,18 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
+from jaxcircuits.vis.arguments import as_network, as_objective
 from jaxcircuits.vis.objectives import Objective, Seen
+from jaxcircuits.vis.objectives.base import check_finite
+from jaxcircuits.vis.recipe import Recipe
+from jaxcircuits.vis.settings import compiled
 
 
 def percentiles(
-    network: Network, objective: Objective, images: np.ndarray, photographs: np.ndarray | Iterable[np.ndarray]
+    network: Network | str,
+    objective: Objective | str,
+    images: np.ndarray,
+    photographs: np.ndarray | Iterable[np.ndarray],
 ) -> np.ndarray:
     """Where each drawn picture's score stands among those of photographs, for the same unit.
 
@@ -35,16 +43,26 @@ def percentiles(
     Raises:
       InputError: for an objective that looks at several pictures or at given ones, or rows that do not pair up.
     """
+    network = as_network(network)
+    objective = as_objective(network, objective)
+    check_finite(objective)
     if objective.group > 1 or objective.reference is not None:
         raise InputError("an objective of several pictures has no percentile; expected one such as channel or neuron")
-    rows = jax.device_put(objective.rows(len(images)))
-    drawn = np.diagonal(_scores(network.forward, network.params, rows, network.check_pictures(images)))
+    pictures = network.check_pictures(images)
+    objective = objective.rows(len(pictures))
+    objective.check(network, Recipe(size=pictures.shape[1:3], transforms=()))
+    rows = jax.device_put(objective)
+    drawn = np.diagonal(_scores(network.forward, network.params, rows, pictures))
     batches = [photographs] if isinstance(photographs, (np.ndarray, jax.Array)) else photographs
     seen = [_scores(network.forward, network.params, rows, network.check_pictures(batch)) for batch in batches]
-    return 100 * (np.concatenate(seen) < drawn).mean(0)
+    found = np.concatenate([drawn[None], *seen])
+    for i in np.flatnonzero(~np.isfinite(found).all(0)).tolist():
+        where = "its drawing" if not np.isfinite(found[0, i]) else "a photograph"
+        raise InputError(f"{objective.label(i)} has no percentile: its score for {where} is not finite")
+    return 100 * (found[1:] < drawn).mean(0)
 
 
-@jax.jit(static_argnums=0)
+@functools.partial(compiled, static_argnums=0)
 def _scores(forward: Forward, params, objective: Objective, pictures: jax.Array) -> jax.Array:
     """Scores (M, N) of M pictures for the N rows of an objective."""
     activations = forward(params, pictures, objective.layers) if objective.layers else {}

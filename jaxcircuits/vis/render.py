@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.vis.arguments import as_network, as_objective, as_recipe, as_seeds, as_snapshots
 from jaxcircuits.vis.batching import Table, Task
+from jaxcircuits.vis.captions import captions
+from jaxcircuits.vis.keys import picture_keys
 from jaxcircuits.vis.objectives import Objective
-from jaxcircuits.vis.objectives.base import picture_keys
+from jaxcircuits.vis.objectives.base import check_finite
 from jaxcircuits.vis.objectives.pictures import as_pictures, check_pictures
 from jaxcircuits.vis.progress import RenderProgress
 from jaxcircuits.vis.recipe import Recipe
-from jaxcircuits.vis.rendering import Rendering, joined
+from jaxcircuits.vis.rendering import Interrupted, NotFinite, Rendering, joined
 
 
 def render(
-    network: Network,
-    objective: Objective,
-    recipe: Recipe = Recipe(),
+    network: Network | str,
+    objective: Objective | str | Sequence[str],
+    recipe: Recipe | str | None = None,
     *,
     seed: int | Sequence[int] = 0,
     start: np.ndarray | None = None,
@@ -32,9 +36,10 @@ def render(
     """Draws what an objective looks for: one picture for each of its rows.
 
     Args:
-      network: whose units.
-      objective: such as `channel("mixed4b", range(16))`.
-      recipe: how.
+      network: whose units; or a network's name, or its file.
+      objective: such as `channel("mixed4b", range(16))`; or text such as `"mixed4b:3"`, `"mixed4b:0-15"`.
+      recipe: how; or the name of a recipe, `lucid` (the default), `fast` or `maco`, at 128 px or the network's own
+        size where that is smaller.
       seed: of the random starts and views; several draw several pictures of one objective.
       start: a picture to begin with in place of a random one, (H, W, channels) in [0, 1] of the recipe's size, or one
         for each row.
@@ -50,15 +55,32 @@ def render(
 
     Raises:
       InputError: for a layer or unit that the network does not have, or numbers that make no sense.
+      NotFinite: where pictures failed, since their score became infinite or not a number; the others are in its
+        `rendering`.
+      Interrupted: for Ctrl-C after pictures were finished; they are in its `rendering`.
     """
     options = {"seed": seed, "start": start, "batch_size": batch_size, "snapshots": snapshots, "progress": progress}
-    return joined(render_batches(network, objective, recipe, **options))
+    network = as_network(network)
+    objective = as_objective(network, objective)
+    parts = []
+    try:
+        for part in render_batches(network, objective, recipe, **options):
+            parts.append(part)
+    except KeyboardInterrupt:
+        if not parts:
+            raise
+        count = max(objective.count, np.size(seed))
+        raise Interrupted(joined(parts), count) from None
+    rendering = joined(parts)
+    if rendering.failures:
+        raise NotFinite(rendering)
+    return rendering
 
 
 def render_batches(
-    network: Network,
-    objective: Objective,
-    recipe: Recipe = Recipe(),
+    network: Network | str,
+    objective: Objective | str | Sequence[str],
+    recipe: Recipe | str | None = None,
     *,
     seed: int | Sequence[int] = 0,
     start: np.ndarray | None = None,
@@ -69,19 +91,27 @@ def render_batches(
     """Like `render`, but hands out pictures as soon as they are finished.
 
     Yields:
-      Which rows they are, and their `Rendering`.
+      Which rows they are, and their `Rendering`, which names those that are not finite in its `failures`.
     """
-    task = _task(network, objective, recipe, seed, start)
-    with RenderProgress(" ".join(objective.layers), len(task.keys), recipe.steps, progress) as bar:
-        table = Table(network, recipe, task, batch_size, _check_snapshots(snapshots, recipe.steps))
+    network = as_network(network)
+    recipe = as_recipe(network, recipe)
+    task = _task(network, as_objective(network, objective), recipe, seed, start)
+    title = " ".join(task.objective.layers)
+    with RenderProgress(title, len(task.keys), recipe.steps, progress) as bar:
+        table = Table(network, recipe, task, batch_size, as_snapshots(snapshots, recipe.steps))
         while table.fill():
             for _ in table.advance():
                 bar.update(table.finished, table.drawing, table.steps_done)
             yield from table.leave()
+            bar.update(table.finished, table.drawing, table.steps_done)
 
 
 def compile_ahead(
-    network: Network, objective: Objective, recipe: Recipe = Recipe(), *, batch_size: int | None = None
+    network: Network | str,
+    objective: Objective | str | Sequence[str],
+    recipe: Recipe | str | None = None,
+    *,
+    batch_size: int | None = None,
 ) -> None:
     """Compiles what `render` with these arguments runs, and draws nothing; `render` then starts at once.
 
@@ -97,40 +127,29 @@ def compile_ahead(
     Raises:
       InputError: as `render` does.
     """
-    Table(network, recipe, _task(network, objective, recipe, 0, None), batch_size, frozenset()).compile()
+    network = as_network(network)
+    recipe = as_recipe(network, recipe)
+    task = _task(network, as_objective(network, objective), recipe, 0, None)
+    Table(network, recipe, task, batch_size, frozenset()).compile()
 
 
-def _task(
-    network: Network, objective: Objective, recipe: Recipe, seed: int | Sequence[int], start: np.ndarray | None
-) -> Task:
+def _task(network: Network, objective: Objective, recipe: Recipe, seed: Any, start: np.ndarray | None) -> Task:
     """What is to be drawn, checked."""
-    seeds = [seed] if isinstance(seed, int) else list(seed)
     given = None if start is None else as_pictures(start)
-    count = max(objective.count, len(seeds), 1 if given is None else len(given), recipe.parametrization.group)
+    count = max(
+        objective.count,
+        1 if np.ndim(seed) == 0 else len(seed),
+        1 if given is None else len(given),
+        recipe.parametrization.group,
+    )
     objective = objective.rows(count)
     objective.check(network, recipe)
-    seeds = _check_seeds(seeds, count)
+    check_finite(objective)
     if given is not None:
         check_pictures(given, network, recipe)
         given = np.broadcast_to(given, (count, *given.shape[1:]))
     group = math.lcm(objective.group, recipe.parametrization.group)
     if count % group:
         raise InputError(f"{count} pictures; {recipe.parametrization} draws groups of {group}")
-    return Task(objective, picture_keys(objective, seeds, group), given, group)
-
-
-def _check_seeds(seeds: list[int], count: int) -> list[int]:
-    if len(seeds) not in (1, count):
-        raise InputError(f"{len(seeds)} seeds for {count} pictures; expected one, or one for each")
-    for seed in seeds:
-        if not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
-            raise InputError(f"seed {seed!r}; expected a whole number from 0 to 2**32 - 1")
-    return seeds * count if len(seeds) == 1 else seeds
-
-
-def _check_snapshots(snapshots: Iterable[int], steps: int) -> frozenset[int]:
-    wanted = frozenset(snapshots)
-    for step in wanted:
-        if not isinstance(step, int) or not 1 <= step <= steps:
-            raise InputError(f"snapshot after {step!r} steps; the recipe has steps 1 to {steps}")
-    return wanted
+    seeds = as_seeds(seed, count)
+    return Task(objective, picture_keys(objective, seeds, group), captions(network, objective, seeds), given, group)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from jaxcircuits.errors import InputError
@@ -40,6 +41,9 @@ class InputConvention:
             raise InputError(f"channel order {self.order!r}; expected 'RGB' or 'BGR'")
         if self.layout not in ("HWC", "CHW"):
             raise InputError(f"layout {self.layout!r}; expected 'HWC', or 'CHW' for channels first")
+        divisors = self.std if isinstance(self.std, tuple) else (self.std,)
+        if not all(math.isfinite(value) and value != 0 for value in divisors):
+            raise InputError(f"std {self.std!r}; pictures are divided by it, so expected finite numbers other than 0")
         for field in ("mean", "std"):
             value = getattr(self, field)
             if isinstance(value, tuple) and len(value) != self.channels:

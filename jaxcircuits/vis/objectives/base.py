@@ -93,7 +93,11 @@ class Objective:
         check_finite(self)
 
     def label(self, i: int) -> str:
-        """What picture i is drawn for, such as `mixed4b:3`; the picture's random key follows from it."""
+        """What picture i is drawn for, in a few words, such as `mixed4b:3`: its caption."""
+        return ":".join([*self.layers, type(self).__name__.lower()])
+
+    def identity(self, i: int) -> str:
+        """What picture i is drawn for, to the last number: what its random key follows from."""
         rows = [np.ascontiguousarray(row_of(leaf, i)).tobytes() for leaf in jax.tree.leaves(self)]
         digest = f"-{zlib.crc32(b''.join(rows)):08x}" if rows else ""
         return ":".join([*self.layers, f"{type(self).__name__.lower()}{digest}"])
@@ -178,8 +182,11 @@ class Number(Objective):
     def layers(self) -> tuple[str, ...]:
         return ()
 
-    def label(self, i: int) -> str:
+    def identity(self, i: int) -> str:
         return f"{row_of(self.values, i):g}"
+
+    def label(self, i: int) -> str:
+        return self.identity(i)
 
 
 class _Pair(Objective):
@@ -208,8 +215,12 @@ class _Pair(Objective):
         if one is not None and other is not None and not np.array_equal(one, other):
             raise InputError("an objective that compares with two sets of pictures; expected the same in both")
 
-    def label(self, i: int) -> str:
-        return f"({self.first.label(i)} {self.symbol} {self.second.label(i)})"
+    def identity(self, i: int) -> str:
+        return f"({self.first.identity(i)} {self.symbol} {self.second.identity(i)})"
+
+    def _bracketed(self, objective: Objective, i: int) -> str:
+        label = objective.label(i)
+        return f"({label})" if " + " in label or " - " in label else label
 
 
 @node()
@@ -223,6 +234,10 @@ class Sum(_Pair):
     def scores(self, seen: Seen) -> jax.Array:
         return self.first.scores(seen) + self.second.scores(seen)
 
+    def label(self, i: int) -> str:
+        first, second = self.first.label(i), self.second.label(i)
+        return f"{first} - {second[1:]}" if second.startswith("-") else f"{first} + {second}"
+
 
 @node()
 class Product(_Pair):
@@ -235,28 +250,32 @@ class Product(_Pair):
     def scores(self, seen: Seen) -> jax.Array:
         return self.first.scores(seen) * self.second.scores(seen)
 
-
-def picture_keys(objective: Objective, seeds: Sequence[int], group: int = 1) -> jax.Array:
-    """Each picture's random key: folded from its seed, its layer and its unit, never from its place in a batch.
-
-    Args:
-      objective: of N pictures.
-      seeds: N whole numbers.
-      group: of pictures drawn together, which may be for the same unit: their place in the group is folded in too.
-
-    Returns:
-      (N,) typed PRNG keys.
-    """
-    names = np.array([zlib.crc32(objective.label(i).encode()) for i in range(len(seeds))], np.uint32)
-    fold = jax.vmap(lambda seed, name: jax.random.fold_in(jax.random.key(seed), name))
-    keys = fold(np.asarray(seeds, np.uint32), names)
-    return keys if group == 1 else jax.vmap(jax.random.fold_in)(keys, np.arange(len(keys), dtype=np.uint32) % group)
+    def label(self, i: int) -> str:
+        first, second = sorted((self.first, self.second), key=lambda one: not isinstance(one, Number))
+        if not isinstance(first, Number):
+            return f"{self._bracketed(first, i)} * {self._bracketed(second, i)}"
+        factor, label = float(row_of(first.values, i)), self._bracketed(second, i)
+        if abs(factor) == 1:
+            negative = (factor < 0) != label.startswith("-")
+            return f"-{label.removeprefix('-')}" if negative else label.removeprefix("-")
+        return f"{factor:g} {label}"
 
 
 def row_of(array: np.ndarray, i: int) -> int | list[int] | float | np.ndarray:
     """Row i of an array with one row a picture, or its only row; whole numbers as Python's own."""
     row = array[i if array.shape[0] > 1 else 0]
     return row.tolist() if array.dtype.kind == "i" else row
+
+
+def check_registered(objective: Objective) -> None:
+    """Raises `InputError` for an objective that JAX does not know as a pytree, or that holds one."""
+    for leaf in jax.tree.leaves(objective):
+        if isinstance(leaf, Objective):
+            name = type(leaf).__name__
+            raise InputError(
+                f"objective {name}: its class is not registered; write @node(...) from jaxcircuits.vis above it, "
+                "with the names of the fields that are no arrays"
+            )
 
 
 def check_finite(objective: Objective) -> None:
@@ -268,6 +287,7 @@ def check_finite(objective: Objective) -> None:
 
 def _objective(value: Objective | float | Sequence[float]) -> Objective:
     if isinstance(value, Objective):
+        check_registered(value)
         return value
     try:
         return Number(np.atleast_1d(np.asarray(value, np.float32)))
@@ -276,6 +296,6 @@ def _objective(value: Objective | float | Sequence[float]) -> Objective:
 
 
 def _paired(first: Objective, other: Objective | float | Sequence[float]) -> tuple[Objective, Objective]:
-    second = _objective(other)
+    first, second = _objective(first), _objective(other)
     count = max(first._rows, second._rows)
     return first._repeated(count), second._repeated(count)

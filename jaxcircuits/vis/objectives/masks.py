@@ -9,6 +9,7 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives.base import Objective, Seen, node
+from jaxcircuits.vis.objectives.units import seen_shape
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -40,11 +41,17 @@ class Masked(Objective):
 
     def check(self, network: Network, recipe: Recipe) -> None:
         self.objective.check(network, recipe)
+        for layer in self.layers:
+            if len(seen_shape(layer, network, recipe)) != 3:
+                raise InputError(f"masked wants layers with positions; {layer} has none")
         if not (np.isfinite(self.masks).all() and (self.masks >= 0).all() and self.masks.any((1, 2)).all()):
             raise InputError("a mask with negative or unknown values, or without any positive one")
 
+    def identity(self, i: int) -> str:
+        return f"{self.objective.identity(i)}{super().identity(i).removeprefix(','.join(self.layers))}"
+
     def label(self, i: int) -> str:
-        return f"{self.objective.label(i)}{super().label(i).removeprefix(','.join(self.layers))}"
+        return f"{self.objective.label(i)} (masked)"
 
 
 def masked(objective: Objective, masks: np.ndarray) -> Objective:

@@ -19,8 +19,15 @@ from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_fini
 from jaxcircuits.vis.recipe import Recipe
 
 
+class _Named(OfLayer):
+    """Base of objectives whose identity is short enough to be their caption."""
+
+    def label(self, i: int) -> str:
+        return self.identity(i)
+
+
 @node("layer")
-class Channel(OfLayer):
+class Channel(_Named):
     """See `channel`."""
 
     layer: str
@@ -32,12 +39,12 @@ class Channel(OfLayer):
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
 
-    def label(self, i: int) -> str:
+    def identity(self, i: int) -> str:
         return f"{self.layer}:{row_of(self.units, i)}"
 
 
 @node("layer")
-class Neuron(OfLayer):
+class Neuron(_Named):
     """See `neuron`."""
 
     layer: str
@@ -51,12 +58,12 @@ class Neuron(OfLayer):
         network.check_units(self.layer, self.units)
         _check_position(self, network, recipe)
 
-    def label(self, i: int) -> str:
+    def identity(self, i: int) -> str:
         return f"{self.layer}:{row_of(self.units, i)}@{_place(self.position, i)}"
 
 
 @node("layer")
-class Direction(OfLayer):
+class Direction(_Named):
     """See `direction` and `direction_cossim`."""
 
     layer: str
@@ -69,12 +76,12 @@ class Direction(OfLayer):
     def check(self, network: Network, recipe: Recipe) -> None:
         _check_vectors(self, network)
 
-    def label(self, i: int) -> str:
+    def identity(self, i: int) -> str:
         return f"{self.layer}:{_name(self.vectors, self.power, i)}"
 
 
 @node("layer")
-class DirectionNeuron(OfLayer):
+class DirectionNeuron(_Named):
     """See `direction_neuron`."""
 
     layer: str
@@ -89,7 +96,7 @@ class DirectionNeuron(OfLayer):
         _check_vectors(self, network)
         _check_position(self, network, recipe)
 
-    def label(self, i: int) -> str:
+    def identity(self, i: int) -> str:
         return f"{self.layer}:{_name(self.vectors, self.power, i)}@{_place(self.position, i)}"
 
 
@@ -313,4 +320,6 @@ def _whole_numbers(kind: str, values, columns: int) -> np.ndarray:
     if not array.size or array.dtype.kind not in "iu" or not expected_shape:
         each = "a whole number" if columns == 0 else f"{columns} whole numbers"
         raise InputError(f"{kind} {values!r}; expected {each}, or a sequence with one for each picture")
+    if array.min() < -(2**31) or array.max() >= 2**31:
+        raise InputError(f"{kind} {int(array[np.argmax(np.abs(array.astype(float)))])}; no layer has that many")
     return array.astype(np.int32)

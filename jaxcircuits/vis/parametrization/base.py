@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import jax
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, real, whole
 from jaxcircuits.vis import color
 from jaxcircuits.vis.parts import Part
 
@@ -27,9 +26,11 @@ class Parametrization(Part):
 
     Attributes:
       group: how many pictures share parameters.
+      numbers: names of the fields that no shape and no branch depends on, as of a `Transform`.
     """
 
     group: int = 1
+    numbers: tuple[str, ...] = ()
 
     def init(self, key: jax.Array, shape: Shape) -> Any:
         """Random parameters, a pytree of float32, for a picture of a shape."""
@@ -88,22 +89,23 @@ def check_shape(picture: jax.Array, expected: tuple[int, ...]) -> None:
         raise InputError(f"a picture to start from of shape {picture.shape}; expected {expected}")
 
 
-def check_number(kind: str, value: object) -> None:
-    """Refuses what is not a finite number from 0 on."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise InputError(f"{kind} {value!r}; expected a number from 0 on")
+def check_number(part: Parametrization, field: str) -> None:
+    """Makes a field a Python number; refuses what is not finite or below 0."""
+    _put(part, field, real(getattr(part, field), field, "a number from 0 on", lambda number: number >= 0))
 
 
-def check_positive(kind: str, value: object) -> None:
-    """Refuses what is not a finite number above 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-        raise InputError(f"{kind} {value!r}; expected a positive number")
+def check_positive(part: Parametrization, field: str) -> None:
+    """Makes a field a Python number; refuses what is not finite and above 0."""
+    _put(part, field, real(getattr(part, field), field, "a positive number", lambda number: number > 0))
 
 
-def check_count(kind: str, value: object, least: int = 1) -> None:
-    """Refuses what is not a whole number from `least` on."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{kind} {value!r}; expected a whole number from {least} on")
+def check_count(part: Parametrization, field: str, least: int = 1) -> None:
+    """Makes a field a Python number; refuses what is not whole or below `least`."""
+    _put(part, field, whole(getattr(part, field), field, least))
+
+
+def _put(part: Parametrization, field: str, value: object) -> None:
+    object.__setattr__(part, field, value)
 
 
 def check_part(kind: str, value: object, refused: tuple[type, ...]) -> None:

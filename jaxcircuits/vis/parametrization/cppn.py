@@ -36,8 +36,8 @@ class CPPN(Parametrization):
     layers: int = 8
 
     def __post_init__(self):
-        check_count("width", self.width)
-        check_count("layers", self.layers)
+        check_count(self, "width")
+        check_count(self, "layers")
 
     def init(self, key: jax.Array, shape: Shape) -> tuple[tuple[jax.Array, jax.Array], ...]:
         """(kernel, bias) of each layer, in units of `PACE`."""

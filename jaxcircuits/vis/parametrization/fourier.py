@@ -27,10 +27,11 @@ class Fourier(Parametrization):
 
     sd: float = 0.01
     decay: float = 1.0
+    numbers = ("sd",)
 
     def __post_init__(self):
-        check_number("sd", self.sd)
-        check_number("decay", self.decay)
+        check_number(self, "sd")
+        check_number(self, "decay")
 
     def init(self, key: jax.Array, shape: Shape) -> jax.Array:
         """Coefficients (2, H, W // 2 + 1, C): real and imaginary parts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_positive
 from jaxcircuits.vis.parametrization.magnitude import read_spectrum
 
-SPREAD = np.pi / np.sqrt(3)
+SPREAD = math.pi / math.sqrt(3)
 """Root mean square of phases in radians, that of phases spread evenly over the circle."""
 
 
@@ -35,17 +36,18 @@ class FourierPhase(Parametrization):
 
     spectrum: str = "photographs"
     sd: float = 4.0
+    numbers = ("sd",)
 
     def __post_init__(self):
         if not isinstance(self.spectrum, str):
             raise InputError(f"spectrum {self.spectrum!r}; expected a name or a path as text")
         read_spectrum(self.spectrum)
-        check_positive("sd", self.sd)
+        check_positive(self, "sd")
 
     def init(self, key: jax.Array, shape: Shape) -> jax.Array:
         """Phases (H, W // 2 + 1, C) spread evenly over the circle."""
         height, width, channels = shape
-        most = self.sd * np.sqrt(3)
+        most = self.sd * math.sqrt(3)
         return jax.random.uniform(key, (height, width // 2 + 1, channels), jnp.float32, -most, most)
 
     def values(self, parameters: jax.Array, shape: Shape) -> jax.Array:

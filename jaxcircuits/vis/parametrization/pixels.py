@@ -21,9 +21,10 @@ class Pixels(Parametrization):
     """
 
     sd: float = 0.01
+    numbers = ("sd",)
 
     def __post_init__(self):
-        check_number("sd", self.sd)
+        check_number(self, "sd")
 
     def init(self, key: jax.Array, shape: Shape) -> jax.Array:
         """Values (H, W, C)."""

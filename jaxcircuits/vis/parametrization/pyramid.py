@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, whole
 from jaxcircuits.vis.parametrization.base import (
     Parametrization,
     Shape,
@@ -39,10 +40,11 @@ class Pyramid(Parametrization):
 
     levels: tuple[int, ...] = (1, 2, 4, 8)
     sd: float = 0.01
+    numbers = ("sd",)
 
     def __post_init__(self):
         object.__setattr__(self, "levels", checked_levels(self.levels))
-        check_number("sd", self.sd)
+        check_number(self, "sd")
 
     def init(self, key: jax.Array, shape: Shape) -> tuple[jax.Array, ...]:
         """A small picture (H // level, W // level, C) for each level."""
@@ -85,22 +87,24 @@ class Shared(Parametrization):
     levels: tuple[int, ...] = (2, 4, 8, 16)
     group: int = 6
     sd: float = 0.01
+    numbers = ("sd",)
 
     def __post_init__(self):
         check_part("own", self.own, (Shared, RGBA))
         object.__setattr__(self, "levels", checked_levels(self.levels))
-        check_count("group", self.group, least=2)
-        check_number("sd", self.sd)
+        check_count(self, "group", least=2)
+        check_number(self, "sd")
 
     @property
     def pyramid(self) -> Pyramid:
-        """What the group shares."""
-        return Pyramid(self.levels, self.sd)
+        """What the group shares, with a start of standard deviation one."""
+        return Pyramid(self.levels, 1.0)
 
     def init(self, key: jax.Array, shape: Shape) -> tuple[Any, tuple[jax.Array, ...]]:
         """The own parameters, with a leading axis G, and the shared ones."""
         own = jax.vmap(lambda k: self.own.init(k, shape))(key)
-        return own, self.pyramid.init(fold_in(key[0], SHARED_STREAM), shape)
+        shared = self.pyramid.init(fold_in(key[0], SHARED_STREAM), shape)
+        return own, tuple(self.sd * level for level in shared)
 
     def values(self, parameters: tuple[Any, tuple[jax.Array, ...]], shape: Shape) -> jax.Array:
         """(G, H, W, C)."""
@@ -121,8 +125,8 @@ def level_shape(shape: Shape, level: int) -> Shape:
 
 def checked_levels(levels: Any) -> tuple[int, ...]:
     """Levels as a tuple of different whole numbers."""
-    if not isinstance(levels, (tuple, list)) or not levels or len(set(levels)) < len(levels):
+    values = levels if isinstance(levels, Iterable) and not isinstance(levels, str) else ()
+    numbers = tuple(whole(level, "level", 1) for level in values)
+    if not numbers or len(set(numbers)) < len(numbers):
         raise InputError(f"levels {levels!r}; expected different whole numbers, such as (1, 2, 4, 8)")
-    for level in levels:
-        check_count("level", level)
-    return tuple(levels)
+    return numbers

@@ -8,14 +8,21 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, real, whole
 from jaxcircuits.vis.parts import Part
 
 Size = tuple[int, int]
 
 
 class Transform(Part):
-    """A random change of one picture (H, W, C), of any number of channels; a frozen, hashable dataclass."""
+    """A random change of one picture (H, W, C), of any number of channels; a frozen, hashable dataclass.
+
+    Attributes:
+      numbers: names of the fields that no shape and no branch depends on, so that another value of them recompiles
+        nothing: where a program is traced they hold arrays. A number of 0 is taken to switch something off.
+    """
+
+    numbers: tuple[str, ...] = ()
 
     def size(self, size: Size) -> Size:
         """Height and width of the view, from those of the picture."""
@@ -84,41 +91,62 @@ def draw(key: jax.Array, between: Range) -> jax.Array:
     return jax.random.uniform(key, (), minval=between[0], maxval=between[1])
 
 
+def is_off(number: float | jax.Array) -> bool:
+    """Whether a number is 0 by a recipe's structure; a traced one never is."""
+    return isinstance(number, (int, float)) and number == 0
+
+
 def check_number(transform: Transform, field: str, least: float = -math.inf, most: float = math.inf) -> None:
     """Raises an `InputError` where a field is no number from `least` to `most`."""
-    _expect(transform, field, _is_number(getattr(transform, field), least, most), f"a number{_bounds(least, most)}")
+    _put(
+        transform,
+        field,
+        _number(transform, field, getattr(transform, field), f"a number{_bounds(least, most)}", least, most),
+    )
 
 
 def check_whole(transform: Transform, field: str, least: int = 0) -> None:
     """Raises an `InputError` where a field is no whole number from `least` on."""
-    value = getattr(transform, field)
-    _expect(transform, field, isinstance(value, int) and value >= least, f"a whole number from {least} on")
+    _put(transform, field, whole(getattr(transform, field), f"{type(transform).__name__}: {field}", least))
 
 
 def check_range(transform: Transform, field: str, least: float = -math.inf, most: float = math.inf) -> None:
     """Makes a field a tuple; raises an `InputError` where it is no (low, high) within `least` and `most`."""
-    values = _as_tuple(transform, field)
-    valid = len(values) == 2 and all(_is_number(v, least, most) for v in values) and values[0] <= values[1]
-    _expect(transform, field, valid, f"(low, high){_bounds(least, most)}")
+    expected = f"(low, high){_bounds(least, most)}"
+    values = _as_tuple(transform, field, expected, least, most)
+    if len(values) != 2 or values[0] > values[1]:
+        raise _error(transform, field, expected)
+    _put(transform, field, values)
 
 
 def check_choices(transform: Transform, field: str, least: float = -math.inf) -> None:
     """Makes a field a tuple; raises an `InputError` where it is empty or holds anything but numbers from `least` on."""
-    values = _as_tuple(transform, field)
-    valid = values and all(_is_number(v, least, math.inf) for v in values)
-    _expect(transform, field, valid, f"one or more numbers{_bounds(least, math.inf)}")
+    _put(transform, field, _as_tuple(transform, field, f"one or more numbers{_bounds(least, math.inf)}", least))
 
 
-def _as_tuple(transform: Transform, field: str) -> tuple:
+def _put(transform: Transform, field: str, value: object) -> None:
+    object.__setattr__(transform, field, value)
+
+
+def _as_tuple(
+    transform: Transform, field: str, expected: str, least: float = -math.inf, most: float = math.inf
+) -> tuple[float, ...]:
+    """A field's numbers, of which there has to be one, as Python's own."""
     value = getattr(transform, field)
     values = tuple(value) if isinstance(value, Iterable) else ()
-    if values:
-        object.__setattr__(transform, field, values)
-    return values
+    if not values:
+        raise _error(transform, field, expected)
+    return tuple(_number(transform, field, one, expected, least, most) for one in values)
 
 
-def _is_number(value: object, least: float, most: float) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value) and least <= value <= most
+def _number(transform: Transform, field: str, value: object, expected: str, least: float, most: float) -> float:
+    """A number as Python's own; a whole one stays whole, as it is in a recipe's JSON."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    try:
+        return real(value, field, expected, lambda number: least <= number <= most)
+    except InputError:
+        raise _error(transform, field, expected) from None
 
 
 def _bounds(least: float, most: float) -> str:
@@ -126,6 +154,5 @@ def _bounds(least: float, most: float) -> str:
     return f"{low} to {most:g}" if math.isfinite(most) else f"{low} on" if low else ""
 
 
-def _expect(transform: Transform, field: str, valid: object, expected: str) -> None:
-    if not valid:
-        raise InputError(f"{type(transform).__name__}: {field} {getattr(transform, field)!r}; expected {expected}")
+def _error(transform: Transform, field: str, expected: str) -> InputError:
+    return InputError(f"{type(transform).__name__}: {field} {getattr(transform, field)!r}; expected {expected}")

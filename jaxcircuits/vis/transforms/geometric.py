@@ -8,7 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import pixels
 from jaxcircuits.vis.transforms.base import (
     AffineMap,
     Geometric,
@@ -67,6 +67,7 @@ class Scale(AffineMap):
     """Zooms about the centre by one of `scales`, chosen at random; more than 1 makes things larger."""
 
     scales: tuple[float, ...]
+    numbers = ("scales",)
 
     def __post_init__(self):
         check_choices(self, "scales", least=1e-3)
@@ -84,6 +85,7 @@ class Rotate(AffineMap):
     """Turns counterclockwise about the centre by one of `degrees`, chosen at random."""
 
     degrees: tuple[float, ...]
+    numbers = ("degrees",)
 
     def __post_init__(self):
         check_choices(self, "degrees")
@@ -111,6 +113,7 @@ class Affine(AffineMap):
     shift: Range = (0.0, 0.0)
     zoom: Range = (1.0, 1.0)
     shear: Range = (0.0, 0.0)
+    numbers = ("degrees", "shift", "zoom", "shear")
 
     def __post_init__(self):
         check_range(self, "degrees")
@@ -144,6 +147,7 @@ class Flip(AffineMap):
 
     left_right: float = 0.5
     up_down: float = 0.0
+    numbers = ("left_right", "up_down")
 
     def __post_init__(self):
         check_number(self, "left_right", 0, 1)
@@ -177,13 +181,11 @@ class Crop(AffineMap):
     spread: float = 0.05
     least: float = 0.05
     off_centre: float = 0.15
+    numbers = ("first", "last", "spread", "least", "off_centre")
 
     def __post_init__(self):
         if self.view is not None:
-            view = (self.view, self.view) if isinstance(self.view, int) else tuple(self.view)
-            if len(view) != 2 or not all(isinstance(n, int) and n >= 1 for n in view):
-                raise InputError(f"Crop: view {self.view!r}; expected a number of pixels, or (height, width)")
-            object.__setattr__(self, "view", view)
+            object.__setattr__(self, "view", pixels("Crop: view", self.view))
         for field in ("first", "last", "least"):
             check_number(self, field, 1e-3, 1)
         check_number(self, "spread", 0)
@@ -220,6 +222,7 @@ class Homography(Geometric):
     """
 
     distortion: float = 0.2
+    numbers = ("distortion",)
 
     def __post_init__(self):
         check_number(self, "distortion", 0, 0.49)
@@ -253,6 +256,7 @@ class Elastic(Geometric):
 
     pixels: float = 2.0
     smoothness: float = 10.0
+    numbers = ("pixels", "smoothness")
 
     def __post_init__(self):
         check_number(self, "pixels", 0)

@@ -8,7 +8,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.vis.transforms.base import Photometric, Range, check_number, check_range, draw
+from jaxcircuits.vis.transforms.base import Photometric, Range, check_number, check_range, draw, is_off
 from jaxcircuits.vis.transforms.resample import GREY
 from jaxcircuits.vis.transforms.smooth import gaussian_matrix
 
@@ -22,14 +22,18 @@ class Blur(Photometric):
     """
 
     sd: Range = (0.1, 2.0)
+    numbers = ("sd",)
 
     def __post_init__(self):
         check_range(self, "sd", 0.01)
 
     def apply(self, key, picture):
         sd = draw(key, self.sd)
-        offsets = jnp.arange(-math.ceil(6 * self.sd[1]), math.ceil(6 * self.sd[1]) + 1)
-        total = jnp.exp(-0.5 * (offsets / sd) ** 2).sum()
+        # All weights together: of a narrow Gaussian those near the centre, of a wide one its integral. Neither is more
+        # than the whole sum (Poisson's summation formula), and from 0.01 to any width the larger of them is the sum to
+        # a part in 10^8.
+        near = jnp.exp(-0.5 * (jnp.arange(-8, 9) / sd) ** 2).sum()
+        total = jnp.maximum(near, math.sqrt(2 * math.pi) * sd)
         rows, columns = (gaussian_matrix(n, sd) / total for n in picture.shape[:2])
         return GREY + jnp.einsum("ih,hwc,jw->ijc", rows, picture - GREY, columns, precision="highest")
 
@@ -45,6 +49,7 @@ class Noise(Photometric):
 
     normal: float = 0.0
     uniform: float = 0.0
+    numbers = ("normal", "uniform")
 
     def __post_init__(self):
         check_number(self, "normal", 0)
@@ -52,9 +57,9 @@ class Noise(Photometric):
 
     def apply(self, key, picture):
         of_normal, of_uniform = jax.random.split(key)
-        if self.normal:
+        if not is_off(self.normal):
             picture += self.normal * jax.random.normal(of_normal, picture.shape)
-        if self.uniform:
+        if not is_off(self.uniform):
             picture += self.uniform * jax.random.uniform(of_uniform, picture.shape, minval=-0.5, maxval=0.5)
         return picture
 
@@ -71,6 +76,7 @@ class Color(Photometric):
     brightness: Range = (1.0, 1.0)
     contrast: Range = (1.0, 1.0)
     saturation: Range = (1.0, 1.0)
+    numbers = ("brightness", "contrast", "saturation")
 
     def __post_init__(self):
         for field in ("brightness", "contrast", "saturation"):

@@ -23,8 +23,32 @@ def view_size(transforms: Sequence[Transform], size: Size) -> Size:
     return size
 
 
+def reaches(transforms: Sequence[Transform], size: Size) -> tuple[float | None, ...]:
+    """How each run of geometric transforms enlarges, which decides how its gradient is computed.
+
+    Args:
+      transforms: of a view, with their numbers.
+      size: height and width of the picture.
+
+    Returns:
+      For each run the bound `reach` that `resample` wants, or None where the gradient is a scatter. Bounds are rounded
+      up to the next that looks at as many view pixels, so that like numbers share a program.
+    """
+    found = []
+    for geometric, run in itertools.groupby(transforms, lambda transform: isinstance(transform, Geometric)):
+        run = list(run)
+        if geometric:
+            found.append(_rounded(_reach(run, size)))
+        size = view_size(run, size)
+    return tuple(found)
+
+
 def random_view(
-    transforms: Sequence[Transform], key: jax.Array, picture: jax.Array, progress: float | jax.Array = 1.0
+    transforms: Sequence[Transform],
+    key: jax.Array,
+    picture: jax.Array,
+    progress: float | jax.Array = 1.0,
+    runs: Sequence[float | None] | None = None,
 ) -> jax.Array:
     """One random view of one picture.
 
@@ -33,16 +57,18 @@ def random_view(
       key: of this view.
       picture: (H, W, C).
       progress: fraction of the steps done, from 0 at the first to 1 at the last; crops become smaller with it.
+      runs: the transforms' `reaches`, where their numbers are traced; by default those of their numbers.
 
     Returns:
       (h, w, C) with (h, w) = `view_size`; 0.5 where the view looks past the picture's edge.
     """
     if not transforms:
         return picture
+    left = iter(reaches(transforms, picture.shape[:2]) if runs is None else runs)
     keyed = zip(transforms, jax.random.split(key, len(transforms)))
     for geometric, run in itertools.groupby(keyed, lambda pair: isinstance(pair[0], Geometric)):
         if geometric:
-            picture = _moved(*zip(*run), picture, progress)
+            picture = _moved(*zip(*run), picture, progress, next(left))
         else:
             for transform, k in run:
                 picture = transform.apply(k, picture)
@@ -50,19 +76,37 @@ def random_view(
 
 
 def _moved(
-    transforms: Sequence[Geometric], keys: Sequence[jax.Array], picture: jax.Array, progress: float | jax.Array
+    transforms: Sequence[Geometric],
+    keys: Sequence[jax.Array],
+    picture: jax.Array,
+    progress: float | jax.Array,
+    reach: float | None,
 ) -> jax.Array:
     """The view through a run of geometric transforms, by one bilinear interpolation."""
     sizes = [view_size(transforms[:i], picture.shape[:2]) for i in range(len(transforms) + 1)]
     # A point of the view goes through the last transform first.
-    if all(isinstance(transform, AffineMap) for transform in transforms):
-        reach = math.prod(transform.reach(size) for transform, size in zip(transforms, sizes))
-        if reach < MOST_REACH:
-            to_picture = jnp.eye(3)
-            for transform, key, size in zip(transforms, keys, sizes):
-                to_picture = to_picture @ transform.matrix(key, size, progress)
-            return resample(picture, to_picture, sizes[-1], reach)
+    if reach is not None:
+        to_picture = jnp.eye(3)
+        for transform, key, size in zip(transforms, keys, sizes):
+            to_picture = to_picture @ transform.matrix(key, size, progress)
+        return resample(picture, to_picture, sizes[-1], reach)
     y, x = jnp.broadcast_arrays(*grid(sizes[-1]))
     for transform, key, size in reversed([*zip(transforms, keys, sizes)]):
         y, x = transform.look(key, y, x, size, progress)
     return sample(picture, y, x)
+
+
+def _reach(transforms: Sequence[Geometric], size: Size) -> float:
+    """Of a run of transforms that are matrices; infinite where one is none."""
+    reach = 1.0
+    for transform in transforms:
+        reach *= transform.reach(size) if isinstance(transform, AffineMap) else math.inf
+        size = transform.size(size)
+    return reach
+
+
+def _rounded(reach: float) -> float | None:
+    if reach >= MOST_REACH:
+        return None
+    # Just below where a tap more begins: there are `floor(2 * reach) + 1`.
+    return math.nextafter((math.floor(2 * reach) + 1) / 2, 0)

@@ -1,0 +1,5 @@
+"""`python -m jaxcircuits`, as the installed command."""
+
+from jaxcircuits.cli import main
+
+main()

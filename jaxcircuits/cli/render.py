@@ -1,0 +1,155 @@
+"""`jaxcircuits render`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jaxcircuits.cli.common import say
+from jaxcircuits.errors import InputError
+from jaxcircuits.zoo import ZOO
+
+if TYPE_CHECKING:
+    from jaxcircuits.network import Network
+    from jaxcircuits.vis import Recipe
+
+
+def render(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A network's name or file (slide, if none is named), then whose units to draw: LAYER, or LAYER:UNITS "
+            "such as mixed4b:0-15; or all.",
+            metavar="[NETWORK [LAYER[:UNITS]]...]",
+            show_default=False,
+        ),
+    ] = None,
+    network: Annotated[str | None, typer.Option(help="The network, where it is not named first.")] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help="Whose units; several with commas; or all. See `jaxcircuits layers NETWORK`."),
+    ] = None,
+    units: Annotated[
+        str | None, typer.Option(help="Which, such as 0-15,20; or all. By default the first 16 of each layer.")
+    ] = None,
+    directions: Annotated[
+        Path | None, typer.Option(help="An .npy file (N, channels); draw its rows in place of the layer's channels.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="lucid (the default), fast, maco, or a JSON file such as an earlier recipe.json.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default the recipe's, 512.")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="In pixels; by default the recipe's: 128, or a smaller network's own; 224 for maco."),
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="Of the network: float32, the default, or bfloat16 for accelerators.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
+    out: Annotated[
+        str, typer.Option(help="A folder, or gs:// or s3://; pictures go to OUT/NETWORK/LAYER/UNIT.png.")
+    ] = "pictures",
+    format: Annotated[str, typer.Option(help="png, webp, or tfds for one data set in OUT/NETWORK.")] = "png",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Pictures drawn together; by default what memory allows.")
+    ] = None,
+    distributed: Annotated[
+        bool, typer.Option("--distributed", help="Share the work with the other processes of a TPU pod or SLURM job.")
+    ] = False,
+    coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of process 0, to share without those.")] = None,
+    processes: Annotated[int | None, typer.Option(help="How many share the work.")] = None,
+    process: Annotated[int | None, typer.Option(help="Which of them this is, from 0 on.")] = None,
+) -> None:
+    """Draw what units look for: of one layer, of several, of a whole network.
+
+    The same command started again draws only what is missing. Another recipe or seed gets a folder of its own in each
+    layer's.
+    """
+    from jaxcircuits import bulk
+    from jaxcircuits.network import load
+    from jaxcircuits.network.units import numbers_of
+
+    parts = (coordinator, processes, process)
+    hosts = bulk.meet(*parts) if distributed or any(part is not None for part in parts) else bulk.ALONE
+    if network is None:
+        network, *names = names or ["slide"]
+    model = load(network)
+    rows = bulk.Directions.read(directions) if directions else None
+    series = []
+    for name, text in chosen_layers(model, [*(names or []), *(layer or [])]).items():
+        channels = len(rows.vectors) if rows else model.layer(name).channels
+        text = text or units or f"0-{min(channels, 16) - 1}"
+        series.append(bulk.Series(name, tuple(numbers_of(text, channels, name)), rows))
+    drawn_by = _recipe(model, recipe, steps=steps, size=size, dtype=dtype)
+    options = {"seed": seed, "format": format, "batch_size": batch_size, "hosts": hosts}
+    with bulk.job(model, series, drawn_by, out, **options) as job:
+        try:
+            written = job.draw()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped: {job.finished} of {job.total} pictures finished; the same command draws the rest"
+            ) from None
+        say(job.summary(written))
+
+
+def chosen_layers(model: Network, named: list[str]) -> dict[str, str]:
+    """The layers that are named, each once, with their units.
+
+    Args:
+      model: whose layers.
+      named: `LAYER`, `LAYER:UNITS` or `all`, several with commas; none for one to begin with.
+
+    Returns:
+      Layer -> its units as text; empty where none are named.
+    """
+    from jaxcircuits.bulk import feature_layers
+
+    if not named:
+        stages = feature_layers(model)
+        named = ZOO.get(model.name) or next((e for e in ZOO.values() if e.first_layer in model.layers), None)
+        return {named.first_layer if named else stages[len(stages) // 2]: ""}
+    chosen: dict[str, str] = {}
+    for text in named:
+        # A comma stands between layers, and between the units of one: `mixed4a,mixed4b:0-3,7`.
+        for part in (part.strip() for part in text.split(",")):
+            layer, colon, units = part.rpartition(":")
+            if part == "all":
+                chosen |= {name: "" for name in feature_layers(model) if name not in chosen}
+            elif part in model.layers or not (colon or _is_units(part)):
+                chosen.setdefault(part, "")
+            elif colon:
+                chosen[layer] = f"{chosen[layer]},{units}" if chosen.get(layer) else units
+            else:
+                last = next(reversed(chosen), None)
+                if not last or not chosen[last]:
+                    raise InputError(f"layer {part!r}; expected LAYER or LAYER:UNITS, such as mixed4b:0-15")
+                chosen[last] += f",{part}"
+    for name in chosen:
+        model.layer(name)
+    return chosen
+
+
+def _is_units(text: str) -> bool:
+    return text[:1].isdecimal() and text.replace("-", "").isdecimal()
+
+
+def _recipe(model: Network, name: str | None, **fields: object) -> Recipe:
+    """A recipe by name or of a file, by default Lucid's at a size that suits the network; with the given fields."""
+    from jaxcircuits.vis import Recipe
+    from jaxcircuits.vis.arguments import RECIPES, as_recipe
+
+    if name is None or name in RECIPES:
+        recipe = as_recipe(model, name)
+    else:
+        try:
+            recipe = Recipe.from_json(Path(name).read_text())
+        except (OSError, UnicodeDecodeError) as error:
+            expected = f"{', '.join(RECIPES)} or a JSON file"
+            raise InputError(f"{name}: cannot be read ({error}); expected {expected}") from None
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from None
+    return dataclasses.replace(recipe, **{field: value for field, value in fields.items() if value is not None})

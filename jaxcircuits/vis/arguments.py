@@ -1,0 +1,111 @@
+"""What people hand to a drawing: plain things are taken, the rest is refused in a line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jaxcircuits.errors import InputError, unknown, whole
+from jaxcircuits.network import Network, load
+from jaxcircuits.network.units import numbers_of
+from jaxcircuits.vis.objectives import Objective, channel
+from jaxcircuits.vis.objectives.base import check_registered
+from jaxcircuits.vis.recipe import Recipe
+
+RECIPES: dict[str, Callable[..., Recipe]] = {"lucid": Recipe, "fast": Recipe.fast, "maco": Recipe.maco}
+"""Recipes by name."""
+
+SIZE = 128
+"""Pixels of a picture's side where the network's own size is not smaller."""
+
+MOST_SEED = 2**32 - 1
+
+
+def as_network(network: Network | str | os.PathLike[str]) -> Network:
+    """A network, or one that `load` finds by its name or file.
+
+    Raises:
+      InputError: for anything else.
+    """
+    if isinstance(network, Network):
+        return network
+    if isinstance(network, (str, os.PathLike)):
+        return load(network)
+    kind = type(network).__name__
+    raise InputError(
+        f"network {kind}; expected a Network, such as load('slide') or Network.from_nnx(module, convention)"
+    )
+
+
+def as_recipe(network: Network, recipe: Recipe | str | None) -> Recipe:
+    """A recipe, or one by its name at a size that suits the network.
+
+    Args:
+      network: that is drawn for.
+      recipe: a `Recipe`; the name of one in `RECIPES`; None for `lucid`, the default.
+
+    Raises:
+      InputError: for anything else.
+    """
+    if isinstance(recipe, Recipe):
+        return recipe
+    if recipe is None or isinstance(recipe, str):
+        name = "lucid" if recipe is None else recipe
+        if name not in RECIPES:
+            raise unknown("recipe", name, RECIPES)
+        native = min(network.convention.size)
+        return Recipe.maco(view=native) if name == "maco" else RECIPES[name](size=min(SIZE, native))
+    raise InputError(f"recipe {recipe!r}; expected a Recipe, or {', '.join(map(repr, RECIPES))}")
+
+
+def as_objective(network: Network, objective: Objective | str | Sequence[str]) -> Objective:
+    """An objective, or the channels that text names.
+
+    Args:
+      network: whose units.
+      objective: an `Objective`; `LAYER:UNITS` such as `mixed4b:3`, `mixed4b:0-15` or `mixed4b:all`; or a list of such
+        names, of one layer.
+
+    Raises:
+      InputError: for anything else, and for an `Objective` whose class is not registered with JAX.
+    """
+    if isinstance(objective, Objective):
+        check_registered(objective)
+        return objective
+    names = [objective] if isinstance(objective, str) else list(objective) if _are_names(objective) else []
+    if not names:
+        hint = (
+            "; add objectives up with +, or name several units in one" if isinstance(objective, (list, tuple)) else ""
+        )
+        kind = "a list" if isinstance(objective, (list, tuple)) else repr(objective)
+        raise InputError(f"objective {kind}; expected one such as channel('mixed4b', 3) or 'mixed4b:3'{hint}")
+    layers, units = [], []
+    for name in names:
+        layer, colon, text = name.rpartition(":")
+        if not colon:
+            raise InputError(f"objective {name!r}; expected LAYER:UNITS such as mixed4b:3, or channel(layer, units)")
+        layers.append(layer)
+        units += numbers_of(text, network.layer(layer).channels, layer)
+    if len(set(layers)) > 1:
+        raise InputError(f"units of {' and '.join(sorted(set(layers)))}; expected units of one layer")
+    return channel(layers[0], units)
+
+
+def as_seeds(seed: Any, count: int) -> list[int]:
+    """One seed a picture, of one for all or one for each."""
+    seeds = list(seed) if isinstance(seed, Iterable) and getattr(seed, "ndim", 1) else [seed]
+    if len(seeds) not in (1, count):
+        raise InputError(f"{len(seeds)} seeds for {count} pictures; expected one, or one for each")
+    checked = [whole(one, "seed", 0, MOST_SEED) for one in seeds]
+    return checked * count if len(checked) == 1 else checked
+
+
+def as_snapshots(snapshots: Any, steps: int) -> frozenset[int]:
+    """Numbers of steps, of one or several."""
+    wanted = list(snapshots) if isinstance(snapshots, Iterable) and getattr(snapshots, "ndim", 1) else [snapshots]
+    return frozenset(whole(step, "snapshots", 1, steps) for step in wanted)
+
+
+def _are_names(objective: Any) -> bool:
+    return isinstance(objective, (list, tuple)) and bool(objective) and all(isinstance(one, str) for one in objective)

@@ -1,0 +1,203 @@
+"""Gradient ascent on pictures: the compiled functions of a drawing, start, step and score.
+
+One set serves a (network, layers, structure of a recipe, batch size), whatever the units and the recipe's numbers,
+which are arguments. A step of a picture is the same in any batch, to float tolerance; over many steps what is rounded
+otherwise in another batch size grows. Over several devices the pictures are split evenly, parameters are copied, and
+nothing is exchanged (`jax.shard_map`).
+
+Cost of a step: forward and input gradient of what `jaxcircuits.vis.loss` computes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+from jaxcircuits.network import Forward
+from jaxcircuits.vis.keys import typed
+from jaxcircuits.vis.loss import Batch, scores
+from jaxcircuits.vis.numbers import Numbers, Structure
+from jaxcircuits.vis.recipe import OPTIMIZERS, Recipe
+from jaxcircuits.vis.settings import compiled
+
+STEPS_A_CALL = 32
+"""Steps between two signs of life, where the loop runs inside the program."""
+
+PICTURES = "pictures"
+"""The mesh axis over which pictures are split."""
+
+
+CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
+"""Not YNNPACK, XLA's default for products and convolutions, which runs small ones on one core: a step takes a sixth
+longer with it (two cores, JAX 0.10; a twentieth with JAX 0.12)."""
+
+
+def cast(params: Any, dtype: str) -> Any:
+    """A network's parameters, those that are floats in the type of a recipe's arithmetic."""
+    floats = [leaf for leaf in jax.tree.leaves(params) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return params if all(leaf.dtype == dtype for leaf in floats) else _cast(dtype)(params)
+
+
+@functools.cache
+def _cast(dtype: str) -> compiled:
+    # One program for all: they would be compiled one by one, by their shapes.
+    return compiled(
+        lambda params: jax.tree.map(lambda p: p.astype(dtype) if jnp.issubdtype(p.dtype, jnp.floating) else p, params)
+    )
+
+
+class State(NamedTuple):
+    """What a step changes: parameters of N pictures, the optimiser's moments, and how many steps each has had."""
+
+    parameters: Any
+    optimizer: Any
+    step: jax.Array
+
+
+OF_BATCH = Batch(P(), P(), P(PICTURES), P(PICTURES))
+OF_PICTURES = P(PICTURES)
+
+
+class Programs:
+    """The compiled functions for a network and a recipe's structure; `jax.jit` adds one for each kind of objective.
+
+    Args:
+      forward: of the network.
+      structure: of the recipe, see `jaxcircuits.vis.numbers.divided`.
+      mesh: of several devices, with one axis `PICTURES`; None for one device.
+      on_cpu: compile for CPUs. There a convolution inside a compiled loop runs about twice slower than called from
+        Python, so a call takes one step; on accelerators the calls would cost more, so one takes `STEPS_A_CALL`.
+    """
+
+    def __init__(self, forward: Forward, structure: Structure, mesh: Mesh | None, on_cpu: bool):
+        self.forward, self.structure, self.mesh, self.on_cpu = forward, structure, mesh, on_cpu
+        self.shape = structure.form.shape(forward.convention.channels)
+        # What no number of a recipe changes: how its pictures are decoded.
+        self.parametrization = structure.form.parametrization
+        state, rows = OF_PICTURES, OF_PICTURES
+        self.start = self._compiled(self._start, (P(), rows, rows), state)
+        self.pictures = self._compiled(lambda state: self._decode(state.parameters), (state,), rows)
+        self.score = self._compiled(self._scores, (OF_BATCH, rows, rows), rows)
+        self.step = self._compiled(self._step, (OF_BATCH, state), (state, rows), donate_argnums=1)
+        history = P(None, PICTURES)
+        self.steps = self._compiled(self._steps, (OF_BATCH, state, P()), (state, history), donate_argnums=1)
+        self.advance = self._advance_outside if on_cpu else self._advance_inside
+
+    def _compiled(self, function, inputs, outputs, **options):
+        if self.mesh is not None:
+            function = jax.shard_map(function, mesh=self.mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
+        return compiled(function, compiler_options=cpu_options() if self.on_cpu else {}, **options)
+
+    def put(self, tree: Any, specs: Any = OF_PICTURES) -> Any:
+        """The arrays of a tree on the devices; `specs` says how they are split."""
+        if self.mesh is None:
+            return jax.device_put(tree)
+        sharding = jax.tree.map(lambda spec: NamedSharding(self.mesh, spec), specs)
+        return jax.device_put(tree, sharding)
+
+    def shapes(self, tree: Any, specs: Any = OF_PICTURES) -> Any:
+        """The arrays of a tree as `jax.ShapeDtypeStruct`, to compile for; `specs` says how they are split."""
+
+        def shape(spec: P, array: jax.Array) -> jax.ShapeDtypeStruct:
+            sharding = None if self.mesh is None else NamedSharding(self.mesh, spec)
+            return jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=sharding)
+
+        return jax.tree.map(lambda spec, part: jax.tree.map(lambda array: shape(spec, array), part), specs, tree)
+
+    def lowered(self, batch: Batch) -> dict[str, jax.stages.Lowered]:
+        """The programs that a drawing of such a batch runs, by name, not compiled yet; nothing runs.
+
+        Once these are compiled, the calls of a drawing compile nothing.
+
+        Args:
+          batch: arrays or `shapes`.
+        """
+        batch = self.shapes(batch, OF_BATCH)
+        start = self.start.lower(batch.numbers, batch.keys, None)
+        state = self.shapes(start.out_info)
+        pictures = self.pictures.lower(state)
+        count = jax.ShapeDtypeStruct((), jnp.int32)
+        step = self.step.lower(batch, state) if self.on_cpu else self.steps.lower(batch, state, count)
+        score = self.score.lower(batch, self.shapes(pictures.out_info), state.step)
+        return {"start": start, "step": step, "pictures": pictures, "score": score}
+
+    def _start(self, numbers: Numbers, keys: jax.Array, given: jax.Array | None) -> State:
+        """Random parameters, or those of given pictures (N, H, W, channels)."""
+        recipe = self.structure.recipe(numbers)
+        if given is None:
+            parameters = jax.vmap(lambda key: recipe.parametrization.init(key, self.shape))(self._by_group(typed(keys)))
+        else:
+            parameters = jax.vmap(lambda p: recipe.parametrization.from_picture(p, self.shape))(self._by_group(given))
+        return State(parameters, jax.vmap(_optimizer(recipe).init)(parameters), jnp.zeros(len(keys), jnp.int32))
+
+    def _by_group(self, rows: jax.Array) -> jax.Array:
+        group = self.parametrization.group
+        return rows if group == 1 else rows.reshape(-1, group, *rows.shape[1:])
+
+    def _decode(self, parameters: Any) -> jax.Array:
+        """Pictures (N, H, W, channels)."""
+        pictures = jax.vmap(lambda p: self.parametrization.picture(p, self.shape))(parameters)
+        return pictures if self.parametrization.group == 1 else pictures.reshape(-1, *pictures.shape[2:])
+
+    def _scores(self, batch: Batch, pictures: jax.Array, step: jax.Array) -> jax.Array:
+        return scores(self.forward, self.structure, batch, pictures, step)
+
+    def _step(self, batch: Batch, state: State) -> tuple[State, jax.Array]:
+        """The next state, and the scores (N,) of the pictures before it."""
+        recipe = self.structure.recipe(batch.numbers)
+        # Of a recipe without redirected gradients that is structure: then none are computed.
+        redirect = None if isinstance(recipe.redirect_steps, int) else state.step < recipe.redirect_steps
+
+        def loss(parameters):
+            found = scores(self.forward, self.structure, batch, self._decode(parameters), state.step, redirect)
+            return -found.sum(), found
+
+        gradient, found = jax.grad(loss, has_aux=True)(state.parameters)
+        updates, optimizer = jax.vmap(_optimizer(recipe).update)(gradient, state.optimizer)
+        return State(optax.apply_updates(state.parameters, updates), optimizer, state.step + 1), found
+
+    def _steps(self, batch: Batch, state: State, count: jax.Array) -> tuple[State, jax.Array]:
+        def one(i, carry):
+            state, found = self._step(batch, carry[0])
+            return state, carry[1].at[i].set(found)
+
+        history = jnp.zeros((STEPS_A_CALL, *state.step.shape), jnp.float32)
+        return jax.lax.fori_loop(0, count, one, (state, history))
+
+    def _advance_outside(self, batch: Batch, state: State, count: int) -> Iterator[tuple[State, np.ndarray]]:
+        """After each step: the state, and the scores (1, N)."""
+        for _ in range(count):
+            state, found = jax.block_until_ready(self.step(batch, state))
+            yield state, jax.device_get(found)[None]
+
+    def _advance_inside(self, batch: Batch, state: State, count: int) -> Iterator[tuple[State, np.ndarray]]:
+        """After each call: the state, and the scores (steps, N)."""
+        for done in range(0, count, STEPS_A_CALL):
+            ahead = min(STEPS_A_CALL, count - done)
+            state, found = jax.block_until_ready(self.steps(batch, state, self.put(np.int32(ahead), P())))
+            yield state, jax.device_get(found)[:ahead]
+
+
+def _optimizer(recipe: Recipe) -> optax.GradientTransformation:
+    return OPTIMIZERS[recipe.optimizer](recipe.learning_rate, *recipe.betas)
+
+
+@functools.cache
+def cpu_options() -> dict[str, str]:
+    """`CPU_OPTIONS`, or nothing where this version of XLA does not know them: they are no stable interface."""
+    try:
+        jax.jit(lambda: 0, compiler_options=CPU_OPTIONS).lower().compile()
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return CPU_OPTIONS
+
+
+programs = functools.lru_cache(maxsize=32)(Programs)
