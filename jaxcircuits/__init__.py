@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxcircuits.errors import InputError
+    from jaxcircuits.images import Pictures, Scenes, open_pictures
     from jaxcircuits.network import Network, load
     from jaxcircuits.vis import (
         L1,
@@ -57,6 +58,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "jaxcircuits.errors": ("InputError",),
+    "jaxcircuits.images": ("Pictures", "Scenes", "open_pictures"),
     "jaxcircuits.network": ("Network", "load"),
     "jaxcircuits.vis": (
         "L1",

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import collections
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.network import Network
+from jaxcircuits.images.pictures import Pictures
+from jaxcircuits.images.progress import LookingProgress
+from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.graph import INPUT
 
 BATCH = 16
 """Pictures that are held at once."""
+LARGE_BATCH = 128
+"""Pictures that an accelerator sees at once."""
+AHEAD = 2
+"""Batches that are under way before the next is read."""
+NAMED = 100
+"""Pictures that could not be read and are named; more are counted."""
+PICTURES = "pictures"
+"""The axis of the devices that share a batch."""
+
+State = Any
+"""A pytree of arrays."""
+
+_OF_BYTE = np.arange(256, dtype=np.float32) / np.float32(255)
+"""Bytes in [0, 1]: a table, as compilers make a product of a division by 255, which differs for every second byte."""
 
 
 def batches(pictures: np.ndarray | jax.Array) -> Iterator[tuple[np.ndarray | jax.Array, int]]:
@@ -43,3 +64,160 @@ def mean_answer(network: Network, layer: str, pictures: np.ndarray | jax.Array) 
     if layer == INPUT:
         return np.asarray(network.convention(network.check_pictures(pictures)), np.float64).mean(0)
     return sum(seen.sum(0, dtype=np.float64) for seen in answers(network, layer, pictures)) / len(pictures)
+
+
+class Held(NamedTuple):
+    """Which pictures a batch holds, on the device that sees them.
+
+    Attributes:
+      numbers: int32 (n,), increasing from batch to batch.
+      labels: int32 (n,), -1 where there is none.
+      real: bool (n,): false for filling and for pictures that could not be read, which are to be ignored.
+    """
+
+    numbers: jax.Array
+    labels: jax.Array
+    real: jax.Array
+
+
+class Reduction(Protocol):
+    """What is kept of activations. Frozen and hashable; its methods are pure functions that are traced."""
+
+    def start(self, shapes: Mapping[str, tuple[int, ...]]) -> State:
+        """What is kept before the first picture; `shapes` are of the layers, for one picture."""
+        ...
+
+    def update(self, state: State, seen: Mapping[str, jax.Array], batch: Held) -> State:
+        """What is kept after a batch; `seen` are the layers' activations (n, ..., channels)."""
+        ...
+
+
+class Reduced(NamedTuple):
+    """The outcome of a pass.
+
+    Attributes:
+      states: what the reduction kept, as NumPy arrays: one a device, each of its share of every batch.
+      size: height and width in pixels at which pictures were shown.
+      read: how many were seen.
+      skipped: how many could not be read.
+      unreadable: `NAME: why` of the first `NAMED` of those.
+    """
+
+    states: tuple[State, ...]
+    size: tuple[int, int]
+    read: int
+    skipped: int
+    unreadable: tuple[str, ...]
+
+
+def reduce(
+    network: Network,
+    pictures: Pictures,
+    layers: Sequence[str],
+    reduction: Reduction,
+    *,
+    batch_size: int | None = None,
+    start: int = 0,
+    stop: int | None = None,
+    progress: bool | Callable[[int, int], None] = True,
+) -> Reduced:
+    """Shows pictures to a network, once, and keeps of the layers' activations what a reduction keeps.
+
+    Activations never leave the device, and memory does not depend on the number of pictures. A batch is shared evenly
+    by this process's devices, each of which reduces its own share; nothing is exchanged between them.
+
+    Args:
+      network: what sees.
+      pictures: what is seen, at the network's native size where they have no other.
+      layers: names.
+      reduction: what is kept.
+      batch_size: pictures at once, on all devices together; by default `BATCH` a device on CPUs, `LARGE_BATCH` on
+        accelerators.
+      start, stop: numbers of pictures, for a share of them; all by default.
+      progress: show a bar; or a function that is told (pictures done, pictures in all).
+
+    Returns:
+      The `Reduced`.
+
+    Raises:
+      InputError: for an unknown layer, and where no picture can be read.
+    """
+    names = tuple(layers)
+    for name in names:
+        network.layer(name)
+    devices = jax.local_devices()
+    mesh = Mesh(np.array(devices), (PICTURES,))
+    each = BATCH if devices[0].platform == "cpu" else LARGE_BATCH
+    size = -(-(batch_size or each * len(devices)) // len(devices)) * len(devices)
+    pictures = pictures.at(network.convention.size, network.convention.channels)
+    stop = len(pictures) if stop is None else min(stop, len(pictures))
+    programs = _programs(network.forward, names, reduction, mesh)
+    params = jax.device_put(network.params, NamedSharding(mesh, PartitionSpec()))
+    state, pending, read, skipped, unreadable = None, collections.deque(), 0, 0, []
+    with LookingProgress(network.name, stop - start, progress) as bar:
+        for batch in pictures.batches(size, start, stop):
+            read, skipped = read + int(batch.read.sum()), skipped + len(batch.skipped)
+            unreadable += batch.skipped[: NAMED - len(unreadable)]
+            if not batch.read.any():
+                continue
+            if state is None:
+                network.check_pictures(np.zeros((1, *batch.images.shape[1:]), np.float32))
+                shown_at = batch.images.shape[1:3]
+                state = programs.start(tuple(network.shapes(shown_at, names).items()))
+            held = (batch.images, Held(batch.numbers, batch.labels, batch.read))
+            held = jax.device_put(held, NamedSharding(mesh, PartitionSpec(PICTURES)))
+            state, done = programs.step(params, state, *held)
+            # Reading may be faster than seeing: were it not held back, all pictures would wait in memory.
+            pending.append((done, int(batch.numbers[0]) + size))
+            if len(pending) > AHEAD:
+                _wait(pending.popleft(), start, stop, bar)
+        while pending:
+            _wait(pending.popleft(), start, stop, bar)
+    if state is None:
+        why = f" ({unreadable[0]})" if unreadable else ""
+        raise InputError(f"{pictures.source.description}: none of {stop - start} pictures can be read{why}")
+    states = jax.device_get(state)
+    return Reduced(
+        tuple(jax.tree.map(lambda leaf, i=i: leaf[i], states) for i in range(len(devices))),
+        shown_at,
+        read,
+        skipped,
+        tuple(unreadable),
+    )
+
+
+def _wait(step: tuple[jax.Array, int], start: int, stop: int, bar: LookingProgress) -> None:
+    done, end = step
+    done.block_until_ready()
+    bar.update(min(end, stop) - start)
+
+
+class _Programs(NamedTuple):
+    """Compiled: (layers' shapes) -> state, and (params, state, images, batch) -> state and whether it is done."""
+
+    start: Callable[..., State]
+    step: Callable[..., tuple[State, jax.Array]]
+
+
+@functools.lru_cache(maxsize=64)
+def _programs(forward: Forward, names: tuple[str, ...], reduction: Reduction, mesh: Mesh) -> _Programs:
+    everywhere, shared = PartitionSpec(), PartitionSpec(PICTURES)
+
+    def begin(shapes):
+        start = reduction.start(dict(shapes))
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (mesh.size, *jnp.shape(leaf))), start)
+
+    def update(params, state, images, batch):
+        if images.dtype == jnp.uint8:
+            images = jnp.asarray(_OF_BYTE).at[images].get(mode="promise_in_bounds")
+        seen = {name: value.astype(jnp.float32) for name, value in forward(params, images, names).items()}
+        state = reduction.update(jax.tree.map(lambda leaf: leaf[0], state), seen, batch)
+        return jax.tree.map(lambda leaf: leaf[None], state), batch.real.any()[None]
+
+    # Unchecked, since a network's own scans and loops need not say over which devices their values vary.
+    step = jax.shard_map(
+        update, mesh=mesh, in_specs=(everywhere, shared, shared, shared), out_specs=(shared, shared), check_vma=False
+    )
+    return _Programs(
+        jax.jit(begin, static_argnums=0, out_shardings=NamedSharding(mesh, shared)), jax.jit(step, donate_argnums=1)
+    )

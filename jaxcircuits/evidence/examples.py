@@ -1,0 +1,195 @@
+"""Dataset examples: which pictures of the world make units fire, how much, and how often, in one pass.
+
+>>> pictures = jc.open_pictures("photographs")
+>>> examples = evidence.examples(network, pictures, ["mixed3b", "mixed4c"])
+>>> examples["mixed3b"].pictures[379]                # the 16 pictures that unit 379 answers most
+>>> examples["mixed3b"].places[379]                  # and where in the layer's map
+>>> examples.save("examples")                        # one file a layer
+
+All that is kept is kept on the device, in a form that does not grow with the number of pictures and that merges exactly
+(sums to their rounding): the result is the same whatever the size of a batch and the number of devices.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.evidence.examples_file import read_layer, write_layer
+from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
+from jaxcircuits.evidence.tally import LATER, Tally, Tallying
+from jaxcircuits.images import Pictures, open_pictures
+from jaxcircuits.network import Network, stream
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What was shown to which network.
+
+    Attributes:
+      network: its name.
+      count: how many of the strongest and of the weakest pictures are kept.
+      source: where the pictures come from.
+      size: height and width in pixels at which they were shown.
+      fit: how they came to that size; `as they are` for arrays and scenes.
+      start, stop: their numbers, from `start` to before `stop`.
+      skipped: how many of those could not be read.
+      classes: what labels stand for.
+    """
+
+    network: str
+    count: int
+    source: str
+    size: tuple[int, int]
+    fit: str
+    start: int
+    stop: int
+    skipped: int
+    classes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples(Mapping[str, LayerExamples]):
+    """Examples of layers, by name.
+
+    Attributes:
+      layers: name -> `LayerExamples`.
+      seen: what was shown.
+      unreadable: `NAME: why` of pictures that could not be read, the first ones; not in the file.
+    """
+
+    layers: Mapping[str, LayerExamples]
+    seen: Shown
+    unreadable: tuple[str, ...] = ()
+
+    def __getitem__(self, layer: str) -> LayerExamples:
+        if layer not in self.layers:
+            raise unknown("layer", layer, self.layers, f"examples of {self.seen.network}")
+        return self.layers[layer]
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self.layers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def merged(self, later: Examples) -> Examples:
+        """These and those of the pictures that follow them, as if they had been seen in one pass.
+
+        Raises:
+          InputError: where `later` does not go on where these end, with the same network, pictures and layers.
+        """
+        mine, theirs = self.seen, later.seen
+        goes_on = dataclasses.replace(mine, start=mine.stop, stop=theirs.stop, skipped=theirs.skipped)
+        if theirs != goes_on or list(self) != list(later):
+            raise InputError(f"examples of {theirs} do not go on where those of {mine} end")
+        layers = {name: self[name].merged(later[name]) for name in self}
+        seen = dataclasses.replace(mine, stop=theirs.stop, skipped=mine.skipped + theirs.skipped)
+        return Examples(layers, seen, (self.unreadable + later.unreadable)[: stream.NAMED])
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes `FOLDER/LAYER.safetensors` for each layer; returns the paths."""
+        folder = Path(folder)
+        return [write_layer(folder / f"{name}.safetensors", self[name], dataclasses.asdict(self.seen)) for name in self]
+
+    @classmethod
+    def read(cls, *paths: str | Path) -> Examples:
+        """Reads what `save` wrote, one file or several of one pass; nothing in a file is run.
+
+        Raises:
+          InputError: for a file that is damaged or is none of these, and for files of several passes.
+        """
+        if not paths:
+            raise InputError("no files to read examples from; expected what Examples.save wrote")
+        layers, first = {}, None
+        for path in map(Path, paths):
+            layer, fields = read_layer(path, {field.name: field.type for field in dataclasses.fields(Shown)})
+            seen = Shown(**(fields | {"size": tuple(fields["size"]), "classes": tuple(fields["classes"])}))
+            if first is not None and seen != first:
+                raise InputError(f"{path}: examples of {seen}, others of {first}; expected those of one pass")
+            layers[layer.layer], first = layer, seen
+        return cls(layers, first)
+
+
+def examples(
+    network: Network,
+    pictures: Pictures | Any,
+    layers: str | Sequence[str],
+    count: int = 16,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    batch_size: int | None = None,
+    progress: bool | Callable[[int, int], None] = True,
+) -> Examples:
+    """What makes units fire: for every unit of some layers, in one pass over pictures.
+
+    The strongest and the weakest pictures and where in them, pictures from every interval of activation, the mean and
+    the variance, how often it fires, a histogram from noise to the maximum, and its answer to each class.
+
+    Args:
+      network: whose units.
+      pictures: `Pictures`, or what `open_pictures` takes. Files are shown at the network's native size where no other
+        is stated.
+      layers: names, or one.
+      count: of the strongest and the weakest.
+      start, stop: numbers of pictures, for a share of the pass that `Examples.merged` puts together; all by default.
+      batch_size: pictures at once; by default what suits the device. It changes nothing but speed and memory.
+      progress: show a bar; or a function that is told (pictures done, pictures in all).
+
+    Returns:
+      The `Examples`; `examples[layer].values`, `.pictures` and `.places` are the strongest.
+
+    Raises:
+      InputError: for an unknown layer, for pictures none of which can be read, and for activations that are not finite.
+
+    Warns:
+      UserWarning: where pictures could not be read; it names the first and counts them.
+    """
+    pictures = pictures if isinstance(pictures, Pictures) else open_pictures(pictures)
+    names = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
+    if not names:
+        raise InputError(f"no layers of {network.name}; expected one or more")
+    if not isinstance(count, int) or count < 1:
+        raise InputError(f"count {count!r} of examples; expected a whole number from 1 on")
+    pictures = pictures.at(network.convention.size, network.convention.channels)
+    start, stop = _share(start, stop, len(pictures))
+    # One by one on CPUs, whose caches hold one picture's activations.
+    tallying = Tallying(count, len(pictures.classes), block=1 if jax.default_backend() == "cpu" else None)
+    options = {"batch_size": batch_size, "start": start, "stop": stop, "progress": progress}
+    reduced = stream.reduce(network, pictures, names, tallying, **options)
+    tallies: list[Tally] = [tally for tally in reduced.states if tally.pictures.value() > 0]
+    for name in names:
+        unsound = min(int(tally.layers[name].unsound) for tally in tallies)
+        if unsound != LATER:
+            raise InputError(
+                f"{network.name}: {name} answers {pictures.name(unsound)} with numbers that are not finite"
+            )
+    shapes = network.shapes(reduced.size, names)
+    parts = {name: [from_tally(name, shapes[name], tally) for tally in tallies] for name in names}
+    merged = {name: functools.reduce(LayerExamples.merged, of_devices) for name, of_devices in parts.items()}
+    if reduced.skipped:
+        warnings.warn(
+            f"{reduced.skipped} of {stop - start} pictures could not be read: {reduced.unreadable[0]}", stacklevel=2
+        )
+    fit = pictures.fit if pictures.source.resizes else "as they are"
+    source, classes = pictures.source.description, pictures.classes
+    seen = Shown(network.name, count, source, reduced.size, fit, start, stop, reduced.skipped, classes)
+    return Examples(merged, seen, reduced.unreadable)
+
+
+def _share(start: int, stop: int | None, count: int) -> tuple[int, int]:
+    stop = count if stop is None else stop
+    if not 0 <= start < stop <= count:
+        raise InputError(f"pictures {start} to {stop}; expected a part of 0 to {count}")
+    return start, stop
