@@ -30,8 +30,8 @@ _LINEAR = (
 def max_pools(program: Program) -> dict[int, Exchange]:
     """Max-pools as maxima over shifted slices, which say the same.
 
-    The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6 times
-    slower on a CPU. The gradient goes to the first of equals, along columns and then along rows.
+    The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6
+    times slower on a CPU. The gradient goes to the first of equals, along columns and then along rows.
     """
     return {
         operation.outputs[0]: _of(operation, _largest)

@@ -19,17 +19,17 @@ class ZooModel:
     """A network of the zoo without its arrays.
 
     Attributes:
+      architecture: what it runs.
       graphdef: of its module.
-      output: name of what it returns.
     """
 
+    architecture: Architecture
     graphdef: nnx.GraphDef
-    output: str
 
     def __call__(self, params: Any, x: jax.Array) -> dict[str, jax.Array]:
         """Runs the module on (N, H, W, channels)."""
         with scope(""):
-            return {self.output: nnx.merge(self.graphdef, params)(x)}
+            return {self.architecture.output: nnx.merge(self.graphdef, params)(x)}
 
 
 @functools.lru_cache(maxsize=16)
@@ -43,7 +43,7 @@ def zoo_model(architecture: Architecture) -> ZooModel:
       The model; its parameters are what `by_layer` makes of the architecture's tensors.
     """
     module = nnx.eval_shape(lambda: architecture.build(nnx.Rngs(0)))
-    return ZooModel(nnx.graphdef(module), architecture.output)
+    return ZooModel(architecture, nnx.graphdef(module))
 
 
 def by_layer(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
