@@ -91,11 +91,13 @@ def attention(
     scores = jnp.matmul(query * scale, jnp.swapaxes(key, -1, -2))
     if is_causal:
         attn_mask = np.tri(*scores.shape[-2:], dtype=bool)
-    if attn_mask is not None and attn_mask.dtype == bool:
-        scores = jnp.where(attn_mask, scores, -jnp.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    return jnp.matmul(jax.nn.softmax(scores, -1), value)
+    if attn_mask is None:
+        return jnp.matmul(jax.nn.softmax(scores, -1), value)
+    if attn_mask.dtype != bool:
+        return jnp.matmul(jax.nn.softmax(scores + attn_mask, -1), value)
+    # A token that may look at none gets zeros.
+    seen = jax.nn.softmax(jnp.where(attn_mask, scores, jnp.finfo(scores.dtype).min), -1)
+    return jnp.matmul(jnp.where(attn_mask, seen, 0), value)
 
 
 # Normalizations
