@@ -44,7 +44,9 @@ def of_jax(model, params, x):
     closed, shapes = jax.make_jaxpr(model, return_shape=True)(params, x)
     marks = [(read_mark(equation)[1], equation.outvars[0]) for equation in closed.eqns if read_mark(equation)]
     outputs = len(closed.jaxpr.outvars)
-    jaxpr = closed.jaxpr.replace(outvars=[*closed.jaxpr.outvars, *(v for _, v in marks)], debug_info=None)
+    wanted = [*closed.jaxpr.outvars, *(variable for _, variable in marks)]
+    paths = closed.jaxpr.debug_info._replace(result_paths=("",) * len(wanted))
+    jaxpr = closed.jaxpr.replace(outvars=wanted, debug_info=paths)
     values = jax.jit(lambda *args: jax.core.eval_jaxpr(jaxpr, closed.consts, *args))(*jax.tree.leaves((params, x)))
     assert len({name for name, _ in marks}) == len(marks), "names are unique"
     output = jax.tree.unflatten(jax.tree.structure(shapes), values[:outputs])
