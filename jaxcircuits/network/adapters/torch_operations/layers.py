@@ -15,6 +15,8 @@ import numpy as np
 from jax import lax
 
 Sizes = int | Sequence[int]
+Weights = jax.Array | None
+"""Values for each channel, or none."""
 
 
 def each(value: Sizes, n: int) -> tuple[int, ...]:
@@ -103,32 +105,66 @@ def attention(
 # Normalizations
 
 
-def batch_norm(x, weight, bias, mean, variance, momentum, eps):
+def batch_norm(
+    x: jax.Array,
+    weight: Weights,
+    bias: Weights,
+    mean: jax.Array,
+    variance: jax.Array,
+    momentum: float,
+    eps: float,
+) -> jax.Array:
     """By running statistics: one scale and one shift for a channel, which depend on parameters alone."""
     scale = lax.rsqrt(variance + eps) if weight is None else weight / jnp.sqrt(variance + eps)
     y = (x - _by_channel(mean, x)) * _by_channel(scale, x)
     return y if bias is None else y + _by_channel(bias, x)
 
 
-def batch_norm_by_batch(x, weight, bias, training, momentum, eps):
+def batch_norm_by_batch(
+    x: jax.Array, weight: Weights, bias: Weights, training: bool, momentum: float, eps: float
+) -> jax.Array:
     """By the statistics of the pictures at hand, which is what a layer without running statistics does."""
     return _affine(_standardized(x, (0, *range(2, x.ndim)), eps), weight, bias)
 
 
-def instance_norm(x, weight, bias, mean, variance, use_input_stats, momentum, eps, cudnn_enabled):
+def instance_norm(
+    x: jax.Array,
+    weight: Weights,
+    bias: Weights,
+    mean: Weights,
+    variance: Weights,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> jax.Array:
     """By the statistics of a picture's channel, or by running ones."""
     if not use_input_stats:
         return batch_norm(x, weight, bias, mean, variance, momentum, eps)
     return _affine(_standardized(x, range(2, x.ndim), eps), weight, bias)
 
 
-def group_norm(x, groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
+def group_norm(
+    x: jax.Array,
+    groups: int,
+    weight: Weights = None,
+    bias: Weights = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> jax.Array:
     """By the statistics of a picture's group of channels."""
     grouped = x.reshape(x.shape[0], groups, -1)
     return _affine(_standardized(grouped, (2,), eps).reshape(x.shape), weight, bias)
 
 
-def layer_norm(x, shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
+def layer_norm(
+    x: jax.Array,
+    shape: Sequence[int],
+    weight: Weights = None,
+    bias: Weights = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> jax.Array:
     """By the statistics of the last axes."""
     y = _standardized(x, range(x.ndim - len(shape), x.ndim), eps)
     y = y if weight is None else y * weight
