@@ -97,7 +97,10 @@ def set_weights(network: Network, sources: Units, targets: Units, weights: np.nd
     factors[source_units] = 0
     edited = network
     for conv, rows, chosen in by_convolution(network, target_layer, target_units):
-        size = network.layers[conv].window
+        size, made = network.layers[conv].window, network.kernel(conv).shape[3]
+        if made != network.layers[conv].channels:
+            heads = f"{made // network.layers[conv].channels} heads of {network.layers[conv].channels} channels"
+            raise InputError(f"{conv} answers in {heads}; expected a layer with one axis of channels")
         kernel = np.zeros((*size, channels(network, source_layer), network.layers[conv].channels), np.float32)
         kernel[:, :, source_units[:, None], rows] = fit(weights[..., chosen], size, conv)
         read = _read_by(network, source_layer, conv)
