@@ -263,7 +263,8 @@ def _by_kernel(model):
         if layer.kind in ("convolution", "dense") and layer.window != (1, 1) and layer.inputs[0] != INPUT:
             made.setdefault(layer.groups, (layer.inputs[0], name))
     for name, layer in network.layers.items():
-        if layer.kind == "dense" and layer.inputs[0] != INPUT and len(layer.shape) < 3:
+        of_channels = layer.kind == "dense" and layer.inputs[0] != INPUT
+        if of_channels and network.kernel(name).shape[2:] == (network.layers[layer.inputs[0]].channels, layer.channels):
             made.setdefault(1, (layer.inputs[0], name))
     return made[min(made)]
 
