@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcircuits.network.axes import Axes
-from jaxcircuits.network.normalization import normalizations
+from jaxcircuits.network.normalization import normalizations, softmaxes
 from jaxcircuits.network.pointwise import Pointwise, functions
 from jaxcircuits.network.redirect import redirected, redirected_relu
 from jaxcircuits.network.trace import Exchange, Operation, Program
@@ -57,10 +57,15 @@ def linear(program: Program) -> dict[int, Exchange]:
             exchange[value] = Exchange(
                 (), lambda read, aval=aval, number=number: jnp.full(aval.shape, number, aval.dtype)
             )
+    inside = softmaxes(program).inside  # the largest that they take off keeps their exponentials in range
     for operation in program.flat:
         if operation.name == "reduce_window_max":
             exchange[operation.outputs[0]] = _of(operation, _mean)
-        elif operation.name == "reduce_max" and operation.reads and operation.reads[0] in program.of_image:
+        elif (
+            operation.name == "reduce_max"
+            and program.of_image.intersection(operation.reads)
+            and operation.outputs[0] not in inside
+        ):
             exchange[operation.outputs[0]] = _of(operation, lambda op, x: x.mean(op.params["axes"]))
     return exchange
 
