@@ -146,7 +146,9 @@ def trace(model: Model, params: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Pro
 @functools.lru_cache(maxsize=256)
 def _traced(model: Model, tree: Any, avals: tuple, x: tuple, settings: tuple) -> Program:
     params = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*aval) for aval in avals])
-    closed, shapes = jax.make_jaxpr(model, return_shape=True)(params, jax.ShapeDtypeStruct(*x))
+    # Whoever asks first may be tracing for a mesh of devices, of which the model's own trace must not speak.
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
+        closed, shapes = jax.make_jaxpr(model, return_shape=True)(params, jax.ShapeDtypeStruct(*x))
     reader = _Reader()
     constants = {reader.new(var): value for var, value in zip(closed.jaxpr.constvars, closed.consts)}
     *parameters, image = (reader.new(var) for var in closed.jaxpr.invars)
