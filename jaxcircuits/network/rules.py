@@ -13,7 +13,8 @@ from jaxcircuits.network.axes import Axes
 from jaxcircuits.network.normalization import normalizations, softmaxes
 from jaxcircuits.network.pointwise import Pointwise, functions
 from jaxcircuits.network.redirect import redirected, redirected_relu
-from jaxcircuits.network.trace import Exchange, Operation, Program
+from jaxcircuits.network.run import Exchange
+from jaxcircuits.network.trace import Operation, Program
 
 LARGEST_WINDOW = 5
 """Side of the largest max-pool that is written as shifted slices."""
