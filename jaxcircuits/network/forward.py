@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcircuits.network import rules
 from jaxcircuits.network.axes import PICTURES, Axes, find_axes
@@ -134,6 +135,22 @@ class Forward:
         program = self.graph(params).program
         return Run(program, dict(zip(program.parameters, jax.tree.leaves(inner)))).get([value])[0]
 
+    def kernel(self, params: Any, layer: str) -> np.ndarray | None:
+        """The kernel of a convolution or dense layer, float32 (h, w, in, out); None for any other layer."""
+        graph = self.graph(params)
+        operation = graph.convolution(layer)
+        if operation is None:
+            return None
+        side = graph.weights_place(operation)
+        values = np.asarray(self.constant(params, operation.inputs[side]), np.float32)
+        if operation.name == "conv_general_dilated":
+            out, into, *window = operation.params["dimension_numbers"].rhs_spec
+            return np.transpose(values, (*window, into, out))
+        contracted = operation.params["dimension_numbers"][0][side]
+        rest = [axis for axis in range(values.ndim) if axis not in contracted]
+        values = np.transpose(values, (*contracted, *rest))
+        return values.reshape(1, 1, int(np.prod(values.shape[: len(contracted)])), -1)
+
     def not_linear(self, params: Any, source: str, target: str) -> str | None:
         """What between two layers is no linear map in the linearized network; None where there is nothing.
 
@@ -190,6 +207,17 @@ class Forward:
             cells = program.avals[value].shape[of.pictures] // x.shape[0] if of.cells > 1 else 1
             axes[value] = dataclasses.replace(of, cells=cells)
         return Located(program, graph, axes)
+
+
+@functools.lru_cache(maxsize=64)
+def compiled_activations(forward: Forward, names: tuple[str, ...]) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
+    """The compiled program: parameters, pictures -> name -> activation, float32."""
+
+    @jax.jit
+    def run(params, pictures):
+        return {name: value.astype(jnp.float32) for name, value in forward(params, pictures, names).items()}
+
+    return run
 
 
 @functools.lru_cache(maxsize=128)
