@@ -120,11 +120,7 @@ class Network:
         return checks.pictures(self.name, self.convention.channels, images)
 
     def class_index(self, label: str) -> int:
-        """The output whose label is `label` or has it as one of its comma-separated names or as its first word.
-
-        Raises:
-          InputError: where no label matches or several do.
-        """
+        """The output of a label, or of one of its comma-separated names, or of its first word; raises `InputError`."""
         return checks.class_index(self.name, self.labels, label)
 
     def kernel(self, layer: str) -> np.ndarray:
