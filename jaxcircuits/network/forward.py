@@ -14,6 +14,7 @@ import numpy as np
 from jaxcircuits.network import rules
 from jaxcircuits.network.axes import PICTURES, Axes, find_axes
 from jaxcircuits.network.graph import INPUT, Graph
+from jaxcircuits.network.grouped import grouped_convolutions
 from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.run import Run
@@ -120,9 +121,9 @@ class Forward:
         values = dict(zip(program.parameters, jax.tree.leaves(inner)))
         values[program.image] = self.laid_out(x)
         values.update((located.value(name), located.restored(name, value)) for name, value in given.items())
-        exchange = rules.max_pools(program)
+        exchange = rules.max_pools(program) | grouped_convolutions(program)
         if self.linear:
-            exchange = rules.linear(program)
+            exchange = rules.linear(program) | grouped_convolutions(program)
         elif redirect is not None:
             exchange = exchange | rules.redirections(program, located.axes, redirect)
         run = Run(program, values, exchange, hooks(self.patches, arrays, located) if self.patches else {})
