@@ -156,8 +156,8 @@ def edges(x):
 
 
 RETURNED = {
-    "dict": (lambda x: {"edges": edges(x), "average": x.mean((1, 2))}, {"edges", "average"}),
-    "nested dict": (lambda x: {"maps": {"edges": edges(x)}, "average": x.mean((1, 2))}, {"maps/edges", "average"}),
+    "dict": (lambda x: {"edges": edges(x), "mean": x.mean((1, 2))}, {"edges", "mean"}),
+    "nested dict": (lambda x: {"maps": {"edges": edges(x)}, "mean": x.mean((1, 2))}, {"maps/edges", "mean"}),
     "tuple with None": (lambda x: (edges(x), None, [x.mean((1, 2))]), {"0", "2/0"}),
     "squeezed": (lambda x: x.mean((1, 2)).squeeze() @ HEAD[:3], {"output"}),
 }

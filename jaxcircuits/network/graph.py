@@ -257,6 +257,13 @@ def _names(program: Program, kinds: Mapping[int, Kind], axes: Mapping[int, Axes]
     for value, kind, name in marks:
         op = kind or (kinds[value].op if value in kinds else "")
         ops[take(name, value)] = op
+    # Names that the model gives its results come before those that operations have of themselves.
+    returned = []
+    for path, value in zip(program.output_paths, program.outputs):
+        if value is not None and shown(value):
+            parts = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path]
+            name = "/".join(parts) or "output"
+            returned.append(take(name, value))
     marked = {*(value for value, *_ in program.marks), *program.outputs}
     scopes = {operation.scope for operation in program.flat}
     leaves = {scope for scope in scopes if scope and not any(other.startswith(f"{scope}/") for other in scopes)}
@@ -265,11 +272,5 @@ def _names(program: Program, kinds: Mapping[int, Kind], axes: Mapping[int, Axes]
         offered = IN_LEAVES if operation.scope in leaves else OFFERED
         if value not in marked and shown(value) and (kind.kind in offered or kind.op in OFFERED_OPS):
             take(f"{operation.scope}/{kind.op}" if operation.scope else kind.op, value)
-    returned = []
-    for path, value in zip(program.output_paths, program.outputs):
-        if value is not None and shown(value):
-            parts = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path]
-            name = "/".join(parts) or "output"
-            returned.append(take(name, value))
     order = sorted(taken, key=lambda name: (place.get(taken[name], -1), name in returned))
     return {name: taken[name] for name in order}, ops, tuple(returned)
