@@ -16,7 +16,7 @@ from types import MappingProxyType
 import jax.numpy as jnp
 
 from jaxcircuits.network.axes import Axes
-from jaxcircuits.network.kinds import Kind, kinds
+from jaxcircuits.network.kinds import Kind, kinds, leaf_scopes
 from jaxcircuits.network.trace import Operation, Program
 
 INPUT = "input"
@@ -265,8 +265,7 @@ def _names(program: Program, kinds: Mapping[int, Kind], axes: Mapping[int, Axes]
             name = "/".join(parts) or "output"
             returned.append(take(name, value))
     marked = {*(value for value, *_ in program.marks), *program.outputs}
-    scopes = {operation.scope for operation in program.flat}
-    leaves = {scope for scope in scopes if scope and not any(other.startswith(f"{scope}/") for other in scopes)}
+    leaves = leaf_scopes(program)
     for value, kind in kinds.items():
         operation = program.made_by[value]
         offered = IN_LEAVES if operation.scope in leaves else OFFERED
