@@ -105,6 +105,21 @@ class Network:
         seen = jax.eval_shape(lambda params, x: self.forward(params, x, names), self.params, picture)
         return {name: seen[name].shape[1:] for name in names}
 
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Whether the model runs on pictures of that height and width; some take their native size alone."""
+        size = tuple(size)
+        if size not in self._taken:
+            try:
+                self.shapes(size, ())
+                self._taken[size] = True
+            except Exception:  # whatever a framework raises where shapes do not fit
+                self._taken[size] = False
+        return self._taken[size]
+
+    @functools.cached_property
+    def _taken(self) -> dict[tuple[int, int], bool]:
+        return {self.convention.size: True}
+
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
         if name not in self.layers:
