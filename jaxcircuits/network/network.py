@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jaxcircuits.caching import keep_compiled_programs
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters, checks
 from jaxcircuits.network.forward import Forward, compiled_activations
@@ -47,6 +48,10 @@ class Network:
     forward: Forward
     labels: tuple[str, ...] = ()
     logits: str | None = None
+
+    def __post_init__(self):
+        # All that the library compiles, it compiles for a network.
+        keep_compiled_programs()
 
     def __repr__(self) -> str:
         height, width = self.convention.size
