@@ -82,7 +82,7 @@ class Worker:
 def published(network: jc.Network) -> dict[str, np.ndarray]:
     """The network's weights under Lucent's names, in PyTorch's order of axes."""
     tensors = {}
-    for name, slot in slots(architecture_of(network), LUCENT).items():
+    for name, slot in slots(network.forward.model.architecture, LUCENT).items():
         layer, kind = slot.name.rsplit("/", 1)
         own_axes = "HWIO"[-len(slot.shape) :]
         values = np.asarray(network.params[layer][kind])
@@ -92,7 +92,7 @@ def published(network: jc.Network) -> dict[str, np.ndarray]:
 
 def task(network: jc.Network, layer: str, batch_size: int, recipe: jc.Recipe, weights: Path) -> dict[str, Any]:
     """What a worker has to know."""
-    architecture, view = architecture_of(network), recipe.view_size
+    architecture, view = network.forward.model.architecture, recipe.view_size
     shapes = {**network.shapes(view), "input": (*view, 3)}
 
     def row(needed) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def convolutions(network: jc.Network, layer: str, batch_size: int, recipe: jc.Re
       batch_size: pictures.
       recipe: its views are what the network sees.
     """
-    architecture, size, dtype = architecture_of(network), recipe.view_size, recipe.dtype
+    architecture, size, dtype = network.forward.model.architecture, recipe.view_size, recipe.dtype
     shapes = {**network.shapes(size), INPUT: (*size, network.convention.channels)}
     numbers = np.random.default_rng(0)
 
@@ -57,7 +57,7 @@ def convolutions(network: jc.Network, layer: str, batch_size: int, recipe: jc.Re
 
 def operations(network: jc.Network, layer: str, recipe: jc.Recipe) -> int:
     """Floating-point operations of those convolutions for one picture: two a product, forward and backward."""
-    architecture = architecture_of(network)
+    architecture = network.forward.model.architecture
     shapes = network.shapes(recipe.view_size)
     products = (
         np.prod(shapes[conv.name]) * conv.kernel**2 * architecture.fan_in(conv)

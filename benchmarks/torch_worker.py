@@ -1,6 +1,6 @@
-"""The PyTorch side of `against_pytorch`: a process in an environment of its own, which knows nothing of JAX.
+"""PyTorch's side of `against_pytorch` and `torch_unit`: a process in an environment of its own that knows no JAX.
 
-Started by that program. It reads one JSON line that says what to draw, answers with what starting took, and
+Started by those programs. It reads one JSON line that says what to draw, answers with what starting took, and
 then draws as many steps as each further line says, answering with what they took.
 """
 
@@ -34,22 +34,23 @@ def timed(run: Callable[[], None]) -> dict[str, float]:
 def lucent(task: dict) -> Callable[[int], None]:
     """Lucent as installed, at its own defaults: one call draws `batch_size` units for some steps.
 
-    Its sum of one objective an image of the batch is how Lucent draws several units at once.
+    Its sum of one objective an image of the batch is how Lucent draws several units at once. Pictures are kept where
+    the task says.
     """
     _stand_in_for_torchvision()
-    from lucent.modelzoo.inceptionv1.InceptionV1 import InceptionV1
     from lucent.optvis import objectives, param, render
 
-    model = InceptionV1()
+    model = _resnet() if task.get("resnet") else _inception()
     model.load_state_dict(_weights(task))
     model = model.to(DEVICE).eval()
     count = task["batch_size"]
-    aim = objectives.Objective.sum([objectives.channel(task["layer"], unit, batch=unit) for unit in range(count)])
+    units = task.get("units", range(count))
+    aim = objectives.Objective.sum([objectives.channel(task["layer"], unit, batch=i) for i, unit in enumerate(units)])
     # None is Lucent's default: what is smaller than 224 px is enlarged to that.
     options = {"fixed_image_size": task["view"]} if task["same_view"] else {}
 
     def draw(steps: int) -> None:
-        render.render_vis(
+        images = render.render_vis(
             model,
             aim,
             lambda: param.image(task["size"], batch=count),
@@ -58,18 +59,40 @@ def lucent(task: dict) -> Callable[[int], None]:
             show_image=False,
             **options,
         )
+        if "pictures" in task:
+            np.save(task["pictures"], images[-1])
 
     return draw
 
 
+def _inception() -> torch.nn.Module:
+    from lucent.modelzoo.inceptionv1.InceptionV1 import InceptionV1
+
+    return InceptionV1()
+
+
+def _resnet() -> torch.nn.Module:
+    from torch_resnet import ResNet
+
+    return ResNet()
+
+
 def _stand_in_for_torchvision() -> None:
-    """Lucent imports torchvision for networks and a normalization that are not used here; it need not be there."""
+    """Lucent imports torchvision for networks that are not used here and a normalization; it need not be there."""
     try:
         import torchvision  # noqa: F401
     except ImportError:
         for name in ("torchvision", "torchvision.models", "torchvision.transforms"):
             sys.modules[name] = types.ModuleType(name)
-        sys.modules["torchvision.transforms"].Normalize = object
+        sys.modules["torchvision.transforms"].Normalize = _Normalize
+
+
+class _Normalize:
+    def __init__(self, mean: list[float], std: list[float]):
+        self.mean, self.std = (torch.tensor(values)[:, None, None] for values in (mean, std))
+
+    def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
+        return (pictures - self.mean.to(pictures)) / self.std.to(pictures)
 
 
 def _weights(task: dict) -> dict[str, torch.Tensor]:

@@ -481,8 +481,7 @@ def inception():
 def squeezenet():
     from conftest import random_params
 
-    fires = tuple(Fire(2, 2 + i // 2) for i in range(8))
-    small = dataclasses.replace(SQUEEZENET, name="small", classes=5, stem=4, fires=fires)
+    small = dataclasses.replace(SQUEEZENET, name="small", classes=5, stem=6, fires=(Fire(4, 4),) * 8)
     return _of_zoo(small, random_params(small), "fire2/concat", "fire3/concat", 64)
 
 
@@ -490,6 +489,6 @@ def _of_zoo(architecture, params, source: str, target: str, size: int) -> Model:
     network = Network.from_architecture(architecture, params, convention(size))
 
     def own(x):
-        return {architecture.output: network.forward.model(params, x)}
+        return network.forward.model(params, x)
 
     return Model(network, own, source, target)

@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.zoo import GOOGLENET, INCEPTIONV1, ZOO
+from jaxcircuits.zoo import GOOGLENET, INCEPTIONV1, SQUEEZENET, ZOO
 from weights_convert import convert, read_weights, write_weights
 from weights_convert.labels import read_labels
 from weights_convert.verification import verify
@@ -21,6 +21,7 @@ WEIGHTS = SHARED / "weights"
 GRAPH, DUMP, CAFFEMODEL = (
     WEIGHTS / name for name in ("inceptionv1_google2015.pb", "inceptionv1_2015_h5", "bvlc_googlenet.caffemodel")
 )
+SQUEEZENET_MODEL = WEIGHTS / "squeezenet_v1.1.caffemodel"
 LABELS = WEIGHTS / "inceptionv1_google2015.labels.txt"
 
 pytestmark = pytest.mark.skipif(not WEIGHTS.is_dir(), reason=f"no weights in {WEIGHTS}")
@@ -142,6 +143,36 @@ def test_caffe_tensors_are_the_published_ones(googlenet):
         expected = published[0, 0].T if name == "loss3/classifier" else published.transpose(2, 3, 1, 0)
         np.testing.assert_array_equal(googlenet.tensors[f"{name}/kernel"], expected, err_msg=name)
         np.testing.assert_array_equal(googlenet.tensors[f"{name}/bias"], np.frombuffer(bias[5], "<f4"))
+
+
+def test_squeezenet_is_told_and_has_the_published_tensors(folder):
+    """Its file is of Caffe's newer form: layers of field 100, blobs with a shape."""
+    out = convert(SQUEEZENET_MODEL, folder / "squeezenet.safetensors", labels=LABELS)
+    weights = read_weights(out)
+    assert (weights.network, weights.architecture) == ("squeezenet", SQUEEZENET)
+    assert weights.convention == ZOO["squeezenet"].convention and weights.labels[0] == "n01440764 tench, Tinca tinca"
+    assert all(check.ok for check in verify(out))
+    layers = [fields(value) for number, value in fields(SQUEEZENET_MODEL.read_bytes()) if number == 100]
+    expected = {}
+    for layer in layers:
+        name = dict(layer)[1].decode()
+        kernel, bias = (dict(fields(value)) for number, value in layer if number == 7)
+        (axes,) = (value for number, value in fields(kernel[7]) if number == 1)
+        expected[f"{name}/kernel"] = (
+            np.frombuffer(kernel[5], "<f4").reshape([*iter_varints(axes)]).transpose(2, 3, 1, 0)
+        )
+        expected[f"{name}/bias"] = np.frombuffer(bias[5], "<f4")
+    assert_identical(weights.tensors, expected)
+
+
+def iter_varints(data):
+    number = shift = 0
+    for byte in data:
+        number |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            yield number
+            number = shift = 0
 
 
 def write_npz(path, tensors):

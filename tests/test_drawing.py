@@ -350,6 +350,6 @@ def test_transparent_pictures_lie_on_a_chequerboard():
     picture = np.zeros((16, 16, 4), np.float32)
     picture[:, :8] = 1
     sheet = np.asarray(jc.contact_sheet(picture[None]))
-    inside = sheet[6:22, 6:22]
-    assert (inside[:, :8] == 255).all()
-    assert set(np.unique(inside[:, 8:])) == {204, 255}
+    inside = sheet[6:102, 6:102]  # enlarged six times
+    assert (inside[:, :48] == 255).all()
+    assert set(np.unique(inside[:, 48:])) == {204, 255}

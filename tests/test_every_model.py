@@ -22,7 +22,15 @@ from jaxcircuits.vis.objectives.base import Seen
 CAPABILITIES = {}
 """Name -> a function of a `Model` that fails where the model has it not."""
 
-LIMITS: dict[tuple[str, str], str] = {}
+ATTENTION, SCAN = (f"not linear in .* through {what}; give pictures with at=$" for what in (r".*/dot_general", "scan"))
+LIMITS = {
+    **{
+        ("ViT, NNX", tool): ATTENTION
+        for tool in ("direct weights", "expanded weights", "strongest connections", "circuit")
+    },
+    ("MLP, Linen", "draw a neuron"): "relu_1 has none: use channel or direction$",
+    **{("scan, Linen", tool): SCAN for tool in ("expanded weights", "circuit")},
+}
 """(model, capability) -> the line that says why it cannot be, as a regular expression."""
 
 NAMES = {}
@@ -114,7 +122,8 @@ def graph(model):
         return {name: network.forward.run(params, x, [output], {name: seen[name]})[output] for name in names}
 
     answers = given_each(network.params, other, seen)
-    decides = {name for name in names if np.allclose(answers[name], seen[output], rtol=1e-4, atol=1e-5)}
+    apart = np.abs(run(network, [output], images=pictures(network, seed=5))[output] - seen[output]).max()
+    decides = {name for name in names if np.abs(answers[name] - seen[output]).max() < 1e-3 * apart}
     assert decides == set(network.graph.trunk) - {output}
     assert set(network.graph.stages) <= set(network.graph.trunk)
     assert network.graph.stages and network.graph.features
@@ -254,7 +263,8 @@ def _by_kernel(model):
         if layer.kind in ("convolution", "dense") and layer.window != (1, 1) and layer.inputs[0] != INPUT:
             made.setdefault(layer.groups, (layer.inputs[0], name))
     for name, layer in network.layers.items():
-        if layer.kind == "dense" and layer.inputs[0] != INPUT:
+        of_channels = layer.kind == "dense" and layer.inputs[0] != INPUT
+        if of_channels and network.kernel(name).shape[2:] == (network.layers[layer.inputs[0]].channels, layer.channels):
             made.setdefault(1, (layer.inputs[0], name))
     return made[min(made)]
 

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import jaxcircuits as jc
-from jaxcircuits import Recipe
-from jaxcircuits.vis import progress
+from jaxcircuits import Recipe, progress
 from jaxcircuits.vis.progress import RenderProgress
 from jaxcircuits.vis.rendering import Interrupted
 
@@ -17,7 +16,7 @@ QUICK = Recipe(size=16, steps=4, transforms=(), redirect_steps=0)
 
 @pytest.mark.parametrize("seconds, text", [(0, "0 s"), (44.2, "45 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")])
 def test_durations(seconds, text):
-    assert progress._duration(seconds) == text
+    assert progress.duration(seconds) == text
 
 
 def test_a_file_gets_lines_now_and_then(tiny, capsys, monkeypatch):

@@ -74,7 +74,7 @@ NOT_FLAT = {
 @pytest.mark.parametrize("name", [*FLAT, *NOT_FLAT])
 @pytest.mark.parametrize("merged", [False, True], ids=["pictures", "pictures merged with positions"])
 def test_every_way_of_writing_a_flat_function(name, merged):
-    """Where a picture's whole gradient vanishes, one that would make it active passes; another picture keeps its own."""
+    """Where a picture's whole gradient vanishes, one that makes it active passes; another picture keeps its own."""
     function = FLAT.get(name) or NOT_FLAT[name]
 
     def model(params, x):

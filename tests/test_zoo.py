@@ -132,17 +132,28 @@ def test_what_is_said_of_networks_imports_no_jax():
 # One more network: a module, an entry, a line in the registry.
 
 
+class Block(nnx.Module):
+    """A convolution without a bias, and a normalization."""
+
+    def __init__(self, rngs):
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+        self.conv = nnx.Conv(5, 4, (1, 1), use_bias=False, rngs=rngs)
+
+    def __call__(self, x):
+        return nnx.relu(self.norm(self.conv(x)))
+
+
 class Third(nnx.Module):
     """A network whose weights nobody has published."""
 
     def __init__(self, architecture, *, rngs):
         self.stem = nnx.Conv(3, 5, (3, 3), padding="SAME", rngs=rngs)
-        setattr(self, "block/1x1", nnx.Conv(5, 4, (1, 1), rngs=rngs))
+        self.blocks = nnx.List([Block(rngs)])
         self.head = nnx.Linear(4, architecture.classes, rngs=rngs)
 
     def __call__(self, images):
         x = named("stem", nnx.relu(self.stem(images)), kind="relu")
-        x = named("block/1x1", nnx.relu(getattr(self, "block/1x1")(x)), kind="relu")
+        x = named("blocks/0", self.blocks[0](x), kind="block")
         return named("logits", self.head(x.mean((1, 2))), kind="dense")
 
 
@@ -168,15 +179,19 @@ def third(monkeypatch):
 @pytest.fixture
 def tensors():
     random = np.random.default_rng(0)
-    return {name: random.normal(size=shape).astype(np.float32) for name, shape in THIRD.tensors().items()}
+    values = {name: random.normal(size=shape).astype(np.float32) for name, shape in THIRD.tensors().items()}
+    return values | {"blocks/0/norm/var": np.full(4, 0.5, np.float32)}
 
 
 def test_tensors_come_in_the_order_of_the_module_by_their_paths():
     assert list(THIRD.tensors().items()) == [
         ("stem/kernel", (3, 3, 3, 5)),
         ("stem/bias", (5,)),
-        ("block/1x1/kernel", (1, 1, 5, 4)),
-        ("block/1x1/bias", (4,)),
+        ("blocks/0/conv/kernel", (1, 1, 5, 4)),
+        ("blocks/0/norm/mean", (4,)),
+        ("blocks/0/norm/scale", (4,)),
+        ("blocks/0/norm/var", (4,)),
+        ("blocks/0/norm/bias", (4,)),
         ("head/kernel", (4, 3)),
         ("head/bias", (3,)),
     ]
@@ -192,11 +207,13 @@ def test_a_third_network_is_told_converted_verified_and_run(third, tensors, tmp_
     assert (weights.architecture, weights.convention) == (THIRD, THIRD_ENTRY.convention)
     assert all(check.ok for check in verify(out))
     network = load(out)
-    marked = [name for name in network.layers if name in ("stem", "block/1x1", "logits")]
-    assert marked == ["stem", "block/1x1", "logits"] and network.labels == ("a", "b", "c")
+    marked = [name for name in network.layers if name in ("stem", "blocks/0", "logits")]
+    assert marked == ["stem", "blocks/0", "logits"] and network.labels == ("a", "b", "c")
     picture = np.random.default_rng(1).uniform(size=(12, 12, 3))
     x = np.maximum(slow_conv(picture - 0.5, tensors["stem/kernel"], tensors["stem/bias"], 1, "SAME"), 0)
-    x = np.maximum(x @ tensors["block/1x1/kernel"][0, 0] + tensors["block/1x1/bias"], 0)
+    scale, shift, mean, variance = (tensors[f"blocks/0/norm/{kind}"] for kind in ("scale", "bias", "mean", "var"))
+    x = x @ tensors["blocks/0/conv/kernel"][0, 0]
+    x = np.maximum((x - mean) / np.sqrt(variance + 1e-5) * scale + shift, 0)
     logits = x.mean((0, 1)) @ tensors["head/kernel"] + tensors["head/bias"]
     found = network.activations(np.float32(picture)[None], "logits")["logits"][0]
     np.testing.assert_allclose(found, logits, rtol=1e-4, atol=1e-5)

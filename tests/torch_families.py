@@ -277,6 +277,7 @@ FAMILIES = {
         lambda x: F.scaled_dot_product_attention(x, x * 2, x + 1),
         lambda x: F.scaled_dot_product_attention(x, x, x, is_causal=True),
         lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=(x[..., :9] > -1) | torch.eye(9, dtype=torch.bool)),
+        lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.arange(9)[:, None].expand(9, 9) > 2),
         lambda x: F.scaled_dot_product_attention(x, x, x, attn_mask=torch.tanh(x[..., :9]), scale=0.7),
         lambda x: F.scaled_dot_product_attention(x.repeat(1, 2, 1, 1), x, x, enable_gqa=True),
     ),

@@ -1,4 +1,4 @@
-"""Two PyTorch models as people write them: a ResNet with grouped convolutions, and a vision transformer."""
+"""Two PyTorch models as people write them: the benchmark's ResNet with grouped convolutions, a vision transformer."""
 
 from __future__ import annotations
 
@@ -6,41 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.torch_resnet import ResNet
 
-class Block(nn.Module):
-    """A residual block: one ReLU module that runs twice and changes its input in place."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int, groups: int):
-        super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, groups=groups, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, groups=groups, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.relu = nn.ReLU(inplace=True)
-        self.shortcut = nn.Identity()
-        if stride > 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x):
-        y = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
-
-
-class ResNet(nn.Module):
-    """A small ResNet whose convolutions have groups."""
-
-    def __init__(self, width: int = 16, classes: int = 10):
-        super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU())
-        self.pool = nn.MaxPool2d(3, 2, 1)
-        self.blocks = nn.Sequential(Block(width, width, 1, 4), Block(width, 2 * width, 2, 8))
-        self.drop = nn.Dropout(0.5)
-        self.head = nn.Linear(2 * width, classes)
-
-    def forward(self, x):
-        x = self.blocks(self.pool(self.stem(x)))
-        x = F.adaptive_avg_pool2d(x, 1).flatten(1)
-        return self.head(self.drop(x))
+__all__ = ["ResNet", "ViT", "trained"]
 
 
 class Attention(nn.Module):

@@ -81,9 +81,12 @@ def slots(architecture: Architecture, naming: Naming) -> dict[str, Slot]:
     result = {}
     for name, shape in shapes.items():
         weights, _, kind = name.rpartition("/")
-        if kind == "kernel":
-            pattern, axes = (naming.conv, naming.conv_axes) if len(shape) == 4 else (naming.dense, naming.dense_axes)
-            result[pattern.format(weights) + naming.kernel] = Slot(name, shape, axes)
-            bias = f"{weights}/bias"
-            result[pattern.format(weights) + naming.bias] = Slot(bias, shapes[bias], "O")
+        rank = len(shapes.get(f"{weights}/kernel", ()))
+        if kind not in ("kernel", "bias") or rank not in (2, 4):
+            # Such as a normalization's statistics, which no convention but this project's has a name for.
+            result[name] = Slot(name, shape, "HWIO"[-len(shape) :])
+            continue
+        pattern, axes = (naming.conv, naming.conv_axes) if rank == 4 else (naming.dense, naming.dense_axes)
+        ending, axes = (naming.kernel, axes) if kind == "kernel" else (naming.bias, "O")
+        result[pattern.format(weights) + ending] = Slot(name, shape, axes)
     return result

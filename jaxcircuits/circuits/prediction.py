@@ -172,7 +172,7 @@ def _edited(network: Network, edited: Network, target: str) -> tuple[_Feature, .
         sources = tuple(source for source, end in directly_read(network, name).items() if end)
         readers = [layer for layer in network.layers.values() if layer.inputs == (name,) and layer.kind == "activation"]
         activation = readers[0].name if readers else name
-        reached = target != name and (activation == name or activation == target or graph.follows(activation, target))
+        reached = target != name and (activation in (name, target) or graph.follows(activation, target))
         found.append(_Feature(tuple(which), sources, name, activation, reached))
     if not found:
         raise InputError(f"{target} is not computed from {', '.join(changed)}, which the edit changes")

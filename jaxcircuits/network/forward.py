@@ -15,7 +15,8 @@ from jaxcircuits.network.axes import PICTURES, Axes, find_axes
 from jaxcircuits.network.graph import INPUT, Graph
 from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.patches import Patch, hooks
-from jaxcircuits.network.trace import Model, Program, Run, trace
+from jaxcircuits.network.run import Run
+from jaxcircuits.network.trace import Model, Program, trace
 from jaxcircuits.zoo import InputConvention
 
 

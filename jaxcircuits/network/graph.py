@@ -190,9 +190,9 @@ class Graph:
 
     @functools.cached_property
     def features(self) -> tuple[str, ...]:
-        """What a later convolution, dense layer, sum or loop reads after an activation function, in order from the image."""
+        """What a later convolution, dense layer, sum or loop reads after an activation function, in order."""
         found: set[str] = set()
-        for name, layer in self.layers.items():
+        for layer in self.layers.values():
             if layer.kind in ("convolution", "dense", "add", "opaque"):
                 pending = list(layer.inputs)
                 while pending:

@@ -12,10 +12,8 @@ from __future__ import annotations
 import copyreg
 import dataclasses
 import functools
-import os
 import types
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -24,11 +22,12 @@ import numpy as np
 from flax import nnx
 
 from jaxcircuits.errors import InputError, unknown
-from jaxcircuits.network import adapters
+from jaxcircuits.network import adapters, checks
 from jaxcircuits.network.forward import Forward
 from jaxcircuits.network.graph import Graph, Layer
 from jaxcircuits.network.patches import Patch, added
-from jaxcircuits.zoo import ZOO, Architecture, InputConvention
+from jaxcircuits.network.trace import Model
+from jaxcircuits.zoo import Architecture, InputConvention
 
 Params = Any
 """A pytree of arrays."""
@@ -125,40 +124,11 @@ class Network:
 
     def check_units(self, layer: str, units: Sequence[int] | np.ndarray) -> np.ndarray:
         """Unit numbers of a layer as an array (N,); raises `InputError` for one that the layer does not have."""
-        channels, array = self.layer(layer).channels, np.asarray(units)
-        if array.ndim != 1 or not array.size or array.dtype.kind not in "iu":
-            raise InputError(f"units {units!r} of {layer}; expected a sequence of whole numbers")
-        for unit in array[(array < 0) | (array >= channels)].tolist():
-            nearest = min(max(unit, 0), channels - 1)
-            raise InputError(f"unknown unit {unit} of {layer}; it has units 0 to {channels - 1} (nearest: {nearest})")
-        return array
+        return checks.units(layer, self.layer(layer).channels, units)
 
     def check_pictures(self, images: jax.Array) -> jax.Array:
         """Pictures (N, H, W, channels) in [0, 1] as a float32 array; raises `InputError` where they are not that."""
-        images = images if isinstance(images, jax.Array) else np.asarray(images)
-        expected = f"{self.name} takes float pictures (N, height, width, {self.convention.channels}) in [0, 1]"
-        if images.ndim != 4:
-            hint = "; add the leading axis with images[None]" if images.ndim == 3 else ""
-            raise InputError(f"pictures of shape {images.shape}; {expected}{hint}")
-        channels = images.shape[-1]
-        if channels != self.convention.channels:
-            hint = {
-                (1, 3): " (grey: repeat the channel with np.repeat(images, 3, -1))",
-                (4, 3): " (RGBA: drop alpha with images[..., :3])",
-            }.get((channels, self.convention.channels), "")
-            raise InputError(f"pictures with {channels} channels{hint}; {expected}")
-        if not jnp.issubdtype(images.dtype, jnp.floating):
-            hint = "; divide bytes by 255" if images.dtype == np.uint8 else ""
-            raise InputError(f"pictures of type {images.dtype}; {expected}{hint}")
-        if not isinstance(images, jax.core.Tracer) and images.size:
-            low, high = float(images.min()), float(images.max())
-            # Half a grey level of slack: resampling overshoots by rounding.
-            if not (low >= -0.002 and high <= 1.002):
-                raise InputError(f"picture values from {low:.4g} to {high:.4g}; {expected}")
-        # Handed over explicitly: so it goes where implicit transfers are forbidden.
-        return (
-            images.astype(jnp.float32) if isinstance(images, jax.Array) else jax.device_put(images.astype(np.float32))
-        )
+        return checks.pictures(self.name, self.convention.channels, images)
 
     def class_index(self, label: str) -> int:
         """The output whose label is `label` or has it as one of its comma-separated names or as its first word.
@@ -166,14 +136,7 @@ class Network:
         Raises:
           InputError: where no label matches or several do.
         """
-        wanted = label.strip().lower()
-        matches = [i for i, text in enumerate(self.labels) if wanted in _label_names(text)]
-        if len(matches) == 1:
-            return matches[0]
-        if matches:
-            several = "; ".join(f"{i}: {self.labels[i]}" for i in matches)
-            raise InputError(f"label {label!r} of {self.name} is ambiguous: {several}")
-        raise unknown("label", label, [name for text in self.labels for name in _label_names(text)], self.name)
+        return checks.class_index(self.name, self.labels, label)
 
     def kernel(self, layer: str) -> np.ndarray:
         """The kernel of a convolution or dense layer.
@@ -270,7 +233,7 @@ class Network:
           **call_kwargs: handed to every call.
         """
         model, params = adapters.nnx_model(module, call_kwargs)
-        return cls._from_model(name or type(module).__name__, model, params, convention, labels)
+        return cls.from_model(name or type(module).__name__, model, params, convention, labels)
 
     @classmethod
     def from_linen(
@@ -297,7 +260,7 @@ class Network:
           **call_kwargs: handed to every call, such as `train=False`.
         """
         model, params = adapters.linen_model(module, variables, call_kwargs)
-        return cls._from_model(name or type(module).__name__, model, params, convention, labels)
+        return cls.from_model(name or type(module).__name__, model, params, convention, labels)
 
     @classmethod
     def from_keras(
@@ -322,7 +285,7 @@ class Network:
           **call_kwargs: handed to every call.
         """
         adapter, params = adapters.keras_model(model, call_kwargs)
-        return cls._from_model(name or model.name, adapter, params, convention, labels)
+        return cls.from_model(name or model.name, adapter, params, convention, labels)
 
     @classmethod
     def from_equinox(
@@ -349,7 +312,7 @@ class Network:
         """
         adapter, params = adapters.equinox_model(module, call_kwargs)
         name = name or type(module[0] if isinstance(module, tuple) else module).__name__
-        return cls._from_model(name, adapter, params, convention, labels)
+        return cls.from_model(name, adapter, params, convention, labels)
 
     @classmethod
     def from_torch(
@@ -380,7 +343,7 @@ class Network:
 
         convention = dataclasses.replace(convention, layout="CHW")
         model, params = torch_model(module, convention.size, convention.channels)
-        return cls._from_model(name or type(module).__name__, model, params, convention, labels)
+        return cls.from_model(name or type(module).__name__, model, params, convention, labels)
 
     @classmethod
     def from_function(
@@ -403,10 +366,13 @@ class Network:
         """
         name = name or getattr(function, "__name__", "network")
         model, params = adapters.function_model(function, params)
-        return cls._from_model(name, model, params, convention, labels)
+        return cls.from_model(name, model, params, convention, labels)
 
     @classmethod
-    def _from_model(cls, name, model, params, convention, labels) -> Network:
+    def from_model(
+        cls, name: str, model: Model, params: Params, convention: InputConvention, labels: Sequence[str]
+    ) -> Network:
+        """A network of an adapter's model, whose graph is read at once, so that what fails fails here."""
         network = cls(name, params, Forward(adapters.hashable(model), convention), tuple(labels))
         try:
             graph = network.graph
@@ -423,52 +389,6 @@ class Network:
         return dataclasses.replace(network, logits=logits)
 
 
-def load(name_or_path: str | os.PathLike) -> Network:
-    """A network of the zoo by its name, a converted weights file, or a model of `keras.applications`.
-
-    Weights are looked for in `$JAXCIRCUITS_WEIGHTS` (a folder with NAME.safetensors), then in the user's cache folder,
-    then at the published source, which is downloaded, checked against its pinned hash, converted and cached.
-
-    Args:
-      name_or_path: a name in `jaxcircuits.zoo.ZOO`, such as `inceptionv1` or `squeezenet`, the path of a
-        `.safetensors` file that `weights-convert` wrote, or `keras:NAME`, such as `keras:VGG19`, whose weights Keras
-        downloads.
-
-    Returns:
-      The `Network`.
-
-    Raises:
-      InputError: for an unknown name, for weights that cannot be had (it says every place tried), and for a file
-        that is damaged or does not fit its architecture.
-    """
-    import weights_convert
-
-    name = os.fspath(name_or_path)
-    if name.startswith("keras:"):
-        from jaxcircuits.network.adapters.keras_applications import keras_application
-
-        model, params, convention, labels = keras_application(name.removeprefix("keras:"))
-        return Network._from_model(name.removeprefix("keras:"), model, params, convention, labels)
-    if name in ZOO:
-        entry, path = ZOO[name], weights_convert.find_or_fetch(name)
-    elif Path(name).exists() or name.endswith(".safetensors"):
-        entry, path = None, Path(name)
-    else:
-        raise unknown("network", name, ZOO)
-    weights = weights_convert.read_weights(path)
-    architecture = weights.architecture
-    if entry and architecture != entry.architecture:
-        raise InputError(f"{path}: holds weights of {architecture.name}, not of {name}")
-    params = jax.device_put(adapters.by_layer(weights.tensors))
-    return Network.from_architecture(
-        architecture,
-        params,
-        weights.convention,
-        name=entry.name if entry else weights.network or Path(name).stem,
-        labels=weights.labels,
-    )
-
-
 @functools.lru_cache(maxsize=64)
 def _activations(forward: Forward, names: tuple[str, ...]):
     @jax.jit
@@ -476,8 +396,3 @@ def _activations(forward: Forward, names: tuple[str, ...]):
         return {name: value.astype(jnp.float32) for name, value in forward(params, pictures, names).items()}
 
     return run
-
-
-def _label_names(text: str) -> list[str]:
-    synset, _, names = text.lower().partition(" ")
-    return [text.lower(), synset, *(name.strip() for name in (names if names else synset).split(","))]

@@ -59,11 +59,12 @@ def normalizations(program: Program) -> Normalizations:
         output, name = operation.outputs[0], operation.name
         if name in _SUMS and _of_one(operation, program) and not _with_weights(operation, program):
             (power if _squared(operation, program) else mean).add(output)
-        elif name in _SMOOTH and all(value in power or value in mean for value in pictured):
-            if not _with_weights(operation, program) or name in _SHAPES:
-                (power if any(value in power for value in pictured) else mean).add(output)
-                if any(value in rooted for value in pictured) or (name in _ROOTS and not power.isdisjoint(pictured)):
-                    rooted.add(output)
+            continue
+        smooth = name in _SHAPES or (name in _SMOOTH and not _with_weights(operation, program))
+        if smooth and all(value in power or value in mean for value in pictured):
+            (power if any(value in power for value in pictured) else mean).add(output)
+            if any(value in rooted for value in pictured) or (name in _ROOTS and not power.isdisjoint(pictured)):
+                rooted.add(output)
     outputs, gains, means, centred = [], set(), set(), set()
     for operation in program.flat:
         if operation.name not in ("mul", "div") or len(operation.inputs) != 2:

@@ -21,7 +21,7 @@ from jax import lax
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network.graph import INPUT
-from jaxcircuits.network.trace import Hook, Run
+from jaxcircuits.network.run import Hook, Run
 
 if TYPE_CHECKING:
     from jaxcircuits.network.forward import Forward, Located

@@ -114,7 +114,7 @@ class Pointwise:
       operations: that compute it.
       constants: value -> number, of what they read besides; None where parameters take part.
       name: such as `relu`; `activation` where it is none that has a name.
-      slope: of its linearization: where it grows like a line, that of the line (far above 0, or else far below), else 1.
+      slope: of its linearization: where it grows like a line, far above 0 or else far below, the line's; else 1.
       flat: whether it has a side where its derivative is zero.
       middle: of where its derivative is not zero, between -10 and 10.
     """
@@ -279,7 +279,7 @@ def _compute(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
         case "integer_pow":
             return np.asarray(inputs[0]) ** float(operation.params["y"])
         case "convert_element_type":
-            kind = np.dtype(bool) if operation.params["new_dtype"] == bool else np.float64
+            kind = np.dtype(bool) if jnp.issubdtype(operation.params["new_dtype"], jnp.bool_) else np.float64
             return np.asarray(inputs[0]).astype(kind)
         case "select_n":
             return _NUMPY["select_n"](*np.broadcast_arrays(*inputs))

@@ -1,8 +1,8 @@
 """Redirected gradients: a way into units that a random start leaves silent.
 
 Where a unit is 0 everywhere there is no gradient to follow, and the picture stays grey. Lucid's answer, for the first
-steps only: per picture, where the whole gradient through an activation function is zero, let it through, but do not push
-values further into the flat side (`lucid/misc/redirected_relu_grad.py`, for ReLU and ReLU6). Lucent leaks a tenth
+steps only: per picture, where the whole gradient through an activation function is zero, let it through, but do not
+push values further into the flat side (`lucid/misc/redirected_relu_grad.py`, for ReLU and ReLU6). Lucent leaks a tenth
 always, which leaves artefacts.
 
 The rule is put into any network, however it writes its activation functions (`rules.redirections`). Functions inside
@@ -50,7 +50,7 @@ def redirected(function: Callable[[jax.Array], jax.Array], x: jax.Array, redirec
     """As `redirected_relu`, for any function of single numbers that is flat somewhere.
 
     Args:
-      function: has `middle`, a place in its part that is not flat: x beyond it on the flat sides is pushed that way only.
+      function: has `middle`, a place in its part that is not flat; values on a flat side are pushed towards it only.
       x: the leading axis counts pictures.
       redirect: bool (N,).
     """

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcircuits.network.axes import Axes
-from jaxcircuits.network.normalization import normalizations
+from jaxcircuits.network.normalization import normalizations, softmaxes
 from jaxcircuits.network.pointwise import Pointwise, functions
 from jaxcircuits.network.redirect import redirected, redirected_relu
-from jaxcircuits.network.trace import Exchange, Operation, Program
+from jaxcircuits.network.run import Exchange
+from jaxcircuits.network.trace import Operation, Program
 
 LARGEST_WINDOW = 5
 """Side of the largest max-pool that is written as shifted slices."""
@@ -30,8 +31,8 @@ _LINEAR = (
 def max_pools(program: Program) -> dict[int, Exchange]:
     """Max-pools as maxima over shifted slices, which say the same.
 
-    The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6 times
-    slower on a CPU. The gradient goes to the first of equals, along columns and then along rows.
+    The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6
+    times slower on a CPU. The gradient goes to the first of equals, along columns and then along rows.
     """
     return {
         operation.outputs[0]: _of(operation, _largest)
@@ -57,10 +58,15 @@ def linear(program: Program) -> dict[int, Exchange]:
             exchange[value] = Exchange(
                 (), lambda read, aval=aval, number=number: jnp.full(aval.shape, number, aval.dtype)
             )
+    inside = softmaxes(program).inside  # the largest that they take off keeps their exponentials in range
     for operation in program.flat:
         if operation.name == "reduce_window_max":
             exchange[operation.outputs[0]] = _of(operation, _mean)
-        elif operation.name == "reduce_max" and operation.reads and operation.reads[0] in program.of_image:
+        elif (
+            operation.name == "reduce_max"
+            and program.of_image.intersection(operation.reads)
+            and operation.outputs[0] not in inside
+        ):
             exchange[operation.outputs[0]] = _of(operation, lambda op, x: x.mean(op.params["axes"]))
     return exchange
 

@@ -52,9 +52,9 @@ _Reaches = Mapping[int, _Reach] | None
 
 _SAME = (
     "add", "add_any", "sub", "mul", "div", "neg", "max", "min", "pow", "exp", "exp2", "log", "log1p", "expm1", "tanh",
-    "logistic", "erf", "erfc", "sqrt", "rsqrt", "square", "abs", "sign", "sin", "cos", "floor", "ceil", "round", "clamp",
-    "select_n", "integer_pow", "convert_element_type", "copy", "reduce_precision", "stop_gradient", "gt", "ge", "lt",
-    "le", "eq", "ne", "and", "or", "not", "xor", "custom_jvp_call", "custom_vjp_call", "is_finite", "cbrt",
+    "logistic", "erf", "erfc", "sqrt", "rsqrt", "square", "abs", "sign", "sin", "cos", "floor", "ceil", "round",
+    "clamp", "select_n", "integer_pow", "convert_element_type", "copy", "reduce_precision", "stop_gradient", "gt", "ge",
+    "lt", "le", "eq", "ne", "and", "or", "not", "xor", "custom_jvp_call", "custom_vjp_call", "is_finite", "cbrt",
 )  # fmt: skip
 
 

@@ -35,7 +35,8 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.files import replacing
 from jaxcircuits.network import load
 from jaxcircuits.network.rules import max_pools
-from jaxcircuits.network.trace import Run, trace
+from jaxcircuits.network.run import Run
+from jaxcircuits.network.trace import trace
 from jaxcircuits.slide import scenes
 from jaxcircuits.slide.report import LAYERS, report
 from jaxcircuits.zoo.inception.module import InceptionV1

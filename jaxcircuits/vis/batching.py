@@ -126,7 +126,9 @@ class Table:
         if not active and not self.waiting:
             return False
         width = self.width
-        while not self.waiting and active and len(active) * self.task.group <= width // 2:
+        # Where pictures do not finish early, few leave before the others: a narrower program is not worth compiling.
+        shrinks = self.recipe.tolerance and not self.waiting and active
+        while shrinks and len(active) * self.task.group <= width // 2:
             if (width // 2) % self.step_of_width:
                 break
             width //= 2

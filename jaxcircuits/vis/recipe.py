@@ -66,13 +66,7 @@ class Recipe:
         for field, least in (("steps", 0), ("redirect_steps", 0), ("views", 1)):
             put(field, whole(getattr(self, field), field, least, MOST_STEPS))
         put("learning_rate", real(self.learning_rate, "learning_rate", "a positive number", lambda rate: rate > 0))
-        expected = "two numbers from 0 to below 1"
-        betas = tuple(self.betas) if isinstance(self.betas, Iterable) and not isinstance(self.betas, str) else ()
-        if len(betas) != 2:
-            raise InputError(f"betas {self.betas!r}; expected {expected}")
-        put(
-            "betas", tuple(real(beta, f"betas {betas!r}: beta", expected, lambda beta: 0 <= beta < 1) for beta in betas)
-        )
+        put("betas", _betas(self.betas))
         expected = "a part of the score, from 0 to below 1"
         put("tolerance", real(self.tolerance, "tolerance", expected, lambda part: 0 <= part < 1))
         if min(self.view_size) < 1:
@@ -161,6 +155,16 @@ def _parametrization(value: Any) -> Parametrization:
         except TypeError as error:
             raise InputError(f"parametrization {value.__name__}: {error}") from None
     raise InputError(f"parametrization {value!r}; expected one such as Fourier()")
+
+
+def _betas(value: Any) -> tuple[float, float]:
+    expected = "two numbers from 0 to below 1"
+    try:
+        values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+        first, second = (real(beta, "beta", expected, lambda beta: 0 <= beta < 1) for beta in values)
+    except ValueError:  # of another number of them, or of one that is none
+        raise InputError(f"betas {value!r}; expected {expected}") from None
+    return first, second
 
 
 def _transforms(value: Any) -> tuple[Transform, ...]:

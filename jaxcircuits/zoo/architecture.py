@@ -73,7 +73,10 @@ class Architecture:
         return getattr(importlib.import_module(path), cls)(self, rngs=rngs)
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """Name -> shape of every weight tensor: kernels (height, width, in, out), dense ones (in, out), biases."""
+        """Path -> shape of every parameter and statistic of the module, in the order in which it makes its parts.
+
+        Kernels `LAYER/kernel` are (height, width, in, out), dense ones (in, out), biases `LAYER/bias` (out,).
+        """
         return dict(_tensors(self))
 
 
@@ -88,7 +91,8 @@ def _tensors(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         parts.extend(vars(module))
         return module
 
-    state = nnx.to_flat_state(nnx.state(nnx.eval_shape(build), nnx.Param))
-    shapes = {"/".join(map(str, path)): leaf.shape for path, leaf in state}
-    # Flax sorts by path; here they come in the order in which the module made its parts.
-    return dict(sorted(shapes.items(), key=lambda item: (parts.index(item[0].rpartition("/")[0]), "/bias" in item[0])))
+    state = nnx.to_flat_state(nnx.state(nnx.eval_shape(build), (nnx.Param, nnx.BatchStat)))
+    # Flax sorts by path; here they come in the order in which the module made its parts, biases after kernels.
+    shapes = {tuple(map(str, path)): leaf.shape for path, leaf in state}
+    ordered = sorted(shapes, key=lambda path: (parts.index(path[0]), path[:-1], path[-1] == "bias"))
+    return {"/".join(path): shapes[path] for path in ordered}

@@ -54,10 +54,11 @@ class Exported:
 
 def run(module: nn.Module, shape: tuple[int, ...]) -> Any:
     """What the module itself returns for noise of a shape; an error names the innermost submodule it comes from."""
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    # Counters and the like that a run changes are changed in copies.
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
         with torch.no_grad():
-            return module(noise)
+            return torch.func.functional_call(module, buffers, (_noise(shape),))
     except Exception as error:
         paths = {id(part): path.replace(".", "/") for path, part in module.named_modules()}
         callers = [id(frame.f_locals.get("self")) for frame, _ in traceback.walk_tb(error.__traceback__)]
@@ -80,22 +81,24 @@ def export(module: nn.Module, shape: tuple[int, ...]) -> Exported:
     """
     name = type(module).__name__
     expected = run(module, shape)
-    pictures = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     for only_fresh in (False, True):
         try:
-            program = _program(module, pictures, only_fresh)
+            program = _program(module, _noise(shape), only_fresh)
         except InputError:
             raise
         except Exception as error:
             raise InputError(f"torch.export cannot read {name}: {first_line(error)}") from error
         # A mark stands for a copy, which tells where a module hands its input through and changes it in place later.
-        with torch.no_grad():
-            if _equal(program.module()(pictures), expected):
-                return _exported(program, _one_name_each(module))
+        if _equal(run(program.module(), shape), expected):
+            return _exported(program, _one_name_each(module))
     raise InputError(
         f"torch.export reads {name} as something else than it computes; "
         "does it change in place what it or a submodule holds, or draw random numbers?"
     )
+
+
+def _noise(shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 def _program(module: nn.Module, pictures: torch.Tensor, only_fresh: bool) -> torch.export.ExportedProgram:

@@ -19,17 +19,20 @@ class ZooModel:
     """A network of the zoo without its arrays.
 
     Attributes:
-      graphdef: of its module.
-      output: name of what it returns.
+      architecture: what it runs.
+      graphdef: of its module, in evaluation mode.
+      paths: of its variables.
     """
 
+    architecture: Architecture
     graphdef: nnx.GraphDef
-    output: str
+    paths: tuple[tuple[str | int, ...], ...]
 
     def __call__(self, params: Any, x: jax.Array) -> dict[str, jax.Array]:
-        """Runs the module on (N, H, W, channels)."""
+        """Runs the module on (N, H, W, channels), with `by_layer` of its tensors."""
+        values = {path: params["/".join(map(str, path[:-1]))][path[-1]] for path in self.paths}
         with scope(""):
-            return {self.output: nnx.merge(self.graphdef, params)(x)}
+            return {self.architecture.output: nnx.merge(self.graphdef, nnx.from_flat_state(values))(x)}
 
 
 @functools.lru_cache(maxsize=16)
@@ -43,7 +46,9 @@ def zoo_model(architecture: Architecture) -> ZooModel:
       The model; its parameters are what `by_layer` makes of the architecture's tensors.
     """
     module = nnx.eval_shape(lambda: architecture.build(nnx.Rngs(0)))
-    return ZooModel(nnx.graphdef(module), architecture.output)
+    module.eval()
+    graphdef, state = nnx.split(module)
+    return ZooModel(architecture, graphdef, tuple(path for path, _ in nnx.to_flat_state(state)))
 
 
 def by_layer(tensors: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,8 @@ import numpy as np
 from jax import lax
 
 Sizes = int | Sequence[int]
+Weights = jax.Array | None
+"""Values for each channel, or none."""
 
 
 def each(value: Sizes, n: int) -> tuple[int, ...]:
@@ -91,42 +93,78 @@ def attention(
     scores = jnp.matmul(query * scale, jnp.swapaxes(key, -1, -2))
     if is_causal:
         attn_mask = np.tri(*scores.shape[-2:], dtype=bool)
-    if attn_mask is not None and attn_mask.dtype == bool:
-        scores = jnp.where(attn_mask, scores, -jnp.inf)
-    elif attn_mask is not None:
-        scores = scores + attn_mask
-    return jnp.matmul(jax.nn.softmax(scores, -1), value)
+    if attn_mask is None:
+        return jnp.matmul(jax.nn.softmax(scores, -1), value)
+    if attn_mask.dtype != bool:
+        return jnp.matmul(jax.nn.softmax(scores + attn_mask, -1), value)
+    # A token that may look at none gets zeros.
+    seen = jax.nn.softmax(jnp.where(attn_mask, scores, jnp.finfo(scores.dtype).min), -1)
+    return jnp.matmul(jnp.where(attn_mask, seen, 0), value)
 
 
 # Normalizations
 
 
-def batch_norm(x, weight, bias, mean, variance, momentum, eps):
+def batch_norm(
+    x: jax.Array,
+    weight: Weights,
+    bias: Weights,
+    mean: jax.Array,
+    variance: jax.Array,
+    momentum: float,
+    eps: float,
+) -> jax.Array:
     """By running statistics: one scale and one shift for a channel, which depend on parameters alone."""
     scale = lax.rsqrt(variance + eps) if weight is None else weight / jnp.sqrt(variance + eps)
     y = (x - _by_channel(mean, x)) * _by_channel(scale, x)
     return y if bias is None else y + _by_channel(bias, x)
 
 
-def batch_norm_by_batch(x, weight, bias, training, momentum, eps):
+def batch_norm_by_batch(
+    x: jax.Array, weight: Weights, bias: Weights, training: bool, momentum: float, eps: float
+) -> jax.Array:
     """By the statistics of the pictures at hand, which is what a layer without running statistics does."""
     return _affine(_standardized(x, (0, *range(2, x.ndim)), eps), weight, bias)
 
 
-def instance_norm(x, weight, bias, mean, variance, use_input_stats, momentum, eps, cudnn_enabled):
+def instance_norm(
+    x: jax.Array,
+    weight: Weights,
+    bias: Weights,
+    mean: Weights,
+    variance: Weights,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> jax.Array:
     """By the statistics of a picture's channel, or by running ones."""
     if not use_input_stats:
         return batch_norm(x, weight, bias, mean, variance, momentum, eps)
     return _affine(_standardized(x, range(2, x.ndim), eps), weight, bias)
 
 
-def group_norm(x, groups, weight=None, bias=None, eps=1e-5, cudnn_enabled=True):
+def group_norm(
+    x: jax.Array,
+    groups: int,
+    weight: Weights = None,
+    bias: Weights = None,
+    eps: float = 1e-5,
+    cudnn_enabled: bool = True,
+) -> jax.Array:
     """By the statistics of a picture's group of channels."""
     grouped = x.reshape(x.shape[0], groups, -1)
     return _affine(_standardized(grouped, (2,), eps).reshape(x.shape), weight, bias)
 
 
-def layer_norm(x, shape, weight=None, bias=None, eps=1e-5, cudnn_enable=True):
+def layer_norm(
+    x: jax.Array,
+    shape: Sequence[int],
+    weight: Weights = None,
+    bias: Weights = None,
+    eps: float = 1e-5,
+    cudnn_enable: bool = True,
+) -> jax.Array:
     """By the statistics of the last axes."""
     y = _standardized(x, range(x.ndim - len(shape), x.ndim), eps)
     y = y if weight is None else y * weight

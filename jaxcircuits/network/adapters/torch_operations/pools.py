@@ -8,16 +8,22 @@ are at https://docs.pytorch.org/docs/stable/nn.functional.html.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxcircuits.network.adapters.torch_operations.layers import each
+from jaxcircuits.network.adapters.torch_operations.layers import Sizes, each
 from jaxcircuits.network.adapters.torch_operations.numbers import mean
 
+Operation = Callable[..., Any]
+"""From arrays, numbers and lists, in the order of PyTorch's operation, to what that returns."""
 
-def max_pool(n: int):
+
+def max_pool(n: int) -> Operation:
     """Max-pool over the last n axes."""
 
     def pool(x, kernel, stride=(), padding=0, dilation=1, ceil_mode=False):
@@ -28,7 +34,9 @@ def max_pool(n: int):
     return pool
 
 
-def max_pool_with_indices(x, kernel, stride=(), padding=0, dilation=1, ceil_mode=False):
+def max_pool_with_indices(
+    x: jax.Array, kernel: Sizes, stride: Sizes = (), padding: Sizes = 0, dilation: Sizes = 1, ceil_mode: bool = False
+) -> tuple[jax.Array, jax.Array]:
     """Max-pool over two axes, and where in its channel each maximum lies, counted along rows."""
     values = max_pool(2)(x, kernel, stride, padding, dilation, ceil_mode)
     kernel, stride, padding, dilation = _window(2, kernel, stride, padding, dilation)
@@ -47,7 +55,7 @@ def max_pool_with_indices(x, kernel, stride=(), padding=0, dilation=1, ceil_mode
     return values, jnp.take_along_axis(places, strongest[..., None], -1)[..., 0]
 
 
-def avg_pool(n: int):
+def avg_pool(n: int) -> Operation:
     """Mean pool over the last n axes."""
 
     def pool(
@@ -70,7 +78,7 @@ def avg_pool(n: int):
     return pool
 
 
-def adaptive_avg_pool(n: int):
+def adaptive_avg_pool(n: int) -> Operation:
     """Means of as many windows as asked for, which are of one size only where that divides the input's."""
 
     def pool(x, output_size):
@@ -90,7 +98,7 @@ def adaptive_avg_pool(n: int):
     return pool
 
 
-def adaptive_max_pool(n: int):
+def adaptive_max_pool(n: int) -> Operation:
     """Maxima of as many windows as asked for; where they lie is not offered."""
 
     def pool(x, output_size):
@@ -138,7 +146,7 @@ def _bins(size: int, out: int) -> list[tuple[int, int]]:
     return [(i * size // out, -(-(i + 1) * size // out)) for i in range(out)]
 
 
-def nearest(exact: bool):
+def nearest(exact: bool) -> Operation:
     """Enlarges or shrinks by taking the nearest cell, by its corner or (`exact`) by its middle."""
 
     def resize(x, output_size, scale_factors=None, *more):
@@ -153,7 +161,7 @@ def nearest(exact: bool):
     return resize
 
 
-def interpolated(cubic: bool = False, antialias: bool = False):
+def interpolated(cubic: bool = False, antialias: bool = False) -> Operation:
     """Enlarges or shrinks by linear or cubic interpolation; `antialias` widens the window when it shrinks."""
 
     def resize(x, output_size, align_corners, scale_factors=None, *more):
