@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save_file
 import jaxcircuits as jc
 from jaxcircuits import evidence
 from jaxcircuits.errors import InputError
-from jaxcircuits.evidence import exact, grid, tally
+from jaxcircuits.evidence import crops, exact, grid, tally
 from jaxcircuits.images import sources
 from jaxcircuits.network import stream
 
@@ -47,8 +47,8 @@ def exact_forward(params, x):
     signed = jax.lax.conv_general_dilated(
         x, params["kernel"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
-    # A unit that is silent after the ReLU, and one that is constant.
-    signed = signed.at[..., 3].set(-1.0).at[..., 4].set(2.25)
+    # The last two: a unit that is silent after the ReLU, and one that is constant.
+    signed = signed * jnp.array([1.0, 1, 1, 0, 0]) + jnp.array([0.0, 0, 0, -1, 2.25])
     fires = jnp.maximum(signed, 0)
     return {"signed": signed, "fires": fires, "logits": fires.sum((1, 2)) @ params["dense"]}
 
@@ -232,7 +232,7 @@ def test_pictures_that_cannot_be_read_are_left_out_and_said(tmp_path):
     (tmp_path / "00.png").write_text("no picture")
     (tmp_path / "07.png").write_bytes((tmp_path / "07.png").read_bytes()[:60])
     network = exact_network()
-    with pytest.warns(UserWarning, match=r"^2 of 12 pictures could not be read: 00.png: no picture"):
+    with pytest.warns(evidence.UnreadablePictures, match=r"^2 of 12 pictures could not be read: 00.png: no picture"):
         examples = evidence.examples(network, tmp_path, LAYERS, COUNT, batch_size=7)
     assert examples.seen.skipped == 2 and [line[:7] for line in examples.unreadable] == ["00.png:", "07.png:"]
     assert examples["fires"].pictures_seen == 10 and examples.seen.fit == "crop" and examples.seen.size == (6, 7)
@@ -457,3 +457,58 @@ def test_nothing_is_said_where_all_is_well(capfd):
         warnings.simplefilter("error")
         evidence.examples(exact_network(), world()[0], "fires")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_crop_is_what_the_unit_reads_at_the_files_own_resolution(tmp_path):
+    """A file twice as large as it is shown, with one bright cell; the strongest crop is that of its surroundings."""
+    network = exact_network()
+    picture = np.full((12, 20, 3), 40, np.uint8)
+    picture[4:6, 9:11] = 250
+    Image.fromarray(picture).save(tmp_path / "one.png")
+    pictures = jc.open_pictures(tmp_path)
+    # 12 x 20 is cropped to 12 x 14 for 6 x 7 cells, from column 3 on; the bright square is cell (2, 3).
+    examples = evidence.examples(network, pictures, "signed", 1)
+    assert crops.field(network, "signed", (2, 3), (6, 7)) == (1, 2, 4, 5)
+    shown = crops.crop(pictures, 0, (1, 2, 4, 5), (6, 7))
+    np.testing.assert_array_equal(shown, picture[2:8, 7:13] / np.float32(255))
+    # At a corner it is moved inside, and a layer without positions reads all.
+    assert crops.field(network, "signed", (0, 6), (6, 7)) == (0, 4, 3, 7)
+    assert crops.field(network, "logits", (0, 0), (6, 7)) == (0, 0, 6, 7)
+    sheet = np.asarray(crops.sheet(network, examples, pictures, "signed", 0))
+    row, column = examples["signed"].places[0, 0]
+    part = crops.field(network, "signed", (row, column), (6, 7))
+    cut = Image.fromarray((crops.crop(pictures, 0, part, (6, 7)) * 255).astype(np.uint8))
+    np.testing.assert_array_equal(sheet[6:118, 6:118], cut.resize((112, 112), Image.Resampling.BICUBIC))
+    array = np.linspace(0, 1, 6 * 7 * 3).reshape(1, 6, 7, 3).astype(np.float32)
+    np.testing.assert_array_equal(crops.crop(jc.open_pictures(array), 0, (1, 2, 4, 5), (6, 7)), array[0, 1:4, 2:5])
+    with pytest.raises(InputError, match="not those that were shown"):
+        crops.sheet(network, evidence.examples(network, array.repeat(2, 0), "signed"), pictures, "signed", 0)
+
+
+def command(*arguments):
+    environment = dict(os.environ, JAX_PLATFORMS="cpu", COLUMNS="200")
+    code = "from jaxcircuits.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, "examples", *arguments], capture_output=True, text=True, env=environment
+    )
+
+
+def test_the_command_writes_a_file_and_sheets(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for number in range(3):
+            pixels = np.random.default_rng(number).integers(0, 256, (60, 50, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / label / f"{number}.png")
+    (tmp_path / "set" / "a" / "text.jpg").write_text("no picture")
+    out = tmp_path / "out"
+    arguments = ["slide", "conv2d0:3,5", "--images", str(tmp_path / "set"), "--out", str(out), "--count", "2"]
+    done = command(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "" and "left out, as they cannot be read: a/text.jpg: no picture" in done.stdout
+    found = evidence.Examples.read(out / "slide" / "conv2d0.safetensors")
+    assert found.seen.classes == ("a", "b") and found.seen.skipped == 1 and found.seen.size == (96, 96)
+    assert found["conv2d0"].pictures.shape == (16, 2) and found["conv2d0"].pictures_seen == 6
+    assert sorted(path.name for path in (out / "slide" / "conv2d0").iterdir()) == ["0003.png", "0005.png"]
+    assert np.asarray(Image.open(out / "slide" / "conv2d0" / "0003.png")).std() > 10
+    done = command("slide", "conv2d0", "--images", str(tmp_path / "nothing"))
+    assert done.returncode == 2 and done.stderr.startswith("jaxcircuits: ") and done.stderr.count("\n") == 1

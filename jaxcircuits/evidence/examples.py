@@ -29,6 +29,10 @@ from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network, stream
 
 
+class UnreadablePictures(UserWarning):
+    """Some pictures could not be read and are left out."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Shown:
     """What was shown to which network.
@@ -154,7 +158,7 @@ def examples(
       InputError: for an unknown layer, for pictures none of which can be read, and for activations that are not finite.
 
     Warns:
-      UserWarning: where pictures could not be read; it names the first and counts them.
+      UnreadablePictures: where pictures could not be read; it names the first and counts them.
     """
     pictures = pictures if isinstance(pictures, Pictures) else open_pictures(pictures)
     names = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
@@ -179,9 +183,8 @@ def examples(
     parts = {name: [from_tally(name, shapes[name], tally) for tally in tallies] for name in names}
     merged = {name: functools.reduce(LayerExamples.merged, of_devices) for name, of_devices in parts.items()}
     if reduced.skipped:
-        warnings.warn(
-            f"{reduced.skipped} of {stop - start} pictures could not be read: {reduced.unreadable[0]}", stacklevel=2
-        )
+        said = f"{reduced.skipped} of {stop - start} pictures could not be read: {reduced.unreadable[0]}"
+        warnings.warn(said, UnreadablePictures, stacklevel=2)
     fit = pictures.fit if pictures.source.resizes else "as they are"
     source, classes = pictures.source.description, pictures.classes
     seen = Shown(network.name, count, source, reduced.size, fit, start, stop, reduced.skipped, classes)
