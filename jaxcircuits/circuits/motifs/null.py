@@ -101,7 +101,8 @@ def shuffled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     A slice is what a unit reads of one channel. Each unit's slices go to other channels, in an order of its own, and
     each is mirrored and turned by quarters at random; so a unit keeps the sizes, signs and shapes of its weights and
-    loses which channel they are for and how they lie to one another.
+    loses which channel they are for and how they lie to one another. A channel that a unit does not read at all (of
+    another group of the convolution, or silent) it does not read in shuffled weights either.
 
     Args:
       weights: (units, h, w, channels).
@@ -112,9 +113,14 @@ def shuffled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     units, height, width, channels = weights.shape
     slices = weights.transpose(0, 3, 1, 2).reshape(units * channels, height * width)
-    order = rng.permuted(np.arange(units * channels).reshape(units, channels), axis=1).reshape(-1, 1)
+    unread = ~slices.any(1).reshape(units, channels)
+    # Both list what a unit reads first, one in the order of channels and one at random, and then what it does not.
+    places = np.argsort(unread, axis=1, kind="stable")
+    chosen = np.argsort(np.where(unread, 2, rng.random(unread.shape)), axis=1, kind="stable")
+    order = np.empty_like(places)
+    np.put_along_axis(order, places, chosen + channels * np.arange(units)[:, None], axis=1)
     poses = _poses(height, width)
-    moved = slices[order, poses[rng.integers(len(poses), size=len(slices))]]
+    moved = slices[order.reshape(-1, 1), poses[rng.integers(len(poses), size=len(slices))]]
     return np.ascontiguousarray(moved.reshape(units, channels, height, width).transpose(0, 2, 3, 1))
 
 
@@ -170,7 +176,7 @@ def margins(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def with_margins(sizes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Scales the rows and columns of a matrix until its margins are as wanted.
 
-    Alternate scaling (Sinkhorn and Knopp, 1967). What is 0 stays 0; a row or column of nothing else is left so.
+    Alternate scaling (Sinkhorn and Knopp, 1967). What is 0 stays 0.
 
     Args:
       sizes: (rows, columns), not negative.
