@@ -18,7 +18,7 @@ correlation with the cosine of the difference is compared with late units in ran
 Equivariance is read off the expanded weights from `conv2d2` (in `slide` from mixed4a), with neither the permutation of
 units nor that of channels given: the family's weights are turned, and the orientation by which each unit and the one
 found for it differ is compared with the turn. By chance the median error is 90 degrees. All turns together put the
-units around the circle, which is compared with the stimuli up to one common turn. Scores are compared with 39 shuffles
+units around the circle, which is compared with the stimuli up to one common turn. Scores are compared with 19 shuffles
 that keep how strong channels and units are; p-values of turns and mirrors are corrected for there being ten of them.
 """
 
@@ -36,7 +36,7 @@ from jaxcircuits.circuits.motifs.null import against_search
 from jaxcircuits.evidence import tuning
 
 CONTRAST, EARLY_CONTRAST, STRONG = 3.0, 2.0, 0.33
-SHUFFLES = 39
+SHUFFLES = 19
 TURNS = (30, 40, 60, 90, 120, 180)
 MIRRORS = (0, 45, 90, 135)
 SETTINGS = {

@@ -18,7 +18,7 @@ strongest inputs. `unions` looks for the same by weights alone.
 
 Superposition: over how many units of mixed4d, and what they answer besides, the car units of mixed4c are spread.
 
-Unions and superposition are compared with 199 shuffles that keep how strong channels and units are; p-values are given
+Unions and superposition are compared with 99 shuffles that keep how strong channels and units are; p-values are given
 as they are for one chosen before looking, and corrected for all that were searched.
 """
 
@@ -43,7 +43,7 @@ VEHICLES = (
 )  # fmt: skip
 DOGS = ("n02085620", "n02113978")
 """The first and the last synset of dogs."""
-SHUFFLES = 199
+SHUFFLES = 99
 """Of the weights, for unions and superposition."""
 UPSIDE_DOWN, MIRRORED = 0.6, 0.3
 """A car unit's answer left upside down, at most; how much a facing unit's answers change under mirroring, at least."""
