@@ -201,22 +201,23 @@ def _attributions(forward: Forward, source: str, target: str, path: bool):
             def left_over(values):
                 return end - start - values.sum()
 
-            def along(steps):
+            def along(state):
+                steps = state[0]
+
                 def add(k, total):
                     return total + jax.grad(score)((k + 0.5) / steps * activation)
 
                 values = activation * jax.lax.fori_loop(0, steps, add, jnp.zeros_like(activation)) / steps
-                return steps, values, left_over(values)
+                return 2 * steps, steps, values, left_over(values)
 
             def unfinished(state):
-                steps, _, remainder = state
-                too_much = jnp.abs(remainder) > tolerance * jnp.maximum(jnp.abs(end), jnp.abs(start))
-                return too_much & (2 * steps <= MOST_STEPS)
+                following, steps, _, remainder = state
+                allowed = tolerance * jnp.maximum(jnp.abs(end), jnp.abs(start))
+                return (steps == 0) | (jnp.abs(remainder) > allowed) & (following <= MOST_STEPS)
 
             if path:
-                steps, values, remainder = jax.lax.while_loop(
-                    unfinished, lambda state: along(2 * state[0]), along(first)
-                )
+                begin = first, jnp.int32(0), jnp.zeros_like(activation), jnp.float32(0)
+                _, steps, values, remainder = jax.lax.while_loop(unfinished, along, begin)
             else:
                 steps, values = jnp.int32(0), activation * jax.grad(score)(activation)
                 remainder = left_over(values)
