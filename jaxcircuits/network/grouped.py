@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcircuits.network.trace import Exchange, Operation, Program
+from jaxcircuits.network.run import Exchange
+from jaxcircuits.network.trace import Operation, Program
 
 LARGEST_WINDOW = 64
 """Cells of the largest window whose depthwise convolution is written as shifted slices."""

@@ -112,18 +112,7 @@ class Network:
 
     def takes(self, size: tuple[int, int]) -> bool:
         """Whether the model runs on pictures of that height and width; some take their native size alone."""
-        size = tuple(size)
-        if size not in self._taken:
-            try:
-                self.shapes(size, ())
-                self._taken[size] = True
-            except Exception:  # whatever a framework raises where shapes do not fit
-                self._taken[size] = False
-        return self._taken[size]
-
-    @functools.cached_property
-    def _taken(self) -> dict[tuple[int, int], bool]:
-        return {self.convention.size: True}
+        return self.forward.takes(self.params, tuple(size))
 
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
@@ -144,18 +133,7 @@ class Network:
         return checks.class_index(self.name, self.labels, label)
 
     def kernel(self, layer: str) -> np.ndarray:
-        """The kernel of a convolution or dense layer.
-
-        Args:
-          layer: its name.
-
-        Returns:
-          float32 (h, w, in, out); of a convolution in groups, `in` are the channels of one group; of a dense layer
-          (1, 1, in, out).
-
-        Raises:
-          InputError: for any other layer.
-        """
+        """The kernel of a convolution or dense layer, see `Forward.kernel`; raises `InputError` for any other."""
         values = self.forward.kernel(self.params, self.layer(layer).name)
         if values is None:
             raise InputError(f"{layer} is a {self.layers[layer].op} layer and has no kernel")

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
 from jaxcircuits.vis.recipe import Recipe
 
@@ -167,7 +168,7 @@ def direction(layer: str, vectors: Sequence[float] | np.ndarray) -> Objective:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
     """
-    return Direction(layer, _vectors(vectors, 1), None)
+    return Direction(layer, vector_rows(vectors, 1), None)
 
 
 def direction_cossim(
@@ -182,7 +183,7 @@ def direction_cossim(
       vectors: (channels,), or (N, channels) for N pictures.
       power: of the cosine, or one for each picture.
     """
-    objective = Direction(layer, _vectors(vectors, 1), _numbers(power))
+    objective = Direction(layer, vector_rows(vectors, 1), number_rows(power))
     return objective.rows(objective.count)
 
 
@@ -200,7 +201,7 @@ def direction_neuron(
       position: as for `neuron`; by default the centre.
       power: of the cosine; 0 is the plain dot product.
     """
-    objective = DirectionNeuron(layer, _vectors(vectors, 1), _positions(position), _numbers(power))
+    objective = DirectionNeuron(layer, vector_rows(vectors, 1), _positions(position), number_rows(power))
     return objective.rows(objective.count)
 
 
@@ -212,7 +213,7 @@ def tensor_direction(layer: str, tensors: np.ndarray, power: float | Sequence[fl
       tensors: (h, w, channels), laid over the middle of the layer's map, or (N, h, w, channels) for N pictures.
       power: of the cosine; 0 is the plain dot product.
     """
-    objective = TensorDirection(layer, _vectors(tensors, 3), _numbers(power))
+    objective = TensorDirection(layer, vector_rows(tensors, 3), number_rows(power))
     return objective.rows(objective.count)
 
 
@@ -288,7 +289,7 @@ def _check_position(objective: Neuron | DirectionNeuron, network: Network, recip
             raise InputError(
                 f"position {positions[0, 0]} of {layer}, whose map is {shape[:2]}; expected row and column"
             )
-        if not (0 <= positions.min() and positions.max() < shape[0]):
+        if not (positions.min() >= 0 and positions.max() < shape[0]):
             raise InputError(f"position {positions.max()} of {layer}, which has {shape[0]} tokens")
         return
     if len(shape) == 2:
@@ -320,36 +321,11 @@ def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
 
 
 def _units(units: int | Sequence[int]) -> np.ndarray:
-    return _whole_numbers("unit", units, 0)
+    return whole_numbers("unit", units, 0)
 
 
 def _positions(position) -> np.ndarray | None:
     if position is None:
         return None
     tokens = np.ndim(position) == 0 or (np.ndim(position) == 2 and np.shape(position)[1] == 1)
-    return _whole_numbers("position", position, 1 if tokens else 2)
-
-
-def _vectors(vectors, axes: int) -> np.ndarray:
-    array = np.asarray(vectors, np.float32)
-    array = array[None] if array.ndim == axes else array
-    if array.ndim != axes + 1 or not array.size:
-        one = "(channels,)" if axes == 1 else "(h, w, channels)"
-        raise InputError(f"directions of shape {np.shape(vectors)}; expected {one}, or N of them")
-    return array
-
-
-def _numbers(values: float | Sequence[float]) -> np.ndarray:
-    return np.atleast_1d(np.asarray(values, np.float32))
-
-
-def _whole_numbers(kind: str, values, columns: int) -> np.ndarray:
-    array = np.asarray(list(values) if isinstance(values, range) else values)
-    array = np.atleast_1d(array) if columns == 0 else np.atleast_2d(array)
-    expected_shape = array.ndim == 1 if columns == 0 else array.ndim == 2 and array.shape[1] == columns
-    if not array.size or array.dtype.kind not in "iu" or not expected_shape:
-        each = "a whole number" if columns == 0 else f"{columns} whole numbers"
-        raise InputError(f"{kind} {values!r}; expected {each}, or a sequence with one for each picture")
-    if array.min() < -(2**31) or array.max() >= 2**31:
-        raise InputError(f"{kind} {int(array[np.argmax(np.abs(array.astype(float)))])}; no layer has that many")
-    return array.astype(np.int32)
+    return whole_numbers("position", position, 1 if tokens else 2)
