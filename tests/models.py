@@ -15,6 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from jaxcircuits.naming import named
@@ -468,6 +469,36 @@ class Scanned(nn.Module):
 @model("scan, Linen")
 def scanned():
     return from_linen(Scanned(), "layers", "relu_1")
+
+
+def from_torch(make: Callable[[], Any], source: str, target: str) -> Model:
+    """A PyTorch module's `Model`; what it computes itself is what forward hooks see of its submodules."""
+    pytest.importorskip("torch", reason="needs PyTorch, the extra `torch`")
+    from torch_models import activations, trained
+
+    module = trained(make(), seed=2)
+    own = lambda x: activations(module, np.asarray(x))  # noqa: E731
+    return Model(Network.from_torch(module, convention()), own, source, target)
+
+
+@model("ResNet, PyTorch")
+def resnet_torch():
+    def make():
+        from torch_models import ResNet
+
+        return ResNet(width=8, classes=5)
+
+    return from_torch(make, "blocks/0/relu_1", "blocks/1/relu")
+
+
+@model("ViT, PyTorch")
+def vit_torch():
+    def make():
+        from torch_models import ViT
+
+        return ViT(size=16, patch=4, width=8, heads=2, classes=5)
+
+    return from_torch(make, "layers/0/mlp/1", "layers/1/mlp/1")
 
 
 @model("InceptionV1")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 
@@ -12,7 +10,7 @@ from jaxcircuits.errors import InputError
 
 torch = pytest.importorskip("torch", reason="needs PyTorch, the extra `torch`")
 
-from torch_models import ResNet, ViT, trained  # noqa: E402
+from torch_models import ResNet, ViT, activations, trained  # noqa: E402
 
 CONVENTION = jc.InputConvention(size=(32, 32), mean=0.5, std=0.25)
 
@@ -29,20 +27,7 @@ def pictures(count, height=32, width=32):
 
 
 def of_torch(module, images):
-    """Module -> the output of its first run, by forward hooks, channels last; "output" is the model's own."""
-    seen = {}
-
-    def keep(path, output):
-        if path not in seen:
-            seen[path] = output.clone()  # which a later change in place does not reach
-
-    module = copy.deepcopy(module)
-    for path, part in module.named_modules():
-        part.register_forward_hook(lambda _, __, output, path=path: keep(path, output))
-    with torch.no_grad():
-        module(torch.tensor(((images - 0.5) / 0.25).transpose(0, 3, 1, 2)))
-    values = {path.replace(".", "/") or "output": value.numpy() for path, value in seen.items()}
-    return {path: np.moveaxis(value, 1, -1) if value.ndim == 4 else value for path, value in values.items()}
+    return activations(module, (images - 0.5) / 0.25)
 
 
 @pytest.mark.parametrize("name", ["resnet", "vit"])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.torch_resnet import ResNet
 
-__all__ = ["ResNet", "ViT", "trained"]
+__all__ = ["ResNet", "ViT", "activations", "trained"]
 
 
 class Attention(nn.Module):
@@ -61,14 +64,42 @@ class ViT(nn.Module):
         return self.head(self.norm(x)[:, 0])
 
 
+def activations(module: nn.Module, x: np.ndarray) -> dict[str, np.ndarray]:
+    """What each submodule returns in its first run, by forward hooks, and the model as "output".
+
+    Args:
+      module: the model.
+      x: its input, (N, H, W, C).
+
+    Returns:
+      Path -> activation, channels last.
+    """
+    seen = {}
+
+    def keep(path, output):
+        if path not in seen:
+            seen[path] = output.clone()  # which a later change in place does not reach
+
+    module = copy.deepcopy(module)
+    for path, part in module.named_modules():
+        part.register_forward_hook(lambda _, __, output, path=path: keep(path, output))
+    with torch.no_grad():
+        module(torch.tensor(np.moveaxis(x, -1, 1)))
+    values = {path.replace(".", "/") or "output": value.numpy() for path, value in seen.items()}
+    return {path: np.moveaxis(value, 1, -1) if value.ndim == 4 else value for path, value in values.items()}
+
+
 def trained(module: nn.Module, seed: int = 0) -> nn.Module:
     """The module in evaluation mode with the weights and running statistics that training might have left."""
     random = torch.Generator().manual_seed(seed)
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        value = torch.randn(tensor.shape, generator=random)
         if name.endswith("running_var"):
-            tensor.data = 0.3 + torch.rand(tensor.shape, generator=random)
-        elif name.endswith("running_mean"):
-            tensor.data = 0.5 * torch.randn(tensor.shape, generator=random)
-        elif tensor.is_floating_point() and tensor.ndim < 2:
-            tensor.data = (1.0 if name.endswith("weight") else 0.0) + 0.3 * torch.randn(tensor.shape, generator=random)
+            tensor.data = 0.5 + torch.rand(tensor.shape, generator=random)
+        elif not tensor.is_floating_point():
+            continue
+        elif tensor.ndim > 1:
+            tensor.data = value * (2 / tensor[0].numel()) ** 0.5
+        else:
+            tensor.data = 0.3 * value + (1.0 if name.endswith("weight") else 0.0)
     return module.eval()
