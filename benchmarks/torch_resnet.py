@@ -34,11 +34,11 @@ class Block(nn.Module):
 class ResNet(nn.Module):
     """A small ResNet whose convolutions have groups."""
 
-    def __init__(self, width: int = 16, classes: int = 10):
+    def __init__(self, width: int = 16, classes: int = 10, groups: tuple[int, int] = (4, 8)):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, width, 7, 2, 3, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.pool = nn.MaxPool2d(3, 2, 1)
-        self.blocks = nn.Sequential(Block(width, width, 1, 4), Block(width, 2 * width, 2, 8))
+        self.blocks = nn.Sequential(Block(width, width, 1, groups[0]), Block(width, 2 * width, 2, groups[1]))
         self.drop = nn.Dropout(0.5)
         self.head = nn.Linear(2 * width, classes)
 

@@ -471,12 +471,12 @@ def scanned():
     return from_linen(Scanned(), "layers", "relu_1")
 
 
-def from_torch(make: Callable[[], Any], source: str, target: str) -> Model:
+def from_torch(make: Callable[[], Any], source: str, target: str, seed: int) -> Model:
     """A PyTorch module's `Model`; what it computes itself is what forward hooks see of its submodules."""
     pytest.importorskip("torch", reason="needs PyTorch, the extra `torch`")
     from torch_models import activations, trained
 
-    module = trained(make(), seed=2)
+    module = trained(make(), seed)
     own = lambda x: activations(module, np.asarray(x))  # noqa: E731
     return Model(Network.from_torch(module, convention()), own, source, target)
 
@@ -486,9 +486,9 @@ def resnet_torch():
     def make():
         from torch_models import ResNet
 
-        return ResNet(width=8, classes=5)
+        return ResNet(width=8, classes=5, groups=(4, 1))
 
-    return from_torch(make, "blocks/0/relu_1", "blocks/1/relu")
+    return from_torch(make, "blocks/0/relu_1", "blocks/1/relu", seed=33)
 
 
 @model("ViT, PyTorch")
@@ -498,7 +498,7 @@ def vit_torch():
 
         return ViT(size=16, patch=4, width=8, heads=2, classes=5)
 
-    return from_torch(make, "layers/0/mlp/1", "layers/1/mlp/1")
+    return from_torch(make, "layers/0/mlp/1", "layers/1/mlp/1", seed=0)
 
 
 @model("InceptionV1")
