@@ -18,7 +18,8 @@ correlation with the cosine of the difference is compared with late units in ran
 Equivariance is read off the expanded weights from `conv2d2` (in `slide` from mixed4a), with neither the permutation of
 units nor that of channels given: the family's weights are turned, and the orientation by which each unit and the one
 found for it differ is compared with the turn. By chance the median error is 90 degrees. All turns together put the
-units around the circle, which is compared with the stimuli up to one common turn.
+units around the circle, which is compared with the stimuli up to one common turn. Scores are compared with 19 shuffles
+that keep how strong channels and units are; p-values of turns and mirrors are corrected for there being ten of them.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
+from jaxcircuits.circuits.motifs.null import against_search
 from jaxcircuits.evidence import tuning
 
 CONTRAST, EARLY_CONTRAST, STRONG = 3.0, 2.0, 0.33
-SHUFFLES = 5
+SHUFFLES = 19
 TURNS = (30, 40, 60, 90, 120, 180)
 MIRRORS = (0, 45, 90, 135)
 SETTINGS = {
@@ -131,12 +133,13 @@ def like_excites_like(weights: np.ndarray, early: np.ndarray, late: np.ndarray) 
 
 def equivariance(weights: np.ndarray, orientations: np.ndarray) -> list[dict[str, Any]]:
     """What turning and mirroring a family's weights finds, against the orientations that stimuli gave (radians)."""
-    rows = []
+    rows, tried = [], []
     for name, degrees in [("turn", d) for d in TURNS] + [("mirror", d) for d in MIRRORS]:
         turning = name == "turn"
         transform = motifs.rotation(degrees) if turning else motifs.reflection(degrees)
         found = motifs.equivariance(weights, transform, exchange=turning, shuffles=SHUFFLES)
         expected = orientations + np.radians(degrees) if turning else np.pi + 2 * np.radians(degrees) - orientations
+        tried.append(found)
         error = np.degrees(np.abs(tuning.difference(orientations[found.units], expected)))
         nearest = [np.degrees(np.abs(tuning.difference(orientations, one))).min() for one in expected]
         rows.append(
@@ -144,6 +147,7 @@ def equivariance(weights: np.ndarray, orientations: np.ndarray) -> list[dict[str
                 name: degrees,
                 "score": round(found.score, 3),
                 "null": [round(float(found.null.mean()), 3), round(float(found.null.max()), 3)],
+                "p_value": round(found.p_value, 4),
                 "median_error_degrees": round(float(np.median(error)), 1),
                 "best_possible_median": round(float(np.median(nearest)), 1),
                 "within_45_degrees": int((error <= 45).sum()),
@@ -151,7 +155,8 @@ def equivariance(weights: np.ndarray, orientations: np.ndarray) -> list[dict[str
             }
         )
         print(rows[-1], flush=True)
-    return rows
+    adjusted = against_search(np.array([one.score for one in tried]), np.stack([one.null for one in tried], axis=1))
+    return [row | {"adjusted_p_value": round(float(p), 4)} for row, p in zip(rows, adjusted)]
 
 
 def by_weights_alone(weights: np.ndarray, facing: np.ndarray, units: np.ndarray) -> dict[str, Any]:
@@ -162,6 +167,8 @@ def by_weights_alone(weights: np.ndarray, facing: np.ndarray, units: np.ndarray)
     return {
         "agreement": round(found.score, 3),
         "null": [round(float(found.null.mean()), 3), round(float(found.null.max()), 3)],
+        "p_value": round(found.p_value, 4),
+        "shuffles": SHUFFLES,
         "median_error_degrees": round(float(np.median(np.abs(error))), 1),
         "largest_error_degrees": round(float(np.abs(error).max()), 1),
         "error_degrees": dict(zip(units.tolist(), error.round(1).tolist())),

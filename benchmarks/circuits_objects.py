@@ -17,6 +17,9 @@ a pair of mixed4b should excite alike and inhibit across; a unit of mixed4c that
 strongest inputs. `unions` looks for the same by weights alone.
 
 Superposition: over how many units of mixed4d, and what they answer besides, the car units of mixed4c are spread.
+
+Unions and superposition are compared with 99 shuffles that keep how strong channels and units are; p-values are given
+as they are for one chosen before looking, and corrected for all that were searched.
 """
 
 from __future__ import annotations
@@ -40,6 +43,8 @@ VEHICLES = (
 )  # fmt: skip
 DOGS = ("n02085620", "n02113978")
 """The first and the last synset of dogs."""
+SHUFFLES = 99
+"""Of the weights, for unions and superposition."""
 UPSIDE_DOWN, MIRRORED = 0.6, 0.3
 """A car unit's answer left upside down, at most; how much a facing unit's answers change under mirroring, at least."""
 
@@ -220,7 +225,7 @@ def heads(network: jc.Network, seen: dict[str, np.ndarray], photographs: Photogr
     """Pairs by layer, weights between them, units that unite them, and what weights alone find."""
     pairs = facing_pairs(network, seen, photographs, chosen)
     first, second = direct(network, "mixed4a", "mixed4b"), direct(network, "mixed4b", "mixed4c")
-    found = motifs.unions(first, second, count=len(second), shuffles=5)
+    found = motifs.unions(first, second, count=len(second), shuffles=SHUFFLES)
     by_unit = {union.unit: (rank, union) for rank, union in enumerate(found, 1)}
     united = []
     for pair in pairs["mixed4b"]:
@@ -237,7 +242,9 @@ def heads(network: jc.Network, seen: dict[str, np.ndarray], photographs: Photogr
                     | {
                         "unions_rank": by_unit[row["unit"]][0],
                         "unions_cases": list(by_unit[row["unit"]][1].cases),
+                        "unions_z": round(by_unit[row["unit"]][1].z, 1),
                         "unions_p_value": round(by_unit[row["unit"]][1].p_value, 4),
+                        "unions_adjusted_p_value": round(by_unit[row["unit"]][1].adjusted_p_value, 4),
                     }
                     for row in uniting(second, pair["units"])
                 ],
@@ -256,14 +263,18 @@ def heads(network: jc.Network, seen: dict[str, np.ndarray], photographs: Photogr
                 "unit": u.unit,
                 "cases": list(u.cases),
                 "score": round(u.score, 4),
+                "z": round(u.z, 1),
                 "p_value": round(u.p_value, 4),
+                "adjusted_p_value": round(u.adjusted_p_value, 4),
                 "moved_by_dogs_sd": round(float(moved(seen["mixed4c"], chosen)[u.unit]), 2),
             }
             for u in found[:10]
         ],
-        "null_of_unions": {
-            "median": round(float(np.median(found[0].null)), 4),
-            "max": round(float(found[0].null.max()), 4),
+        "unions_of": {
+            "units": len(found),
+            "shuffles": SHUFFLES,
+            "p_value_below_0.05": sum(u.p_value < 0.05 for u in found),
+            "adjusted_p_value_below_0.05": sum(u.adjusted_p_value < 0.05 for u in found),
         },
     }
 
@@ -272,7 +283,7 @@ def superposed(network: jc.Network, seen: dict[str, np.ndarray], vehicles: np.nd
     """Over which units of mixed4d the units of mixed4c for vehicles are spread, and what those answer besides."""
     shift = {layer: moved(seen[layer], vehicles) for layer in ("mixed4c", "mixed4d")}
     sources = np.argsort(-shift["mixed4c"])[:6]
-    found = motifs.superpositions(direct(network, "mixed4c", "mixed4d"), sources, strongest=10, shuffles=5)
+    found = motifs.superpositions(direct(network, "mixed4c", "mixed4d"), sources, strongest=10, shuffles=SHUFFLES)
     animals = moved(seen["mixed4d"], dogs)
     rows = []
     for one in found:
@@ -283,13 +294,15 @@ def superposed(network: jc.Network, seen: dict[str, np.ndarray], vehicles: np.nd
                 "units": one.units.tolist(),
                 "contexts": round(one.score, 2),
                 "agreement": round(one.agreement, 3),
+                "contexts_of_shuffles": [round(float(q), 1) for q in np.quantile(one.null, (0.05, 0.5, 0.95))],
                 "p_value": round(one.p_value, 4),
+                "adjusted_p_value": round(one.adjusted_p_value, 4),
                 "of_them_moved_by_vehicles": int((shift["mixed4d"][one.units] > 1).sum()),
                 "of_them_moved_by_dogs": int((animals[one.units] > 0.5).sum()),
                 "of_them_moved_by_both": int(((shift["mixed4d"][one.units] > 1) & (animals[one.units] > 0.5)).sum()),
             }
         )
-    return {"from": "mixed4c", "to": "mixed4d", "features": rows}
+    return {"from": "mixed4c", "to": "mixed4d", "shuffles": SHUFFLES, "features": rows}
 
 
 def measure(network: jc.Network, photographs: Photographs) -> dict[str, Any]:

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxcircuits as jc
-from benchmarks.circuits_objects import arrangement, direct
+from benchmarks.circuits_objects import SHUFFLES, arrangement, direct
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits.circuits import kernel, motifs
 from jaxcircuits.evidence import tuning
@@ -74,7 +74,7 @@ def heads(network: jc.Network, left: list[int], right: list[int], both: list[int
     active = total > np.median(total)
     sums = weights.sum((1, 2))
     logits = kernel(network, network.logits).weights[0, 0]
-    found = motifs.unions(direct(network, "mixed4e", BEFORE), weights, count=len(weights), shuffles=5)
+    found = motifs.unions(direct(network, "mixed4e", BEFORE), weights, count=len(weights), shuffles=SHUFFLES)
     return {
         "left": left,
         "right": right,
@@ -100,7 +100,9 @@ def heads(network: jc.Network, left: list[int], right: list[int], both: list[int
                 "rank": rank,
                 "cases": list(union.cases),
                 "cases_prefer_left_by": [round(float(preference[case]), 2) for case in union.cases],
+                "z": round(union.z, 1),
                 "p_value": round(union.p_value, 4),
+                "adjusted_p_value": round(union.adjusted_p_value, 4),
                 "known_for_both_sides": union.unit in both,
             }
             for rank, union in enumerate(found, 1)

@@ -50,8 +50,8 @@ class Pace:
 
     def ending(self, stopped: bool) -> str:
         """What to say at the end."""
-        how = "stopped after" if stopped else "in"
-        return f"{self.done - self._before:.3g} pictures {how} {duration(time.monotonic() - self.began)}"
+        count, how = f"{self.done - self._before:.3g}", "stopped after" if stopped else "in"
+        return f"{count} picture{'s' * (count != '1')} {how} {duration(time.monotonic() - self.began)}"
 
 
 def view(title: str, enabled: bool = True) -> View:

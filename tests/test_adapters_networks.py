@@ -1,6 +1,7 @@
 """A network of every framework, end to end: the same small model, looked at and drawn."""
 
 import os
+from collections.abc import Callable
 
 import flax.linen as nn
 import jax
@@ -10,7 +11,7 @@ import pytest
 from flax import nnx
 
 import jaxcircuits as jc
-from jaxcircuits import InputConvention, Network, circuits
+from jaxcircuits import InputConvention, InputError, Network, circuits
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # read where Keras is first imported
 
@@ -148,3 +149,100 @@ def test_units_of_every_framework_are_drawn(make):
         return np.asarray(network.activations(images, "second")["second"]).mean((1, 2))[range(4), range(4)]
 
     assert (means(drawn.images) > means(drawn.snapshots[1])).all()
+
+
+def edges(x):
+    return x[:, 1:] - x[:, :-1]
+
+
+RETURNED = {
+    "dict": (lambda x: {"edges": edges(x), "mean": x.mean((1, 2))}, {"edges", "mean"}),
+    "nested dict": (lambda x: {"maps": {"edges": edges(x)}, "mean": x.mean((1, 2))}, {"maps/edges", "mean"}),
+    "tuple with None": (lambda x: (edges(x), None, [x.mean((1, 2))]), {"0", "2/0"}),
+    "squeezed": (lambda x: x.mean((1, 2)).squeeze() @ HEAD[:3], {"output"}),
+}
+
+
+class NNXReturning(nnx.Module):
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, x, layers=()):
+        return self.function(x)
+
+
+class LinenReturning(nn.Module):
+    function: Callable
+
+    @nn.compact
+    def __call__(self, x):
+        return self.function(x)
+
+
+def keras_returning(function):
+    keras = pytest.importorskip("keras", reason="needs Keras")
+
+    class KerasReturning(keras.Model):
+        def call(self, x, layers=()):
+            return function(x)
+
+    model = KerasReturning()
+    model(PICTURES)
+    return model
+
+
+def equinox_returning(function):
+    eqx = pytest.importorskip("equinox", reason="needs Equinox")
+
+    class EquinoxReturning(eqx.Module):
+        def __call__(self, x):
+            return jax.tree.map(lambda value: value[0], function(jnp.stack([x, x])))
+
+    return EquinoxReturning()
+
+
+RETURNING = {
+    "nnx": lambda function, convention: Network.from_nnx(NNXReturning(function), convention),
+    "linen": lambda function, convention: Network.from_linen(LinenReturning(function), {}, convention),
+    "function": lambda function, convention: Network.from_function(lambda params, x: function(x), {}, convention),
+    "keras": lambda function, convention: Network.from_keras(keras_returning(function), convention),
+    "equinox": lambda function, convention: Network.from_equinox(equinox_returning(function), convention),
+}
+
+
+@pytest.mark.parametrize("way_in", RETURNING)
+@pytest.mark.parametrize("case", RETURNED)
+def test_whatever_a_model_returns_is_layers(way_in, case):
+    function, names = RETURNED[case]
+    network = RETURNING[way_in](function, InputConvention(size=(8, 8)))
+    assert set(network.graph.output) == names
+    answers = network.activations(PICTURES, network.graph.output)
+    leaves = [leaf for leaf in jax.tree.leaves(function(jnp.asarray(PICTURES)))]
+    assert len(leaves) == len(answers)
+    for name, leaf in zip(network.graph.output, leaves):
+        np.testing.assert_allclose(answers[name], leaf, rtol=1e-5, atol=1e-5)
+    alone = network.activations(PICTURES[:1], network.graph.output)
+    for name in names:
+        np.testing.assert_allclose(alone[name], answers[name][:1], rtol=1e-5, atol=1e-5)
+
+
+def test_a_submodule_called_output_keeps_its_name():
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.output = nnx.Conv(3, 4, (1, 1), rngs=rngs)
+
+        def __call__(self, x):
+            return 2 * self.output(x)
+
+    module = Net(nnx.Rngs(0))
+    network = Network.from_nnx(module, InputConvention(size=(8, 8)))
+    answers = network.activations(PICTURES)
+    np.testing.assert_allclose(answers["output"], module.output(jnp.asarray(PICTURES)), rtol=1e-5, atol=1e-6)
+    (last,) = network.graph.output
+    np.testing.assert_allclose(answers[last], 2 * answers["output"], rtol=1e-6)
+
+
+def test_names_of_keras_applications_are_checked():
+    pytest.importorskip("keras", reason="needs Keras")
+    with pytest.raises(InputError, match="unknown Keras application 'VGG18'; did you mean VGG19 or VGG16"):
+        jc.load("keras:VGG18")

@@ -209,6 +209,29 @@ def test_attribution_along_a_path(small, loud, seen):
     difference = fine.scores - answer(silent, TARGET)[..., unit].mean((1, 2))
     np.testing.assert_allclose(fine.values.sum((1, 2, 3)), difference, rtol=5e-3)
     assert np.abs(found.values.sum() - difference[0]) < 0.2 * np.abs(difference[0])
+    np.testing.assert_allclose(fine.remainder, difference - fine.values.sum((1, 2, 3)), atol=1e-5)
+    assert found.steps.tolist() == [4]
+
+
+def test_attribution_adds_up(small):
+    """As many steps as each picture needs for a tolerance, also where the difference is small beside its parts."""
+    target = "mixed4c"
+    silent = circuits.ablate(small, [f"{SOURCE}:{i}" for i in range(small.layers[SOURCE].channels)])
+    ends = [np.float64(answer(network, target).mean((1, 2))) for network in (small, silent)]
+    change, vector = ends[0] - ends[1], np.random.default_rng(0).normal(size=small.layers[target].channels)
+    # Along this direction the first picture's answer is hardly another than a silent layer's.
+    vector -= 0.95 * (change[0] @ vector) / (change[0] @ change[0]) * change[0]
+    rough = circuits.attribute(small, (target, vector), SOURCE, PICTURES, steps=4)
+    found = circuits.attribute(small, (target, vector), SOURCE, PICTURES, steps=4, tolerance=2e-3)
+    allowed = 2e-3 * np.maximum(*(np.abs(end @ vector) for end in ends))
+    assert (np.abs(rough.remainder) > allowed).any()
+    missing = change @ vector - found.values.sum((1, 2, 3))
+    np.testing.assert_array_less(np.abs(missing), 1.05 * allowed + 1e-6)
+    np.testing.assert_allclose(found.remainder, missing, atol=1e-5)
+    assert found.steps.max() > 4
+    assert not (np.log2(found.steps / 4) % 1).any()  # doubled
+    enough = circuits.attribute(small, (target, vector), SOURCE, PICTURES, tolerance=100)
+    assert enough.steps.tolist() == [16] * 3
 
 
 def test_attribution_between_layers(small, loud, by_channel, by_cell):
@@ -363,13 +386,16 @@ def predicted(network, layer="mixed3b", **options):
 
 ERRORS = {
     "same": (lambda n: circuits.predict_edit(n, n, "mixed3b", PICTURES), "both networks have the same weights"),
-    "before": (lambda n: predicted(n, "mixed3a"), "mixed3a_pre_relu is not computed from mixed3b, which the edit"),
+    "before": (
+        lambda n: predicted(n, "mixed3a"),
+        "mixed3a_pre_relu is not computed from mixed3b_1x1_pre_relu, ",
+    ),
     "softmax": (lambda n: predicted(n, "softmax2"), "softmax2 is not linear; take the logits"),
     "layer": (lambda n: predicted(n, "mixed3c"), "unknown layer 'mixed3c'"),
     "unit": (lambda n: predicted(n, units=[40]), "unknown unit 40 of mixed3b"),
     "other network": (
         lambda n: circuits.predict_edit(n, load("slide"), "mixed3b", PICTURES),
-        "softmax2_pre_activation with 28 channels in slide and 10 in small-google; expected an edit of it",
+        "slide has other layers than small-google; expected an edit of it",
     ),
     "not computed": (lambda n: circuits.attribute(n, "mixed3a:1", "mixed3b", PICTURES), "mixed3a is not computed from"),
     "position": (
@@ -379,6 +405,10 @@ ERRORS = {
     "direction": (
         lambda n: circuits.attribute(n, ("mixed4a", np.ones(3)), "mixed3b", PICTURES),
         r"a direction of shape \(3,\); mixed4a has",
+    ),
+    "tolerance": (
+        lambda n: circuits.attribute(n, "mixed4a:1", "mixed3b", PICTURES, tolerance=0),
+        "tolerance 0; expected a positive part",
     ),
     "steps": (lambda n: circuits.attribute(n, "mixed4a:1", "mixed3b", PICTURES, steps=0), "steps 0; expected"),
     "no positions": (lambda n: circuits.attribute_positions(n, "mixed3b", LOGITS, PICTURES[0]), "has no positions"),

@@ -221,8 +221,10 @@ def interrupted(arguments, wait, cwd):
     process.send_signal(signal.SIGINT)
     out, error = process.communicate(timeout=500)
     assert process.returncode == 130, error
-    assert not out and len(error.strip().splitlines()) == 1 and error.startswith("jaxcircuits: stopped: "), error
-    return error
+    # On a busy machine there may be lines of progress before.
+    said = [line for line in error.splitlines() if not re.match(r"\S+  \d", line)]
+    assert not out and len(said) == 1 and said[0].startswith("jaxcircuits: stopped: "), error
+    return said[0]
 
 
 def test_interrupted_work_is_kept(tmp_path):

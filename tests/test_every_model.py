@@ -134,7 +134,9 @@ def graph(model):
 def channel(model):
     """By the default recipe, at the native size: the picture is better than the start, and finite."""
     network, recipe = model.network, jc.Recipe(size=model.network.convention.size, steps=12)
-    rendering = jc.render(network, jc.channel(model.target, [0, 1]), recipe)
+    seen = network.activations(pictures(network), model.target)[model.target]
+    units = np.argsort(-np.asarray(seen).reshape(-1, seen.shape[-1]).std(0))[:2]
+    rendering = jc.render(network, jc.channel(model.target, units), recipe)
     assert rendering.images.shape == (2, *recipe.shape(network.convention.channels))
     assert np.isfinite(rendering.images).all() and rendering.images.std() > 0
     assert (rendering.scores > rendering.history[:, 0]).all()
@@ -144,16 +146,18 @@ def channel(model):
 def neuron(model):
     """A neuron is a cell of the map, a token, or a unit without positions."""
     network, shape = model.network, model.network.layers[model.target].shape
-    position = (1,) * (len(shape) - 1)
-    objective = jc.neuron(model.target, [0], position or None)
     recipe = jc.Recipe(size=network.convention.size, transforms=())
-    objective.check(network, recipe)
     seen = network.activations(pictures(network)[:1], [model.target])
-    scores = objective.scores(Seen(seen, jnp.asarray(pictures(network)[:1]), {}))
-    same(scores, seen[model.target][(slice(None), *position, 0)])
-    if position:
+    # Of tokens the class's is the first; row and column count patches.
+    places = {2: {3: (3,), (0, 2): (3,), (3, 3): (16,)}, 3: {(1, 2): (1, 2)}}.get(len(shape), {None: ()})
+    for position, cell in places.items():
+        objective = jc.neuron(model.target, [0], position)
+        objective.check(network, recipe)
+        scores = objective.scores(Seen(seen, jnp.asarray(pictures(network)[:1]), {}))
+        same(scores, seen[model.target][(slice(None), *cell, 0)])
+    for position in {2: [17, (4, 0)], 3: [3, (99, 0)]}[len(shape)]:
         with pytest.raises(jc.InputError, match="position"):
-            jc.neuron(model.target, [0], (99,) * len(position)).check(network, recipe)
+            jc.neuron(model.target, [0], position).check(network, recipe)
 
 
 @capability("direct weights")

@@ -84,7 +84,9 @@ def test_half_width():
     curves = (0.5 + 0.5 * np.cos(orientations[:, None] - peaks)) ** powers
     expected = 2 * np.arccos(2 * 0.5 ** (1 / powers) - 1)
     np.testing.assert_allclose(tuning.half_width(orientations, curves), expected, atol=0.02)
-    assert tuning.half_width(orientations, np.ones((72, 1))) == pytest.approx(2 * np.pi)
+    np.testing.assert_allclose(tuning.half_width(orientations, 1e-36 * curves), expected, atol=0.02)
+    for flat in (1, 0):
+        assert tuning.half_width(orientations, np.full((72, 1), flat)) == pytest.approx(2 * np.pi)
 
 
 def test_agrees_with_trained_units(curves):

@@ -31,6 +31,7 @@ for name, recipe in recipes.items():
     assert rendering.images.dtype == rendering.scores.dtype == np.float32
 drawn["relevance"] = jc.relevance(network, "conv2d1:1", drawn["lucid"][:1], recipes["lucid"])
 drawn["percentiles"] = jc.percentiles(network, jc.channel("conv2d1", [1, 2]), drawn["lucid"], drawn["maco"])
+drawn["activations"] = network.activations(drawn["lucid"], "mixed3a")["mixed3a"]
 np.savez(sys.argv[1], **drawn)
 """
 

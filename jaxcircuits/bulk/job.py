@@ -25,6 +25,7 @@ from jaxcircuits.bulk.writer import Writer
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, Recipe, Rendering, compile_ahead, render_batches
+from jaxcircuits.vis.arguments import as_recipe
 from jaxcircuits.vis.progress import RenderProgress
 from jaxcircuits.vis.rendering import joined
 
@@ -204,6 +205,7 @@ def job(
     Raises:
       InputError: for bad input, or where the folder holds pictures that were drawn otherwise.
     """
+    recipe = as_recipe(network, recipe)
     ours = Plan(network.name, weights_hash(network), recipe, seed, format)
     if batch_size is not None:
         batch_size = whole(batch_size, "batch_size", 1)

@@ -163,8 +163,16 @@ class Plan:
 
 
 def weights_hash(network: Network) -> str:
-    """SHA-256 of a network's parameters: their names, shapes and values."""
+    """SHA-256 of a network's parameters, their names, shapes and values, and of what has been made of it.
+
+    The linearized network and edits are networks of their own.
+    """
     digest = hashlib.sha256()
+    if network.forward.linear:
+        digest.update(b"linearized")
+    for patch in network.forward.patches:
+        layers = (patch.layer, *getattr(patch, "sources", ()), *getattr(patch, "reads", ()))
+        digest.update(f"{type(patch).__name__} {layers}".encode())
     for path, leaf in jax.tree_util.tree_leaves_with_path(network.params):
         array = np.asarray(leaf)
         digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())

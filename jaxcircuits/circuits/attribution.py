@@ -21,6 +21,8 @@ from jaxcircuits.network.units import Unit, channels, check_units, unit
 
 TOGETHER = 16
 """Pictures, units or cells whose gradients are taken at once."""
+STEPS, MOST_STEPS = 16, 4096
+"""Points of a path where only a tolerance is given, to begin with; and at most, however much is left over."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,10 +32,15 @@ class Attribution:
     Attributes:
       values: float32 (N, h, w, channels), or (N, channels) of layers without positions, in the target's units.
       scores: float32 (N,), the target's answers.
+      remainder: float32 (N,), what the values do not account for: the answer, less the answer to a silent layer, less
+        the sum of the values.
+      steps: int32 (N,), points of the path; 0 for the gradient at the picture.
     """
 
     values: np.ndarray
     scores: np.ndarray
+    remainder: np.ndarray
+    steps: np.ndarray
 
     def __repr__(self) -> str:
         return f"Attribution({len(self.scores)} pictures, each {' x '.join(map(str, self.values.shape[1:]))})"
@@ -57,6 +64,7 @@ def attribute(
     *,
     position: tuple[int, int] | None = None,
     steps: int | None = None,
+    tolerance: float | None = None,
 ) -> Attribution:
     """What a target's answer owes to a layer: `a * df/da`, a the layer's activation and f the answer.
 
@@ -69,14 +77,18 @@ def attribute(
       position: row and column in the target's map; by default the answer is the mean over its cells.
       steps: None for the gradient at the picture; a number n for the mean gradient at n points along the straight
         line from a silent layer to its activation (integrated gradients, Sundararajan et al., 2017), whose attributions
-        add up to the difference between those two answers.
+        add up to the difference between those two answers, but for a remainder that more points make smaller.
+      tolerance: integrated gradients whose points, `steps` or 16 to begin with, are doubled for each picture until the
+        remainder is at most this part of the larger of the two answers, or there are 4096. None for so many points as
+        `steps` says. How many are needed depends on how often the line crosses from one linear piece of the network to
+        another, not on how large the difference is; so a fixed number fails where the difference is small.
 
     Returns:
       The `Attribution`.
 
     Raises:
-      InputError: for unknown layers, units and positions, a layer that the target is not computed from, and directions
-        that do not fit.
+      InputError: for unknown layers, units and positions, a layer that the target is not computed from, directions
+        that do not fit, and steps or a tolerance that are not positive.
     """
     channels(network, layer)  # says so where the layer is unknown
     target_layer, direction = _direction(network, target)
@@ -91,11 +103,14 @@ def attribute(
         cells[tuple(position)] = 1
     if steps is not None and steps < 1:
         raise InputError(f"steps {steps}; expected at least 1, or None")
-    points = np.ones(1) if steps is None else (np.arange(steps) + 0.5) / steps
-    run = _attributions(network.forward, layer, target_layer)
+    if tolerance is not None and not tolerance > 0:
+        raise InputError(f"tolerance {tolerance}; expected a positive part of the answer, such as 0.01")
+    path = steps is not None or tolerance is not None
+    run = _attributions(network.forward, layer, target_layer, path)
+    first, allowed = np.int32(steps or STEPS), np.float32(np.inf if tolerance is None else tolerance)
     with jax.default_matmul_precision("highest"):
-        values, scores = run(network.params, pictures, cells[..., None] * direction, np.float32(points))
-    return Attribution(np.asarray(values), np.asarray(scores))
+        found = run(network.params, pictures, cells[..., None] * direction, first, allowed)
+    return Attribution(*map(np.asarray, found))
 
 
 def attribute_units(
@@ -174,19 +189,44 @@ def _direction(network: Network, target: str | Unit | tuple[str, np.ndarray]) ->
 
 
 @functools.lru_cache(maxsize=64)
-def _attributions(forward: Forward, source: str, target: str):
-    """The compiled program: pictures, what the answer makes of the target's activation, points -> values, scores."""
+def _attributions(forward: Forward, source: str, target: str, path: bool):
+    """The compiled program: pictures, what the answer makes of the target's activation, steps and tolerance of a path
+    -> values, scores, remainder, steps."""
 
     @jax.jit
-    def run(params, pictures, readout, points):
+    def run(params, pictures, readout, first, tolerance):
         def one(picture):
             activation, answer = _from_source(forward, source, target, params, picture)
 
             def score(value):
                 return (answer(value)[0] * readout).sum()
 
-            slope = jax.lax.map(lambda point: jax.grad(score)(point * activation), points).mean(0)
-            return (activation * slope)[0], score(activation)
+            end, start = score(activation), score(jnp.zeros_like(activation))
+
+            def left_over(values):
+                return end - start - values.sum()
+
+            def along(state):
+                steps = state[0]
+
+                def add(k, total):
+                    return total + jax.grad(score)((k + 0.5) / steps * activation)
+
+                values = activation * jax.lax.fori_loop(0, steps, add, jnp.zeros_like(activation)) / steps
+                return 2 * steps, steps, values, left_over(values)
+
+            def unfinished(state):
+                following, steps, _, remainder = state
+                allowed = tolerance * jnp.maximum(jnp.abs(end), jnp.abs(start))
+                return (steps == 0) | (jnp.abs(remainder) > allowed) & (following <= MOST_STEPS)
+
+            if path:
+                begin = first, jnp.int32(0), jnp.zeros_like(activation), jnp.float32(0)
+                _, steps, values, remainder = jax.lax.while_loop(unfinished, along, begin)
+            else:
+                steps, values = jnp.int32(0), activation * jax.grad(score)(activation)
+                remainder = left_over(values)
+            return values[0], end, remainder, steps
 
         return jax.lax.map(one, pictures, batch_size=TOGETHER)
 

@@ -99,18 +99,19 @@ def half_width(orientations: np.ndarray, tuning: np.ndarray) -> np.ndarray:
       tuning: (count, channels), not negative.
 
     Returns:
-      (channels,), radians; crossings are interpolated between orientations. 2 pi for a curve that never falls so low.
+      (channels,), radians; crossings are interpolated between orientations. 2 pi for a curve that never falls so low,
+      that of a silent unit among them.
     """
     step, peaks = 2 * np.pi / len(orientations), tuning.argmax(0)
     widths = np.zeros(tuning.shape[1])
     for unit, peak in enumerate(peaks):
         for direction in (1, -1):
             curve = np.roll(tuning[:, unit], -peak)[::direction]
-            curve = np.roll(curve, direction == -1) / max(tuning[peak, unit], 1e-30)
-            below = np.flatnonzero(curve < 0.5)
+            curve, half = np.roll(curve, direction == -1), tuning[peak, unit] / 2
+            below = np.flatnonzero(curve < half)
             if below.size:
                 first = below[0]
-                widths[unit] += step * (first - 1 + (curve[first - 1] - 0.5) / (curve[first - 1] - curve[first]))
+                widths[unit] += step * (first - 1 + (curve[first - 1] - half) / (curve[first - 1] - curve[first]))
             else:
                 widths[unit] += np.pi
     return widths

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcircuits.network import rules
 from jaxcircuits.network.axes import PICTURES, Axes, find_axes
 from jaxcircuits.network.graph import INPUT, Graph
+from jaxcircuits.network.grouped import grouped_convolutions
 from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.run import Run
@@ -119,9 +121,9 @@ class Forward:
         values = dict(zip(program.parameters, jax.tree.leaves(inner)))
         values[program.image] = self.laid_out(x)
         values.update((located.value(name), located.restored(name, value)) for name, value in given.items())
-        exchange = rules.max_pools(program)
+        exchange = rules.max_pools(program) | grouped_convolutions(program)
         if self.linear:
-            exchange = rules.linear(program)
+            exchange = rules.linear(program) | grouped_convolutions(program)
         elif redirect is not None:
             exchange = exchange | rules.redirections(program, located.axes, redirect)
         run = Run(program, values, exchange, hooks(self.patches, arrays, located) if self.patches else {})
@@ -133,6 +135,40 @@ class Forward:
         inner = params["network"] if self.patches else params
         program = self.graph(params).program
         return Run(program, dict(zip(program.parameters, jax.tree.leaves(inner)))).get([value])[0]
+
+    def takes(self, params: Any, size: tuple[int, int]) -> bool:
+        """Whether the model runs on pictures of that height and width."""
+        if size == self.convention.size:
+            return True
+        inner = params["network"] if self.patches else params
+        leaves, tree = jax.tree.flatten(inner)
+        avals = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
+        return _takes(dataclasses.replace(self, patches=()), tree, avals, size)
+
+    def kernel(self, params: Any, layer: str) -> np.ndarray | None:
+        """The kernel of a convolution or dense layer.
+
+        Args:
+          params: the network's.
+          layer: its name.
+
+        Returns:
+          float32 (h, w, in, out); of a convolution in groups, `in` are the channels of one group; of a dense layer
+          (1, 1, in, out). None for any other layer.
+        """
+        graph = self.graph(params)
+        operation = graph.convolution(layer)
+        if operation is None:
+            return None
+        side = graph.weights_place(operation)
+        values = np.asarray(self.constant(params, operation.inputs[side]), np.float32)
+        if operation.name == "conv_general_dilated":
+            out, into, *window = operation.params["dimension_numbers"].rhs_spec
+            return np.transpose(values, (*window, into, out))
+        contracted = operation.params["dimension_numbers"][0][side]
+        rest = [axis for axis in range(values.ndim) if axis not in contracted]
+        values = np.transpose(values, (*contracted, *rest))
+        return values.reshape(1, 1, int(np.prod(values.shape[: len(contracted)])), -1)
 
     def not_linear(self, params: Any, source: str, target: str) -> str | None:
         """What between two layers is no linear map in the linearized network; None where there is nothing.
@@ -190,6 +226,28 @@ class Forward:
             cells = program.avals[value].shape[of.pictures] // x.shape[0] if of.cells > 1 else 1
             axes[value] = dataclasses.replace(of, cells=cells)
         return Located(program, graph, axes)
+
+
+@functools.lru_cache(maxsize=256)
+def _takes(forward: Forward, tree: Any, avals: tuple, size: tuple[int, int]) -> bool:
+    params = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*aval) for aval in avals])
+    x = jax.ShapeDtypeStruct((PICTURES[0], *size, forward.convention.channels), jnp.float32)
+    try:
+        forward.located(params, x)
+    except Exception:  # whatever a framework raises where shapes do not fit
+        return False
+    return True
+
+
+@functools.lru_cache(maxsize=64)
+def compiled_activations(forward: Forward, names: tuple[str, ...]) -> Callable[[Any, jax.Array], dict[str, jax.Array]]:
+    """The compiled program: parameters, pictures -> name -> activation, float32."""
+
+    @jax.jit
+    def run(params, pictures):
+        return {name: value.astype(jnp.float32) for name, value in forward(params, pictures, names).items()}
+
+    return run
 
 
 @functools.lru_cache(maxsize=128)

@@ -16,7 +16,7 @@ from types import MappingProxyType
 import jax.numpy as jnp
 
 from jaxcircuits.network.axes import Axes
-from jaxcircuits.network.kinds import Kind, kinds
+from jaxcircuits.network.kinds import Kind, kinds, leaf_scopes
 from jaxcircuits.network.trace import Operation, Program
 
 INPUT = "input"
@@ -257,19 +257,19 @@ def _names(program: Program, kinds: Mapping[int, Kind], axes: Mapping[int, Axes]
     for value, kind, name in marks:
         op = kind or (kinds[value].op if value in kinds else "")
         ops[take(name, value)] = op
-    marked = {*(value for value, *_ in program.marks), *program.outputs}
-    scopes = {operation.scope for operation in program.flat}
-    leaves = {scope for scope in scopes if scope and not any(other.startswith(f"{scope}/") for other in scopes)}
-    for value, kind in kinds.items():
-        operation = program.made_by[value]
-        offered = IN_LEAVES if operation.scope in leaves else OFFERED
-        if value not in marked and shown(value) and (kind.kind in offered or kind.op in OFFERED_OPS):
-            take(f"{operation.scope}/{kind.op}" if operation.scope else kind.op, value)
+    # Names that the model gives its results come before those that operations have of themselves.
     returned = []
     for path, value in zip(program.output_paths, program.outputs):
         if value is not None and shown(value):
             parts = [str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path]
             name = "/".join(parts) or "output"
             returned.append(take(name, value))
+    marked = {*(value for value, *_ in program.marks), *program.outputs}
+    leaves = leaf_scopes(program)
+    for value, kind in kinds.items():
+        operation = program.made_by[value]
+        offered = IN_LEAVES if operation.scope in leaves else OFFERED
+        if value not in marked and shown(value) and (kind.kind in offered or kind.op in OFFERED_OPS):
+            take(f"{operation.scope}/{kind.op}" if operation.scope else kind.op, value)
     order = sorted(taken, key=lambda name: (place.get(taken[name], -1), name in returned))
     return {name: taken[name] for name in order}, ops, tuple(returned)

@@ -46,6 +46,7 @@ def kinds(program: Program, axes: Mapping[int, Axes]) -> dict[int, Kind]:
     inside = norms.inside | softmax.inside
     for function in activations.values():
         inside |= {value for step in function.operations for value in step.outputs if value != function.output}
+    leaves = leaf_scopes(program)
     found: dict[int, Kind] = {}
     for operation in program.flat:
         for value in operation.outputs:
@@ -58,7 +59,7 @@ def kinds(program: Program, axes: Mapping[int, Axes]) -> dict[int, Kind]:
                 found[value] = Kind("activation", activations[value].name)
                 continue
             kind = Kind("normalization", "normalization") if value in norms.outputs else _kind(program, operation, axes)
-            before = _absorbed(program, operation, kind, axes, found, marked)
+            before = _absorbed(program, operation, kind, axes, leaves, found, marked)
             found[value] = kind if before is None else dataclasses.replace(found.pop(before[0]), op=before[1])
     return found
 
@@ -107,6 +108,7 @@ def _absorbed(
     operation: Operation,
     kind: Kind,
     axes: Mapping[int, Axes],
+    leaves: frozenset[str],
     found: Mapping[int, Kind],
     marked: set[int],
 ) -> tuple[int, str] | None:
@@ -118,9 +120,10 @@ def _absorbed(
         return None
     before = found[source]
     if kind.kind == "reshape":
-        # As `jax.vmap` of a convolution of one picture adds an axis and drops it again.
-        weighted = before.kind in ("convolution", "dense", "pool")
-        return (source, before.op) if weighted and _same_cells(program, axes, source, operation.outputs[0]) else None
+        # As `jax.vmap` of a module that is a convolution of one picture adds an axis and drops it again.
+        one_module = operation.scope in leaves and operation.scope == program.made_by[source].scope
+        absorbs = one_module and before.kind in ("convolution", "dense", "pool")
+        return (source, before.op) if absorbs and _same_cells(program, axes, source, operation.outputs[0]) else None
     if before.kind in ("convolution", "dense") and operation.name in ("add", "add_any"):
         return source, before.op
     if before.kind == "normalization":  # its scale and shift
@@ -130,6 +133,13 @@ def _absorbed(
     if before.kind == "pool" and operation.name in ("div", "mul"):
         return source, {"sum": "mean"}.get(before.op, before.op)
     return (source, before.op) if before.kind == "affine" else None
+
+
+def leaf_scopes(program: Program) -> frozenset[str]:
+    """The paths of the modules that have no modules in them, which are one node each to their user."""
+    scopes = {operation.scope for operation in program.flat}
+    inner = {scope[:i] for scope in scopes for i, character in enumerate(scope) if character == "/"}
+    return frozenset(scopes - inner - {""})
 
 
 def _same_cells(program: Program, axes: Mapping[int, Axes], first: int, second: int) -> bool:

@@ -9,10 +9,8 @@ The only thing that the rest of the library sees of a model. Three lines bring i
 
 from __future__ import annotations
 
-import copyreg
 import dataclasses
 import functools
-import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,24 +19,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jaxcircuits.caching import keep_compiled_programs
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters, checks
-from jaxcircuits.network.forward import Forward
+from jaxcircuits.network.forward import Forward, compiled_activations
 from jaxcircuits.network.graph import Graph, Layer
-from jaxcircuits.network.patches import Patch, added
 from jaxcircuits.network.trace import Model
 from jaxcircuits.zoo import Architecture, InputConvention
 
 Params = Any
 """A pytree of arrays."""
-
-
-def _read_only(mapping: Mapping) -> Mapping:
-    return types.MappingProxyType(mapping)
-
-
-# Flax's graph definitions hold such mappings, which Python does not pickle by itself.
-copyreg.pickle(types.MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -58,6 +48,10 @@ class Network:
     forward: Forward
     labels: tuple[str, ...] = ()
     logits: str | None = None
+
+    def __post_init__(self):
+        # All that the library compiles, it compiles for a network.
+        keep_compiled_programs()
 
     def __repr__(self) -> str:
         height, width = self.convention.size
@@ -99,7 +93,7 @@ class Network:
         names = (layers,) if isinstance(layers, str) else tuple(self.layers if layers is None else layers)
         for name in names:
             self.layer(name)
-        result = _activations(self.forward, names)(self.params, images)
+        result = compiled_activations(self.forward, names)(self.params, images)
         return {name: result[name] for name in names}  # in the order asked for
 
     def shapes(self, size: tuple[int, int], layers: Sequence[str] | None = None) -> dict[str, tuple[int, ...]]:
@@ -116,6 +110,10 @@ class Network:
         seen = jax.eval_shape(lambda params, x: self.forward(params, x, names), self.params, picture)
         return {name: seen[name].shape[1:] for name in names}
 
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Whether the model runs on pictures of that height and width; some take their native size alone."""
+        return self.forward.takes(self.params, tuple(size))
+
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
         if name not in self.layers:
@@ -131,38 +129,15 @@ class Network:
         return checks.pictures(self.name, self.convention.channels, images)
 
     def class_index(self, label: str) -> int:
-        """The output whose label is `label` or has it as one of its comma-separated names or as its first word.
-
-        Raises:
-          InputError: where no label matches or several do.
-        """
+        """The output of a label, or of one of its comma-separated names, or of its first word; raises `InputError`."""
         return checks.class_index(self.name, self.labels, label)
 
     def kernel(self, layer: str) -> np.ndarray:
-        """The kernel of a convolution or dense layer.
-
-        Args:
-          layer: its name.
-
-        Returns:
-          float32 (h, w, in, out); of a convolution in groups, `in` are the channels of one group; of a dense layer
-          (1, 1, in, out).
-
-        Raises:
-          InputError: for any other layer.
-        """
-        operation = self.graph.convolution(self.layer(layer).name)
-        if operation is None:
+        """The kernel of a convolution or dense layer, see `Forward.kernel`; raises `InputError` for any other."""
+        values = self.forward.kernel(self.params, self.layer(layer).name)
+        if values is None:
             raise InputError(f"{layer} is a {self.layers[layer].op} layer and has no kernel")
-        values = np.asarray(self.forward.constant(self.params, operation.inputs[self.graph.weights_place(operation)]))
-        if operation.name == "conv_general_dilated":
-            out, into, *window = operation.params["dimension_numbers"].rhs_spec
-            return np.transpose(values, (*window, into, out)).astype(np.float32)
-        side = self.graph.weights_place(operation)
-        contracted = operation.params["dimension_numbers"][0][side]
-        rest = [axis for axis in range(values.ndim) if axis not in contracted]
-        values = np.transpose(values, (*contracted, *rest))
-        return values.reshape(1, 1, int(np.prod(values.shape[: len(contracted)])), -1).astype(np.float32)
+        return values
 
     def linearized(self) -> Network:
         """The same network with activation functions as identity, max-pools as means and no normalization.
@@ -171,21 +146,6 @@ class Network:
         """
         forward = dataclasses.replace(self.forward, linear=True)
         return dataclasses.replace(self, name=f"{self.name}-linearized", forward=forward)
-
-    def patched(self, patches: Sequence[tuple[Patch, Mapping[str, Any]]], *, anew: bool = False) -> Network:
-        """The network with patches of its graph.
-
-        Args:
-          patches: with their arrays, see `patches`.
-          anew: in place of those that it has, not after them.
-        """
-        old, arrays = (self.params["network"], self.params["patches"]) if self.forward.patches else (self.params, ())
-        members = () if anew else tuple(zip(self.forward.patches, arrays))
-        for patch, data in patches:
-            members = added(members, patch, data)
-        forward = dataclasses.replace(self.forward, patches=tuple(patch for patch, _ in members))
-        edited = {"network": old, "patches": tuple(jax.tree.map(jnp.asarray, data) for _, data in members)}
-        return dataclasses.replace(self, params=edited if members else old, forward=forward)
 
     @classmethod
     def from_architecture(
@@ -335,8 +295,7 @@ class Network:
           labels: of its outputs.
 
         Raises:
-          InputError: where `torch.export` cannot read it, it does not take such pictures, or an operation is missing
-            in `jaxcircuits.network.adapters.torch.OPERATIONS`.
+          InputError: where `torch.export` cannot read it, or an operation is missing in `adapters.torch.OPERATIONS`.
         """
         adapters.frameworks.expect(module, "torch")
         from jaxcircuits.network.adapters.torch import torch_model
@@ -381,18 +340,6 @@ class Network:
         except Exception as error:
             raise adapters.failure(error, model, params, convention) from error
         if not graph.layers:
-            raise InputError(
-                "the model returns nothing to look at: no floating-point array (N, ..., channels) whose axis of "
-                "pictures can be told"
-            )
+            raise InputError("the model returns nothing to look at: no floats (N, ..., channels) that follow its input")
         logits = graph.output[0] if len(graph.output) == 1 else None
         return dataclasses.replace(network, logits=logits)
-
-
-@functools.lru_cache(maxsize=64)
-def _activations(forward: Forward, names: tuple[str, ...]):
-    @jax.jit
-    def run(params, pictures):
-        return {name: value.astype(jnp.float32) for name, value in forward(params, pictures, names).items()}
-
-    return run

@@ -93,7 +93,14 @@ def normalizations(program: Program) -> Normalizations:
         and value not in outputs
         and all(reader.outputs[0] in inside for reader in program.readers[value])
     }
-    # What has its mean taken off is inside where nothing but the normalization reads it.
+    # What has its mean taken off is inside where nothing but the normalization reads it: on the way to the gain, or to
+    # the squares, which other programs take of `x - mean` computed once more.
+    centred |= {
+        operation.outputs[0]
+        for operation in program.flat
+        if operation.name == "sub" and len(operation.reads) == 2
+        if operation.inputs[1] in mean and operation.inputs[0] in program.of_image - power - mean
+    }
     known = inside | squares | centred | set(outputs)
     for value in sorted(centred, reverse=True):
         if value in program.outputs or not all(known.issuperset(r.outputs) for r in program.readers.get(value, ())):

@@ -25,6 +25,7 @@ from jaxcircuits.network.run import Hook, Run
 
 if TYPE_CHECKING:
     from jaxcircuits.network.forward import Forward, Located
+    from jaxcircuits.network.network import Network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +76,24 @@ class Adopt:
 
 Patch = Replace | Connect | Adopt
 Member = tuple[Patch, Mapping[str, Any]]
+
+
+def patched(network: Network, patches: Sequence[Member], *, anew: bool = False) -> Network:
+    """A network with patches of its graph.
+
+    Args:
+      network: any.
+      patches: with their arrays.
+      anew: in place of those that it has, not after them.
+    """
+    forward, params = network.forward, network.params
+    old, arrays = (params["network"], params["patches"]) if forward.patches else (params, ())
+    members = () if anew else tuple(zip(forward.patches, arrays))
+    for patch, data in patches:
+        members = added(members, patch, data)
+    forward = dataclasses.replace(forward, patches=tuple(patch for patch, _ in members))
+    edited = {"network": old, "patches": tuple(jax.tree.map(jnp.asarray, data) for _, data in members)}
+    return dataclasses.replace(network, params=edited if members else old, forward=forward)
 
 
 def added(members: tuple[Member, ...], patch: Patch, data: Mapping[str, Any]) -> tuple[Member, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from jaxcircuits.network.units import numbers_of
 from jaxcircuits.vis.objectives import Objective, channel
 from jaxcircuits.vis.objectives.base import check_registered
 from jaxcircuits.vis.recipe import Recipe
+from jaxcircuits.vis.transforms import Native
 
 RECIPES: dict[str, Callable[..., Recipe]] = {"lucid": Recipe, "fast": Recipe.fast, "maco": Recipe.maco}
 """Recipes by name."""
@@ -39,7 +41,10 @@ def as_network(network: Network | str | os.PathLike[str]) -> Network:
 
 
 def as_recipe(network: Network, recipe: Recipe | str | None) -> Recipe:
-    """A recipe, or one by its name at a size that suits the network.
+    """A recipe, or one by its name at a size that suits the network; its views are of a size that the network takes.
+
+    Networks of one size only, such as those that flatten a map before a dense layer, look at the middle of the views
+    (`Native`).
 
     Args:
       network: that is drawn for.
@@ -49,14 +54,22 @@ def as_recipe(network: Network, recipe: Recipe | str | None) -> Recipe:
       InputError: for anything else.
     """
     if isinstance(recipe, Recipe):
-        return recipe
+        return _suiting(network, recipe)
     if recipe is None or isinstance(recipe, str):
         name = "lucid" if recipe is None else recipe
         if name not in RECIPES:
             raise unknown("recipe", name, RECIPES)
         native = min(network.convention.size)
-        return Recipe.maco(view=native) if name == "maco" else RECIPES[name](size=min(SIZE, native))
+        named = Recipe.maco(view=native) if name == "maco" else RECIPES[name](size=min(SIZE, native))
+        return _suiting(network, named)
     raise InputError(f"recipe {recipe!r}; expected a Recipe, or {', '.join(map(repr, RECIPES))}")
+
+
+def _suiting(network: Network, recipe: Recipe) -> Recipe:
+    if network.takes(recipe.view_size):
+        return recipe
+    native = Native(network.convention.size, recipe.size)
+    return dataclasses.replace(recipe, transforms=(*recipe.transforms, native))
 
 
 def as_objective(network: Network, objective: Objective | str | Sequence[str]) -> Objective:

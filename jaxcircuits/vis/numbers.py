@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcircuits.vis.parts import Part
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.transforms.view import reaches
 
@@ -66,7 +67,7 @@ def _inner(part: Any) -> dict[str, Any]:
 
 def _is_part(value: Any) -> bool:
     values = value if isinstance(value, tuple) else (value,)
-    return bool(values) and all(dataclasses.is_dataclass(one) and hasattr(one, "numbers") for one in values)
+    return bool(values) and all(isinstance(one, Part) for one in values)
 
 
 def _numbers(part: Any) -> Numbers:

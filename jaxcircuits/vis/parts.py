@@ -14,7 +14,15 @@ from jaxcircuits.errors import InputError, unknown
 
 
 class Part:
-    """Base of what a recipe is made of: a frozen dataclass of numbers, strings, tuples of them and other parts."""
+    """Base of what a recipe is made of: a frozen dataclass of numbers, strings, tuples of them and other parts.
+
+    Attributes:
+      numbers: names of the fields that no shape and no branch depends on, so that another value of them recompiles
+        nothing: where a program is traced they hold arrays. A number of 0 is taken to switch something off. None by
+        default, so that a part of one's own may use its fields as it likes.
+    """
+
+    numbers: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: object):
         super().__init_subclass__(**kwargs)

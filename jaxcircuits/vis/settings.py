@@ -14,8 +14,6 @@ from typing import Any
 
 import jax
 
-from jaxcircuits.caching import keep_compiled_programs
-
 
 @contextlib.contextmanager
 def standard() -> Iterator[None]:
@@ -25,7 +23,7 @@ def standard() -> Iterator[None]:
 
 
 class compiled:
-    """`jax.jit` under `standard` settings, whose programs are kept on disk.
+    """`jax.jit` under `standard` settings.
 
     Args:
       function: pure.
@@ -37,12 +35,10 @@ class compiled:
         functools.update_wrapper(self, function)
 
     def __call__(self, *arguments: Any) -> Any:
-        keep_compiled_programs()
         with standard():
             return self._compiled(*arguments)
 
     def lower(self, *arguments: Any) -> jax.stages.Lowered:
         """See `jax.jit`; to be compiled under `standard` settings too."""
-        keep_compiled_programs()
         with standard():
             return self._compiled.lower(*arguments)

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.patches import Replace
+from jaxcircuits.network.patches import Replace, patched
 from jaxcircuits.network.stream import answers, mean_answer
 from jaxcircuits.network.units import Unit, family
 
@@ -65,7 +65,7 @@ def patch(network: Network, units: str | Unit | Sequence[str | Unit], activation
         raise InputError(f"activations of shape {values.shape}; expected (N, {places}{len(indices)}) for {layer}")
     if not np.isfinite(values).all():
         raise InputError(f"activations for {layer} that are not finite")
-    return network.patched([(Replace(layer), {"units": indices, "values": values})])
+    return patched(network, [(Replace(layer), {"units": indices, "values": values})])
 
 
 def resample(

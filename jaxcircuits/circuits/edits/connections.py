@@ -18,7 +18,7 @@ from jaxcircuits.circuits.weights.direct import convolutions, directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
-from jaxcircuits.network.patches import Adopt
+from jaxcircuits.network.patches import Adopt, patched
 from jaxcircuits.network.units import Unit, channels, family, unit
 
 Units = str | Unit | Sequence[str | Unit]
@@ -149,7 +149,7 @@ def transplant(network: Network, sources: Units, targets: Units, donor: Network 
         patches.append((Adopt(conv, donor.forward, reads), {**arrays, "params": donor.params}))
     for patch, arrays in patches:
         network = released(network, patch.layer, arrays["units"])
-    return network.patched(patches)
+    return patched(network, patches)
 
 
 def keep_only(network: Network, units: Mapping[str, Sequence[int]] | Sequence[str | Unit]) -> Network:

@@ -10,7 +10,7 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
-from jaxcircuits.network.patches import Connect, Replace
+from jaxcircuits.network.patches import Connect, Replace, patched
 
 
 def parts(network: Network, layer: str, units: np.ndarray) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -62,7 +62,7 @@ def connect(
         data: dict[str, Any] = {"units": rows, "factors": tuple(factors.values())}
         if kernels:
             data["kernels"] = tuple(kernel for *_, kernel in kernels)
-        edited = edited.patched([(patch, data)])
+        edited = patched(edited, [(patch, data)])
     return edited
 
 
@@ -81,4 +81,4 @@ def released(network: Network, layer: str, units: np.ndarray) -> Network:
                 continue
             data = {"units": data["units"][keep], "values": data["values"][..., keep]}
         found.append((patch, data))
-    return network.patched(found, anew=True)
+    return patched(network, found, anew=True)

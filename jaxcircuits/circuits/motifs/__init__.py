@@ -1,4 +1,6 @@
-"""Motifs: patterns that circuits share, found in weights, each with a score and the scores of shuffled weights.
+"""Motifs: patterns that circuits share, found in weights, each with a score and those of its own shuffled weights.
+
+Who reports the best of a list reports its `adjusted_p_value`; `p_value` is for one that was chosen before looking.
 
 Olah et al., Zoom In: An Introduction to Circuits (Distill 2020), and the articles that each file names. All take
 weights (units, h, w, channels) as `expanded_weights` returns them, between any two layers.

@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, shuffled
+from jaxcircuits.circuits.motifs.null import Scored, against_search, best_first, check_weights, null_scores, shuffled
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -19,7 +19,7 @@ class Boundary(Scored):
 
     Attributes:
       score: 0 to 1, see `boundaries`.
-      null: scores of single units of shuffled weights, (shuffles * units,).
+      null: (shuffles,): scores of the same unit's shuffled weights.
       unit: which.
       degrees: direction from the middle to the side where `here` excites, clockwise from +x as seen.
       here, there: channels that excite on that side and inhibit on the other, and the other way round, strongest
@@ -33,7 +33,7 @@ class Boundary(Scored):
 
 
 def boundaries(
-    weights: np.ndarray, *, count: int = 10, strongest: int = 5, shuffles: int = 10, seed: int = 0
+    weights: np.ndarray, *, count: int = 10, strongest: int = 5, shuffles: int = 200, seed: int = 0
 ) -> list[Boundary]:
     """Finds units for boundaries between two families, best first, by weights alone.
 
@@ -41,11 +41,15 @@ def boundaries(
     explains most of them. The score is that share of the weights' energy, less what the slope at right angles
     explains, times the balance of v's two signs: 1 for two families of equal strength.
 
+    A unit's score is compared with those of its own slices in random poses; which channel a slice is for does not
+    matter to it. The list is selected, so it is sorted by what holds for its first: the `adjusted_p_value`, over all
+    units, and then the score.
+
     Args:
       weights: (units, h, w, channels), such as `expanded_weights` from conv2d2 to mixed3a.
       count: units to return, at most.
       strongest: channels of each family to name.
-      shuffles: of the weights, for the null.
+      shuffles: of the weights, for the null; no p-value is below 1 / (1 + shuffles).
       seed: of the shuffles.
 
     Returns:
@@ -56,14 +60,16 @@ def boundaries(
     """
     weights = check_weights(weights)
     scores, angles, families = _measure(weights)
-    null = null_scores(lambda rng: _measure(shuffled(weights, rng))[0], shuffles, seed).ravel()
+    nulls = null_scores(lambda rng: _measure(shuffled(weights, rng))[0], shuffles, seed)
+    adjusted = against_search(scores, nulls)
     found = []
-    for unit in np.argsort(-scores)[:count].tolist():
+    for unit in best_first(scores, adjusted)[:count].tolist():
         order = np.argsort(-families[unit])
         found.append(
             Boundary(
                 score=float(scores[unit]),
-                null=null,
+                null=nulls[:, unit],
+                adjusted_p_value=float(adjusted[unit]),
                 unit=unit,
                 degrees=float(np.degrees(angles[unit]) % 360),
                 here=order[:strongest],

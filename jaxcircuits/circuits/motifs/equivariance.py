@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, shuffled
+from jaxcircuits.circuits.motifs.null import Scored, against_search, check_weights, null_scores, p_value, within_margins
 from jaxcircuits.circuits.motifs.transforms import Transform, rotation
 from jaxcircuits.errors import InputError
 
@@ -28,7 +28,7 @@ class Equivariance(Scored):
     Attributes:
       score: mean cosine between units' transformed weights and those of the units that they become; 1 where the
         weights are exactly equivariant.
-      null: scores of shuffled weights.
+      null: (shuffles,): scores of shuffled weights, in which every channel and unit is as strong as it is.
       units: (units,): the transformed unit i is most like unit `units[i]`, ...
       sources: (channels,): ... where what it reads of channel j is read of channel `sources[j]`.
       cosines: (units,): of each unit with what it becomes.
@@ -82,10 +82,16 @@ def equivariance(
     if exchange and len(weights) < 2:
         raise InputError("1 unit; expected several, that exchange places")
     score, units, found, cosines = best_permutations(weights, transform, sources, exchange)
-    null = null_scores(
-        lambda rng: best_permutations(shuffled(weights, rng), transform, sources, exchange)[0], shuffles, seed
+    shuffle = within_margins(weights)
+    null = null_scores(lambda rng: best_permutations(shuffle(rng), transform, sources, exchange)[0], shuffles, seed)
+    return Equivariance(
+        score=score,
+        null=null,
+        adjusted_p_value=p_value(score, null),
+        units=units,
+        sources=found,
+        cosines=cosines,
     )
-    return Equivariance(score=score, null=null, units=units, sources=found, cosines=cosines)
 
 
 def rotation_order(
@@ -103,17 +109,25 @@ def rotation_order(
       seed: of the shuffles.
 
     Returns:
-      The largest such k that explains the weights better than every shuffle (1 where there is none), and each order's
-      `Equivariance`.
+      The largest such k that stands out more than any order does in any shuffle (1 where there is none; noise gives
+      another with a probability of 1 / (1 + shuffles) at most), and each order's `Equivariance`, whose
+      `adjusted_p_value` is corrected for the orders tried.
     """
     found = {
         k: equivariance(weights, rotation(360 / k), sources=sources, exchange=True, shuffles=shuffles, seed=seed)
         for k in range(2, len(weights) + 1)
     }
+    adjusted = against_search(
+        np.array([result.score for result in found.values()]), np.stack([result.null for result in found.values()], 1)
+    )
+    found = {
+        k: dataclasses.replace(result, adjusted_p_value=float(p)) for (k, result), p in zip(found.items(), adjusted)
+    }
+    least = 1 / (1 + shuffles)
     fits = [
         k
         for k, result in found.items()
-        if (_cycle_lengths(result.units) == k).all() and result.score > max(result.null)
+        if (_cycle_lengths(result.units) == k).all() and result.adjusted_p_value <= least
     ]
     return max(fits, default=1), found
 

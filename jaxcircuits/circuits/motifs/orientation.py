@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from jaxcircuits.circuits.motifs.equivariance import best_permutations
-from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, shuffled
+from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, p_value, within_margins
 from jaxcircuits.circuits.motifs.transforms import rotation
 from jaxcircuits.errors import InputError
 
@@ -22,7 +22,7 @@ class Orientations(Scored):
 
     Attributes:
       score: how far the differences found at all turns agree with one orientation a unit: 1 where they all do.
-      null: scores of shuffled weights.
+      null: (shuffles,): scores of shuffled weights, in which every channel and unit is as strong as it is.
       radians: (units,), clockwise as seen, in [0, 2 pi); the first unit's is 0, since weights have no absolute
         orientation.
     """
@@ -31,7 +31,7 @@ class Orientations(Scored):
 
 
 def orientations(
-    weights: np.ndarray, *, steps: int = 12, sources: np.ndarray | None = None, shuffles: int = 3, seed: int = 0
+    weights: np.ndarray, *, steps: int = 12, sources: np.ndarray | None = None, shuffles: int = 20, seed: int = 0
 ) -> Orientations:
     """Finds a family's orientations from its weights alone: no picture, and no channel matched to another.
 
@@ -56,8 +56,14 @@ def orientations(
     if len(weights) < 3 or steps < 3:
         raise InputError(f"{len(weights)} units and {steps} steps; expected at least 3 of either")
     score, radians = _synchronized(weights, steps, sources)
-    null = null_scores(lambda rng: _synchronized(shuffled(weights, rng), steps, sources)[0], shuffles, seed)
-    return Orientations(score=score, null=null, radians=(radians - radians[0]) % (2 * np.pi))
+    shuffle = within_margins(weights)
+    null = null_scores(lambda rng: _synchronized(shuffle(rng), steps, sources)[0], shuffles, seed)
+    return Orientations(
+        score=score,
+        null=null,
+        adjusted_p_value=p_value(score, null),
+        radians=(radians - radians[0]) % (2 * np.pi),
+    )
 
 
 def _synchronized(weights: np.ndarray, steps: int, sources: np.ndarray | None) -> tuple[float, np.ndarray]:

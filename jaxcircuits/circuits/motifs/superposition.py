@@ -10,7 +10,14 @@ import dataclasses
 
 import numpy as np
 
-from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, shuffled
+from jaxcircuits.circuits.motifs.null import (
+    Scored,
+    against_search,
+    best_first,
+    check_weights,
+    null_scores,
+    within_margins,
+)
 from jaxcircuits.errors import InputError
 
 
@@ -22,7 +29,8 @@ class Superposition(Scored):
       score: effective number of different contexts: the participation ratio of the eigenvalues of the cosines between
         `units` by what else they read. 1 where they agree in everything else (or there is one), their number where
         they have nothing else in common.
-      null: scores of single features of shuffled weights, (shuffles * channels,).
+      null: (shuffles,): scores of the same channel in shuffled weights, in which every channel and unit is as
+        strong as it is.
       source: the feature, a channel that the units read.
       units: those that have it among their strongest excitatory inputs, strongest first.
       agreement: mean cosine between what else they read; 1 for one unit.
@@ -38,20 +46,26 @@ def superpositions(
     sources: np.ndarray | list[int] | None = None,
     *,
     strongest: int = 5,
-    shuffles: int = 10,
+    shuffles: int = 100,
     seed: int = 0,
 ) -> list[Superposition]:
     """Measures over how many otherwise different units features are spread.
+
+    How many units have a feature among their strongest inputs follows from how strong its channel is, so a score alone
+    says little. It is compared with the same channel's in weights whose slices lie at random, each channel and unit as
+    strong as it is. A small p-value says that more units read the feature, or units that have less in common, than
+    follows from those strengths.
 
     Args:
       weights: (units, h, w, channels), such as `expanded_weights` from mixed4c to mixed4d.
       sources: channels to measure; None for all.
       strongest: how many of its excitatory inputs a unit is said to be for.
-      shuffles: of the weights, for the null.
+      shuffles: of the weights, for the null; no p-value is below 1 / (1 + shuffles).
       seed: of the shuffles.
 
     Returns:
-      A `Superposition` for each source, in the order of `sources`; for None best first.
+      A `Superposition` for each source, in the order of `sources`; for None best first, by `adjusted_p_value`
+      and then by score. The correction is over all of them.
 
     Raises:
       InputError: for weights of another shape and channels that they do not have.
@@ -63,33 +77,48 @@ def superpositions(
         raise InputError(f"sources {sources!r}; expected channels from 0 to {channels - 1}")
     if not 1 <= strongest <= channels:
         raise InputError(f"strongest {strongest}; expected 1 to {channels} inputs")
-    null = null_scores(
-        lambda rng: [found[0] for found in _measure(shuffled(weights, rng), range(channels), strongest)], shuffles, seed
-    ).ravel()
-    found = [
-        Superposition(score=score, null=null, source=int(source), units=units, agreement=agreement)
-        for source, (score, units, agreement) in zip(chosen, _measure(weights, chosen, strongest))
+    shuffle = within_margins(weights)
+
+    def of_shuffled(rng: np.random.Generator) -> np.ndarray:
+        return np.array([found[0] for found in _measure(shuffle(rng), chosen, strongest)])
+
+    measured = _measure(weights, chosen, strongest)
+    scores, nulls = np.array([found[0] for found in measured]), null_scores(of_shuffled, shuffles, seed)
+    adjusted = against_search(scores, nulls)
+    order = best_first(scores, adjusted) if sources is None else range(len(chosen))
+    return [
+        Superposition(
+            score=float(scores[i]),
+            null=nulls[:, i],
+            adjusted_p_value=float(adjusted[i]),
+            source=int(chosen[i]),
+            units=measured[i][1],
+            agreement=measured[i][2],
+        )
+        for i in order
     ]
-    return sorted(found, key=lambda one: -one.score) if sources is None else found
 
 
-def _measure(weights: np.ndarray, sources, strongest: int) -> list[tuple[float, np.ndarray, float]]:
+def _measure(weights: np.ndarray, sources: np.ndarray, strongest: int) -> list[tuple[float, np.ndarray, float]]:
     """Score, units and agreement of each source."""
-    excitation = np.linalg.norm(np.maximum(weights, 0), axis=(1, 2))  # (units, channels)
+    excitation = np.sqrt(np.square(np.maximum(weights, 0), dtype=np.float64).sum((1, 2)))  # (units, channels)
     least = np.partition(excitation, -strongest, axis=1)[:, [-strongest]]
-    reads = (excitation >= least) & (excitation > 0)
-    profile = excitation**2
+    # What a unit is for: its strongest inputs.
+    inputs = np.where((excitation >= least) & (excitation > 0), excitation, 0)
+    common = inputs @ inputs.T
     found = []
     for source in sources:
-        units = np.flatnonzero(reads[:, source])
-        units = units[np.argsort(-excitation[units, source])]
-        # What else a unit is for: its other strongest inputs.
-        others = np.sqrt(profile[units]) * reads[units]
-        others[:, source] = 0
-        others /= np.maximum(np.linalg.norm(others, axis=1, keepdims=True), 1e-12)
-        cosines = others @ others.T
-        number = len(units)
-        contexts = float(np.trace(cosines) ** 2 / np.sum(cosines**2)) if number and cosines.any() else float(number > 0)
-        agreement = float((cosines.sum() - np.trace(cosines)) / (number * (number - 1))) if number > 1 else 1.0
+        by = inputs[:, source]
+        units = np.flatnonzero(by)
+        units = units[np.argsort(-by[units])]
+        # What else it is for: without the source.
+        cosines = common[np.ix_(units, units)] - np.outer(by[units], by[units])
+        energy = np.diag(cosines)
+        # The rest of units that read nothing else is rounding.
+        lengths = np.sqrt(np.where(energy > 1e-10 * by[units] ** 2, energy, np.inf))
+        cosines = cosines / np.outer(lengths, lengths)
+        number, total = len(units), np.trace(cosines)
+        contexts = float(total**2 / np.sum(cosines**2)) if total else float(number > 0)
+        agreement = float((cosines.sum() - total) / (number * (number - 1))) if number > 1 else 1.0
         found.append((contexts, units, agreement))
     return found

@@ -10,7 +10,14 @@ import dataclasses
 
 import numpy as np
 
-from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, shuffled
+from jaxcircuits.circuits.motifs.null import (
+    Scored,
+    against_search,
+    best_first,
+    check_weights,
+    null_scores,
+    within_margins,
+)
 from jaxcircuits.errors import InputError
 
 
@@ -20,7 +27,7 @@ class UnionOverCases(Scored):
 
     Attributes:
       score: geometric mean of the two excitations, times the cross-inhibition.
-      null: best scores of single units of shuffled weights, (shuffles * units,).
+      null: (shuffles,): the same unit's best scores in shuffled weights.
       unit: that is excited by both cases, of the last layer.
       cases: the two units, of the layer between.
       excitation: of the unit by each case: norm of the positive weights over that of all the unit's weights.
@@ -42,17 +49,21 @@ def unions(
     *,
     count: int = 10,
     strongest: int = 16,
-    shuffles: int = 10,
+    shuffles: int = 100,
     seed: int = 0,
 ) -> list[UnionOverCases]:
     """Finds units that unite two cases, best first, by weights alone.
+
+    A unit's score is compared with its own in weights whose slices lie at random, each channel and unit of both layers
+    as strong as it is. The list is selected, so it is sorted by what holds for its first: the `adjusted_p_value`, over
+    all units, and then the score.
 
     Args:
       first: weights of the cases, (cases, h, w, channels), such as `expanded_weights` from mixed4a to mixed4b.
       second: weights of the units that may unite them, (units, h, w, cases), from mixed4b to mixed4c.
       count: units to return, at most, each with its best pair of cases.
       strongest: inputs of a unit among which its cases are looked for.
-      shuffles: of both weights, for the null.
+      shuffles: of both weights, for the null; no p-value is below 1 / (1 + shuffles).
       seed: of the shuffles.
 
     Returns:
@@ -68,18 +79,21 @@ def unions(
         raise InputError(f"strongest {strongest}; expected 2 to {len(first)} of the units between")
     cross = cross_inhibition(first)
     best, cases, excitation = _best_pairs(cross, second, strongest)
+    shuffle_first, shuffle_second = within_margins(first), within_margins(second)
 
     def of_shuffled(rng: np.random.Generator) -> np.ndarray:
-        return _best_pairs(cross_inhibition(shuffled(first, rng)), shuffled(second, rng), strongest)[0]
+        return _best_pairs(cross_inhibition(shuffle_first(rng)), shuffle_second(rng), strongest)[0]
 
-    null = null_scores(of_shuffled, shuffles, seed).ravel()
+    nulls = null_scores(of_shuffled, shuffles, seed)
+    adjusted = against_search(best, nulls)
     found = []
-    for unit in np.argsort(-best)[:count].tolist():
+    for unit in best_first(best, adjusted)[:count].tolist():
         one, other = cases[unit].tolist()
         found.append(
             UnionOverCases(
                 score=float(best[unit]),
-                null=null,
+                null=nulls[:, unit],
+                adjusted_p_value=float(adjusted[unit]),
                 unit=unit,
                 cases=(one, other),
                 excitation=tuple(excitation[unit].tolist()),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxcircuits.circuits.weights.closed import closed_form
-from jaxcircuits.circuits.weights.expanded import expanded_weights
+from jaxcircuits.circuits.weights.expanded import expanded_weights, gradients_to
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
@@ -123,7 +123,10 @@ def layer_weights(
     edited = bool(network.forward.patches)  # an edit is not in the kernels
     weights = None if edited else closed_form(network, source_layer, target_layer, units, frozenset(direct))
     if weights is None:
-        weights = np.moveaxis(_framed(expanded_weights(network, source_layer, target_layer, units)), 0, 3)
+        # Ways through other features are no direct ones.
+        others = (name for name, end in direct.items() if end and network.graph.follows(source_layer, name))
+        weights = gradients_to(network, source_layer, target_layer, units, fixed=tuple(others))
+        weights = np.moveaxis(_framed(weights), 0, 3)
     return weights
 
 

@@ -62,6 +62,31 @@ def expanded_weights(
         no linear map of it in the linearized network (attention and other products of activations: give a picture),
         and results beyond 8 GiB.
     """
+    return gradients_to(network, source_layer, target_layer, units, at=at, position=position)
+
+
+def gradients_to(
+    network: Network,
+    source_layer: str,
+    target_layer: str,
+    units: Sequence[int] | np.ndarray | None = None,
+    *,
+    at: np.ndarray | jax.Array | None = None,
+    position: tuple[int, int] | None = None,
+    fixed: tuple[str, ...] = (),
+) -> np.ndarray:
+    """As `expanded_weights`, by the ways that pass none of some layers.
+
+    Args:
+      network, source_layer, target_layer, units, at, position: see `expanded_weights`.
+      fixed: layers whose activation is held as it is.
+
+    Returns:
+      As `expanded_weights`.
+
+    Raises:
+      InputError: as `expanded_weights`.
+    """
     channels(network, source_layer)  # says so where the layer is unknown
     units = check_units(network, target_layer, units)
     # In a linearized network an activation function is none; behind it lies what ablation has put in its place.
@@ -82,7 +107,7 @@ def expanded_weights(
     whole = shapes[source_layer]
     result = _empty((len(units), *size, whole[-1]) if size else (len(units), *whole))
     chunk = int(np.clip(CHUNK_BYTES // (4 * sum(map(np.prod, shapes.values()))), 1, len(units)))
-    gradients = _gradients(network.forward, source_layer, target, size)
+    gradients = _gradients(network.forward, source_layer, target, size, fixed)
     for picture in pictures[:, None]:
         cells = _cells(network, target, shapes[target][:-1], units, picture, position)
         for start in range(0, len(units), chunk):
@@ -131,14 +156,17 @@ def _empty(shape: tuple[int, ...]) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _gradients(forward: Forward, source: str, target: str, size: tuple[int, int] | None):
+def _gradients(forward: Forward, source: str, target: str, size: tuple[int, int] | None, fixed: tuple[str, ...]):
     """The compiled program: units, their cells and their windows' first cells -> gradients, cut to the windows."""
 
     @jax.jit
     def run(params, picture, units, cells, corners):
         x = forward.convention(picture)
-        activation = forward.run(params, x, [source])[source]
-        answer, pull = jax.vjp(lambda value: forward.run(params, x, [target], {source: value})[target][0], activation)
+        held = forward.run(params, x, [source, *fixed])
+        activation = held.pop(source)
+        answer, pull = jax.vjp(
+            lambda value: forward.run(params, x, [target], {**held, source: value})[target][0], activation
+        )
 
         def gradient(unit, cell, corner):
             at_cell = jnp.zeros_like(answer).at[(*cell, unit)].set(1)

@@ -65,7 +65,9 @@ def keras_model(module: keras.Layer, call_kwargs: dict[str, Any]) -> tuple[Keras
             "imported"
         )
     if not module.built:
-        raise InputError(f"{module.name} has no weights yet; call it once on a picture before its weights are loaded")
+        raise InputError(
+            f"{type(module).__name__} has no weights yet; call it once on a picture before its weights are loaded"
+        )
     # Copies, since training goes on by giving the variables' own buffers away.
     params = {name: jnp.array(variable.value) for name, variable in _weights(module).items()}
     return KerasModel(module, tuple(params), tuple(sorted(call_kwargs.items()))), params

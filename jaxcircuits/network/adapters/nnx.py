@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import functools
 import inspect
 import types
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -15,6 +17,14 @@ from flax import nnx
 from jaxcircuits.naming import named
 from jaxcircuits.network.adapters.frameworks import expect
 from jaxcircuits.network.adapters.modules import PATH, join, marking_methods
+
+
+def _read_only(mapping: Mapping) -> Mapping:
+    return types.MappingProxyType(mapping)
+
+
+# Flax's graph definitions hold such mappings, which Python does not pickle by itself.
+copyreg.pickle(types.MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
 from jaxcircuits.vis.recipe import Recipe
 
@@ -144,7 +146,7 @@ def channel(layer: str, units: int | Sequence[int]) -> Objective:
 
 
 def neuron(
-    layer: str, units: int | Sequence[int], position: tuple[int, int] | Sequence[tuple[int, int]] | None = None
+    layer: str, units: int | Sequence[int], position: int | tuple[int, int] | Sequence[tuple[int, int]] | None = None
 ) -> Objective:
     """A channel's activation at one position.
 
@@ -152,7 +154,8 @@ def neuron(
       layer: a name of `network.layers`, with positions.
       units: the channel, or one for each picture.
       position: row and column in the layer's map of the view, or one such pair for each picture; by default the
-        centre, (height // 2, width // 2).
+        centre, (height // 2, width // 2). Of tokens row and column in the grid of patches, which are the last of them
+        and make the largest square that they fill; or a token's number.
     """
     objective = Neuron(layer, _units(units), _positions(position))
     return objective.rows(objective.count)
@@ -165,7 +168,7 @@ def direction(layer: str, vectors: Sequence[float] | np.ndarray) -> Objective:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
     """
-    return Direction(layer, _vectors(vectors, 1), None)
+    return Direction(layer, vector_rows(vectors, 1), None)
 
 
 def direction_cossim(
@@ -180,7 +183,7 @@ def direction_cossim(
       vectors: (channels,), or (N, channels) for N pictures.
       power: of the cosine, or one for each picture.
     """
-    objective = Direction(layer, _vectors(vectors, 1), _numbers(power))
+    objective = Direction(layer, vector_rows(vectors, 1), number_rows(power))
     return objective.rows(objective.count)
 
 
@@ -198,7 +201,7 @@ def direction_neuron(
       position: as for `neuron`; by default the centre.
       power: of the cosine; 0 is the plain dot product.
     """
-    objective = DirectionNeuron(layer, _vectors(vectors, 1), _positions(position), _numbers(power))
+    objective = DirectionNeuron(layer, vector_rows(vectors, 1), _positions(position), number_rows(power))
     return objective.rows(objective.count)
 
 
@@ -210,7 +213,7 @@ def tensor_direction(layer: str, tensors: np.ndarray, power: float | Sequence[fl
       tensors: (h, w, channels), laid over the middle of the layer's map, or (N, h, w, channels) for N pictures.
       power: of the cosine; 0 is the plain dot product.
     """
-    objective = TensorDirection(layer, _vectors(tensors, 3), _numbers(power))
+    objective = TensorDirection(layer, vector_rows(tensors, 3), number_rows(power))
     return objective.rows(objective.count)
 
 
@@ -256,16 +259,41 @@ def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None)
 
 def _at(activation: jax.Array, position: jax.Array | None) -> jax.Array:
     """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
+    if activation.ndim == 2:
+        return activation[_token(len(activation), position)].astype(jnp.float32)
     height, width = activation.shape[:2]
     row, column = (height // 2, width // 2) if position is None else position
     return activation[row, column].astype(jnp.float32)
 
 
+def _token(tokens: int, position: jax.Array | None) -> jax.Array | int:
+    """The token at a position: its number, or row and column of the grid of patches.
+
+    The grid is the largest square; the class's token and registers come before it.
+    """
+    if position is not None and len(position) == 1:
+        return position[0]
+    side = math.isqrt(tokens)
+    row, column = (side // 2, side // 2) if position is None else position
+    return tokens - side * side + row * side + column
+
+
 def _check_position(objective: Neuron | DirectionNeuron, network: Network, recipe: Recipe) -> None:
     layer, view = objective.layer, recipe.view_size
     shape = seen_shape(layer, network, recipe)
-    if len(shape) != 3:
+    if len(shape) not in (2, 3):
         raise InputError(f"neuron wants a layer with positions; {layer} has none: use channel or direction")
+    positions = np.zeros((0, 2)) if objective.position is None else objective.position
+    if positions.shape[1] == 1:
+        if len(shape) == 3:
+            raise InputError(
+                f"position {positions[0, 0]} of {layer}, whose map is {shape[:2]}; expected row and column"
+            )
+        if not (positions.min() >= 0 and positions.max() < shape[0]):
+            raise InputError(f"position {positions.max()} of {layer}, which has {shape[0]} tokens")
+        return
+    if len(shape) == 2:
+        shape = (math.isqrt(shape[0]), math.isqrt(shape[0]), shape[1])
     for row, column in [] if objective.position is None else objective.position.tolist():
         if not (0 <= row < shape[0] and 0 <= column < shape[1]):
             raise InputError(
@@ -284,7 +312,7 @@ def _check_vectors(objective: Direction | DirectionNeuron, network: Network) -> 
 
 
 def _place(position: np.ndarray | None, i: int) -> str:
-    return "center" if position is None else "{},{}".format(*row_of(position, i))
+    return "center" if position is None else ",".join(map(str, row_of(position, i)))
 
 
 def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
@@ -293,33 +321,11 @@ def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
 
 
 def _units(units: int | Sequence[int]) -> np.ndarray:
-    return _whole_numbers("unit", units, 0)
+    return whole_numbers("unit", units, 0)
 
 
 def _positions(position) -> np.ndarray | None:
-    return None if position is None else _whole_numbers("position", position, 2)
-
-
-def _vectors(vectors, axes: int) -> np.ndarray:
-    array = np.asarray(vectors, np.float32)
-    array = array[None] if array.ndim == axes else array
-    if array.ndim != axes + 1 or not array.size:
-        one = "(channels,)" if axes == 1 else "(h, w, channels)"
-        raise InputError(f"directions of shape {np.shape(vectors)}; expected {one}, or N of them")
-    return array
-
-
-def _numbers(values: float | Sequence[float]) -> np.ndarray:
-    return np.atleast_1d(np.asarray(values, np.float32))
-
-
-def _whole_numbers(kind: str, values, columns: int) -> np.ndarray:
-    array = np.asarray(list(values) if isinstance(values, range) else values)
-    array = np.atleast_1d(array) if columns == 0 else np.atleast_2d(array)
-    expected_shape = array.ndim == 1 if columns == 0 else array.ndim == 2 and array.shape[1] == columns
-    if not array.size or array.dtype.kind not in "iu" or not expected_shape:
-        each = "a whole number" if columns == 0 else f"{columns} whole numbers"
-        raise InputError(f"{kind} {values!r}; expected {each}, or a sequence with one for each picture")
-    if array.min() < -(2**31) or array.max() >= 2**31:
-        raise InputError(f"{kind} {int(array[np.argmax(np.abs(array.astype(float)))])}; no layer has that many")
-    return array.astype(np.int32)
+    if position is None:
+        return None
+    tokens = np.ndim(position) == 0 or (np.ndim(position) == 2 and np.shape(position)[1] == 1)
+    return whole_numbers("position", position, 1 if tokens else 2)

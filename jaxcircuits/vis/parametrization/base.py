@@ -26,11 +26,9 @@ class Parametrization(Part):
 
     Attributes:
       group: how many pictures share parameters.
-      numbers: names of the fields that no shape and no branch depends on, as of a `Transform`.
     """
 
     group: int = 1
-    numbers: tuple[str, ...] = ()
 
     def init(self, key: jax.Array, shape: Shape) -> Any:
         """Random parameters, a pytree of float32, for a picture of a shape."""

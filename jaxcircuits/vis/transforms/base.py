@@ -15,14 +15,7 @@ Size = tuple[int, int]
 
 
 class Transform(Part):
-    """A random change of one picture (H, W, C), of any number of channels; a frozen, hashable dataclass.
-
-    Attributes:
-      numbers: names of the fields that no shape and no branch depends on, so that another value of them recompiles
-        nothing: where a program is traced they hold arrays. A number of 0 is taken to switch something off.
-    """
-
-    numbers: tuple[str, ...] = ()
+    """A random change of one picture (H, W, C), of any number of channels; a frozen, hashable dataclass."""
 
     def size(self, size: Size) -> Size:
         """Height and width of the view, from those of the picture."""

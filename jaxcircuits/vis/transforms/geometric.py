@@ -210,6 +210,35 @@ class Crop(AffineMap):
 
 
 @dataclasses.dataclass(frozen=True)
+class Native(AffineMap):
+    """The middle of what the transforms before it show, at the one size that a network takes.
+
+    The last transform for networks of a fixed size. It takes back what padding added, and resizes where the pictures
+    that are drawn are of another size than the network's.
+
+    Attributes:
+      view: height and width of the view in pixels, one number for squares.
+      picture: of what it shows, in pixels of the picture; those of the pictures that are drawn.
+    """
+
+    view: int | Size
+    picture: int | Size
+
+    def __post_init__(self):
+        for field in ("view", "picture"):
+            object.__setattr__(self, field, pixels(f"Native: {field}", getattr(self, field)))
+
+    def size(self, size: Size) -> Size:
+        return self.view
+
+    def matrix(self, key, size, progress):
+        return jnp.diag(jnp.array([*(n / m for n, m in zip(self.picture, self.view)), 1.0]))
+
+    def reach(self, size: Size) -> float:
+        return max(m / n for n, m in zip(self.picture, self.view))
+
+
+@dataclasses.dataclass(frozen=True)
 class Homography(Geometric):
     """A random change of perspective: the view's four corners look at the picture's, each moved by itself.
 

@@ -1,0 +1,37 @@
+"""What objectives are given, as arrays with a row for each picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxcircuits.errors import InputError
+
+
+def vector_rows(vectors: Sequence[float] | np.ndarray, axes: int) -> np.ndarray:
+    """Directions of so many axes as float32 rows; one alone is one row."""
+    array = np.asarray(vectors, np.float32)
+    array = array[None] if array.ndim == axes else array
+    if array.ndim != axes + 1 or not array.size:
+        one = "(channels,)" if axes == 1 else "(h, w, channels)"
+        raise InputError(f"directions of shape {np.shape(vectors)}; expected {one}, or N of them")
+    return array
+
+
+def number_rows(values: float | Sequence[float]) -> np.ndarray:
+    """Numbers as float32 (N,)."""
+    return np.atleast_1d(np.asarray(values, np.float32))
+
+
+def whole_numbers(kind: str, values: int | Sequence, columns: int) -> np.ndarray:
+    """Whole numbers as int32 (N,) for 0 columns, else (N, columns); raises `InputError`, calling them `kind`."""
+    array = np.asarray(list(values) if isinstance(values, range) else values)
+    array = np.atleast_1d(array) if columns == 0 else np.atleast_2d(array)
+    expected_shape = array.ndim == 1 if columns == 0 else array.ndim == 2 and array.shape[1] == columns
+    if not array.size or array.dtype.kind not in "iu" or not expected_shape:
+        each = "a whole number" if columns == 0 else f"{columns} whole numbers"
+        raise InputError(f"{kind} {values!r}; expected {each}, or a sequence with one for each picture")
+    if array.min() < -(2**31) or array.max() >= 2**31:
+        raise InputError(f"{kind} {int(array[np.argmax(np.abs(array.astype(float)))])}; no layer has that many")
+    return array.astype(np.int32)
