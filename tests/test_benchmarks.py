@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import SMALL
+from PIL import Image
 
 from benchmarks import against_pytorch, floor, hlo
 from jaxcircuits import Recipe
@@ -18,10 +19,10 @@ ROOT = Path(__file__).parents[1]
 TINY = ["slide", "--size", "16"]
 
 
-def run(tmp_path, module: str, *options: str, **environment: str) -> dict:
+def run(tmp_path, module: str, *options: str, arguments: list[str] = TINY, **environment: str) -> dict:
     """The result that a program writes."""
     out = tmp_path / "result.json"
-    command = [sys.executable, "-m", f"benchmarks.{module}", *TINY, *options, "--out", str(out)]
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments, *options, "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads(out.read_text())
@@ -132,3 +133,13 @@ def test_baseline_in_pytorch_sees_what_the_network_sees(tmp_path, small):
     subprocess.run([os.environ["JAXCIRCUITS_TORCH"], "-c", code], cwd=tmp_path, env=environment, check=True)
     expected = np.asarray(small.activations(picture, "mixed3b")["mixed3b"])
     np.testing.assert_allclose(np.load(tmp_path / "seen.npy"), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+
+
+def test_examples_speed(tmp_path):
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    options = ["--layers", "conv2d0", "--repetitions", "1", "--scenes", "5"]
+    result = run(tmp_path, "examples_speed", *options, arguments=["slide", str(tmp_path)])
+    assert result["passes"]["pictures"] == 3 and result["memory_MiB"][0]["resident"] > 100
+    assert set(result["passes"]["rows"]) == {"plain", "examples of an array", "examples of files"}

@@ -319,13 +319,18 @@ def test_a_trained_network():
 def test_other_pictures_and_other_weights_compile_nothing():
     network, (pictures, labels) = exact_network(), world()
     evidence.examples(network, (pictures, labels), LAYERS, COUNT, batch_size=7)
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(
-        lambda event, duration, **more: compiled.append(event) if "backend_compile" in event else None
-    )
     other = dataclasses.replace(network, params=jax.tree.map(lambda leaf: leaf + 1, network.params))
-    compiled.clear()
-    evidence.examples(other, (pictures[::-1], labels), LAYERS, COUNT, batch_size=7, start=3, stop=30)
+    compiled = []
+
+    def listen(event, duration, **about):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(about.get("fun_name"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        evidence.examples(other, (pictures[::-1], labels), LAYERS, COUNT, batch_size=7, start=3, stop=30)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
     assert compiled == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,7 +50,7 @@ class Unreadable(InputError):
     """One picture cannot be read: it is named, counted and left out."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Files:
     """Picture files.
 
@@ -197,7 +196,12 @@ class Scenes:
     def __post_init__(self):
         if not isinstance(self.count, int) or self.count < 1:
             raise InputError(f"count {self.count!r} of scenes; expected a whole number from 1 on")
+        import jax
+
         object.__setattr__(self, "classes", tuple(self.classes))
+        # Here and not when the first is asked for: of the threads that then come together each would compile its own.
+        keyed = jax.jit(lambda index: self.draw(jax.random.fold_in(jax.random.key(self.seed), index)))
+        object.__setattr__(self, "_keyed", keyed)
 
     @property
     def description(self) -> str:
@@ -210,7 +214,7 @@ class Scenes:
         return str(index)
 
     def read(self, index: int, size: tuple[int, int] | None, fit: Fit, channels: int) -> tuple[np.ndarray, int]:
-        drawn = self._compiled(np.uint32(index))
+        drawn = self._keyed(np.uint32(index))
         picture, label = drawn if isinstance(drawn, tuple) else (drawn, NO_LABEL)
         picture = np.asarray(picture, np.float32)
         if picture.ndim != 3:
@@ -219,12 +223,6 @@ class Scenes:
             )
         check_range(picture, f"scene {index}")
         return picture, int(label)
-
-    @functools.cached_property
-    def _compiled(self) -> Callable[[np.uint32], Any]:
-        import jax
-
-        return jax.jit(lambda index: self.draw(jax.random.fold_in(jax.random.key(self.seed), index)))
 
 
 def check_range(picture: np.ndarray, name: str) -> None:
