@@ -46,11 +46,11 @@ class Pace:
         if done <= first or now <= began:
             return "compiled"
         rate = (done - first) / (now - began)
-        return f"{rate:.3g} pictures/s  {duration((total - done) / rate)} left"
+        return f"{_number(rate)} pictures/s  {duration((total - done) / rate)} left"
 
     def ending(self, stopped: bool) -> str:
         """What to say at the end."""
-        count, how = f"{self.done - self._before:.3g}", "stopped after" if stopped else "in"
+        count, how = _number(self.done - self._before), "stopped after" if stopped else "in"
         return f"{count} picture{'s' * (count != '1')} {how} {duration(time.monotonic() - self.began)}"
 
 
@@ -62,6 +62,11 @@ def view(title: str, enabled: bool = True) -> View:
     if console.is_jupyter:
         return _Notebook(title)
     return _Terminal(title, console) if console.is_terminal else _File(title)
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point: `0.25`, `47.8`, `3000`."""
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
 def duration(seconds: float) -> str:

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -19,7 +20,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 import jaxcircuits as jc
-from jaxcircuits import evidence
+from jaxcircuits import evidence, progress
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import crops, exact, grid, tally
 from jaxcircuits.images import sources
@@ -204,7 +205,7 @@ ON_DEVICES = """
 import sys, jax
 sys.path.insert(0, sys.argv[1])
 from tests.test_examples import COUNT, LAYERS, exact_network, world
-from jaxcircuits import evidence
+from jaxcircuits import evidence, progress
 assert jax.local_device_count() == int(sys.argv[3])
 for name, options in (("even", {"batch_size": 16}), ("odd", {"batch_size": 3})):
     evidence.examples(exact_network(), world(), LAYERS, COUNT, **options).save(sys.argv[2] + "/" + name)
@@ -517,3 +518,13 @@ def test_the_command_writes_a_file_and_sheets(tmp_path):
     assert np.asarray(Image.open(out / "slide" / "conv2d0" / "0003.png")).std() > 10
     done = command("slide", "conv2d0", "--images", str(tmp_path / "nothing"))
     assert done.returncode == 2 and done.stderr.startswith("jaxcircuits: ") and done.stderr.count("\n") == 1
+
+
+def test_a_long_pass_says_how_far_it_is(capsys, monkeypatch):
+    """Into a file: thousands are spelled out."""
+    monkeypatch.setattr(progress, "FILE_PERIODS", (0.0, 0.0))
+    pictures = np.zeros((1200, 6, 7, 3), np.float32)
+    evidence.examples(exact_network(), pictures, LAYERS, COUNT, batch_size=7)
+    lines = capsys.readouterr().err.splitlines()
+    assert any(re.fullmatch(r"exact  \d+/1200 pictures  \d[\d.]* pictures/s  \d+ s left", line) for line in lines)
+    assert re.fullmatch(r"exact  1200 pictures in \d+ s", lines[-1])
