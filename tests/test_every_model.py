@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from models import MODELS
+from framework_models import MODELS
 
 import jaxcircuits as jc
 from jaxcircuits import circuits
@@ -25,7 +25,8 @@ CAPABILITIES = {}
 ATTENTION, SCAN = (f"not linear in .* through {what}; give pictures with at=$" for what in (r".*/dot_general", "scan"))
 LIMITS = {
     **{
-        ("ViT, NNX", tool): ATTENTION
+        (name, tool): ATTENTION
+        for name in ("ViT, NNX", "ViT, PyTorch")
         for tool in ("direct weights", "expanded weights", "strongest connections", "circuit")
     },
     ("MLP, Linen", "draw a neuron"): "relu_1 has none: use channel or direction$",
@@ -36,7 +37,7 @@ LIMITS = {
 NAMES = {}
 """Model -> all its layers, in order from the image."""
 
-SLOW = ("InceptionV1",)
+SLOW = ("InceptionV1", "MobileNetV2, Keras")
 
 
 def capability(name):
