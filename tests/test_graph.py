@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from models import MODELS
+from more_models import MODELS
 
 import jaxcircuits as jc
 from jaxcircuits import circuits

@@ -1,0 +1,55 @@
+"""Writes docs/any_model.md, the table of models and tools, from a run of the test that has a case for each cell.
+
+    pytest tests/test_every_model.py --junitxml=build/every_model.xml
+    python docs/any_model.py build/every_model.xml
+
+A cell is what the test said: whatever did not run is said not to have run.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+HEAD = """# Any model
+
+Every tool on every kind of model. Each cell is a test, `tests/test_every_model.py`; the models are small ones with
+random weights, `tests/models.py`, `tests/more_models.py` and `tests/framework_models.py`. A number stands for the line
+that says why a tool cannot be had there. This page is written by `docs/any_model.py`.
+"""
+
+
+def table(results: Path) -> str:
+    """The page.
+
+    Args:
+      results: JUnit XML, as pytest writes it.
+
+    Returns:
+      Markdown.
+    """
+    cells: dict[tuple[str, str], str] = {}
+    models, tools, lines = {}, {}, {}
+    for case in ElementTree.parse(results).iter("testcase"):
+        found = re.fullmatch(r"test_every_tool_on_every_model\[(.+?)-(.+)\]", case.get("name", ""))
+        if not found:
+            continue
+        model, tool = found.groups()
+        models[model] = tools[tool] = None
+        line = next((p.get("value") for p in case.iter("property") if p.get("name") == "line"), None)
+        if case.find("skipped") is not None:
+            cells[model, tool] = "not run"
+        elif case.find("failure") is not None or case.find("error") is not None:
+            cells[model, tool] = "**fails**"
+        else:
+            cells[model, tool] = "yes" if line is None else str(lines.setdefault(line, len(lines) + 1))
+    rows = [["", *models], ["---"] * (len(models) + 1)]
+    rows += [[tool, *(cells.get((model, tool), "not run") for model in models)] for tool in tools]
+    notes = [f"{number}. {line}" for line, number in lines.items()]
+    return "\n".join([HEAD, *(f"| {' | '.join(row)} |" for row in rows), "", *notes, ""])
+
+
+if __name__ == "__main__":
+    Path(__file__).with_suffix(".md").write_text(table(Path(sys.argv[1])))
