@@ -25,7 +25,8 @@ CAPABILITIES = {}
 ATTENTION, SCAN = (f"not linear in .* through {what}; give pictures with at=$" for what in (r".*/dot_general", "scan"))
 LIMITS = {
     **{
-        ("ViT, NNX", tool): ATTENTION
+        (name, tool): ATTENTION
+        for name in ("ViT, NNX", "ViT, PyTorch")
         for tool in ("direct weights", "expanded weights", "strongest connections", "circuit")
     },
     ("MLP, Linen", "draw a neuron"): "relu_1 has none: use channel or direction$",
