@@ -136,5 +136,5 @@ def _alternately(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarra
 
 def _layers_below(network: Network, layer: str) -> list[str]:
     """The stages that a layer is computed from, from it backward to the image."""
-    needed = network.graph.needed([layer])
-    return [name for name in reversed(network.graph.stages) if name in needed and name != layer]
+    needed, own = network.graph.needed([layer]), network.graph.first_name(layer)
+    return [name for name in reversed(network.graph.stages) if name in needed and name != own]

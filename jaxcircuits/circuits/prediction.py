@@ -119,7 +119,7 @@ def predict_edit(
       InputError: where the one is no edit of the other, for a layer that the edit cannot reach, and for unknown units.
     """
     units = check_units(network, layer, units)
-    target = before_activation(network, layer)
+    target = network.graph.first_name(before_activation(network, layer))
     if network.layers[target].op == "softmax":
         raise InputError(f"{target} is not linear; take the logits, {network.logits}")
     features = _edited(network, edited, target)

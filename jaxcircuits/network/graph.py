@@ -115,9 +115,13 @@ class Graph:
                     pending.append(before)
         return found
 
+    def first_name(self, name: str) -> str:
+        """The first of the names that a layer's value has: a block's output is also that of its last part."""
+        return name if name == INPUT else self._first[self.value[name]]
+
     def needed(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The layers that must be computed for `names`, themselves included, in order from the image."""
-        wanted, pending = set(), [name for name in names if name != INPUT]
+        """The layers that must be computed for `names`, themselves included, by their first names, in order."""
+        wanted, pending = set(), [self.first_name(name) for name in names if name != INPUT]
         while pending:
             name = pending.pop()
             if name not in wanted:
@@ -127,6 +131,7 @@ class Graph:
 
     def follows(self, source: str, target: str) -> bool:
         """Whether a layer is computed from another, or from `input`."""
+        source, target = self.first_name(source), self.first_name(target)
         return source != target and (source == INPUT or source in self.needed([target]))
 
     def convolution(self, name: str) -> Operation | None:

@@ -65,7 +65,7 @@ def patch(network: Network, units: str | Unit | Sequence[str | Unit], activation
         raise InputError(f"activations of shape {values.shape}; expected (N, {places}{len(indices)}) for {layer}")
     if not np.isfinite(values).all():
         raise InputError(f"activations for {layer} that are not finite")
-    return patched(network, [(Replace(layer), {"units": indices, "values": values})])
+    return patched(network, [(Replace(network.graph.first_name(layer)), {"units": indices, "values": values})])
 
 
 def resample(

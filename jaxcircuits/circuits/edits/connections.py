@@ -171,6 +171,7 @@ def keep_only(network: Network, units: Mapping[str, Sequence[int]] | Sequence[st
     if isinstance(units, Mapping):
         units = [Unit(layer, index) for layer, indices in units.items() for index in indices]
     members = [unit(network, member) for member in units]
+    members = [Unit(network.graph.first_name(layer), index) for layer, index in members]
     layers = [layer for layer in network.layers if any(member.layer == layer for member in members)]
     kept = {layer: sorted({member.index for member in members if member.layer == layer}) for layer in layers}
     if len(kept) < 2:
@@ -215,7 +216,7 @@ def fit(weights: np.ndarray, size: tuple[int, int], conv: str) -> np.ndarray:
 
 def _read_by(network: Network, source: str, conv: str) -> str:
     """The layer, with the source's channels, that a convolution reads, itself or by the bottleneck before it."""
-    bottleneck = _bottleneck(network, conv)
+    source, bottleneck = network.graph.first_name(source), _bottleneck(network, conv)
     ways = [_passed(network, near) for near in (conv, bottleneck) if near]
     for passed in ways:
         if source in passed:

@@ -18,6 +18,7 @@ def parts(network: Network, layer: str, units: np.ndarray) -> Iterator[tuple[str
 
     A block is made of its branches, an activation of what it is a function of.
     """
+    layer = network.graph.first_name(layer)
     made = network.layers[layer]
     inputs = [network.layers[name] for name in made.inputs if name != INPUT]
     if made.kind == "activation" and len(inputs) == 1 and inputs[0].shape == made.shape:

@@ -113,6 +113,7 @@ def layer_weights(
     """
     units = check_units(network, target_layer, units)
     channels(network, source_layer)  # says so where the layer is unknown
+    source_layer, target_layer = map(network.graph.first_name, (source_layer, target_layer))
     direct = directly_read(network, target_layer)
     if source_layer not in direct:
         ends = ", ".join(name for name, end in direct.items() if end)
@@ -137,9 +138,10 @@ def _framed(weights: np.ndarray) -> np.ndarray:
 
 
 def directly_read(network: Network, target: str) -> dict[str, bool]:
-    """The layers that a target is directly connected to; True where its reach ends: the features before it."""
+    """The layers that a target is directly connected to, by first names; True where its reach ends, at features."""
     network.layer(target)
     graph = network.graph
+    target = graph.first_name(target)
     crossed = {target: False}  # layer -> whether a convolution lies between it and the target
     ends = {}
     for name in reversed(graph.needed([target])):
@@ -159,7 +161,8 @@ def directly_read(network: Network, target: str) -> dict[str, bool]:
 def connecting_weights(network: Network, source: str, target: str, units: np.ndarray | list[int] | None) -> np.ndarray:
     """float32 (units, h, w, source channels): closed-form where directly connected, expanded weights elsewhere."""
     network.layer(target)
-    if source in directly_read(network, target):
+    channels(network, source)  # says so where the layer is unknown
+    if network.graph.first_name(source) in directly_read(network, target):
         return np.moveaxis(layer_weights(network, source, target, units), 3, 0)
     return _framed(expanded_weights(network, source, target, units))
 
