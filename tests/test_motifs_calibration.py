@@ -10,7 +10,15 @@ import pytest
 from scipy import stats
 
 from jaxcircuits.circuits import expanded_weights, layer_weights, motifs
-from jaxcircuits.circuits.motifs.null import Scored, against_search, margins, shuffled, with_margins, within_margins
+from jaxcircuits.circuits.motifs.null import (
+    Scored,
+    against_search,
+    margins,
+    shuffled,
+    with_margins,
+    within_margins,
+    within_places,
+)
 
 DRAWS, SHUFFLES = 200, 19
 LEAST = 0.01
@@ -182,6 +190,28 @@ def test_shuffles_within_margins():
     assert not np.allclose(*sizes, rtol=0.5)
 
 
+def test_shuffles_within_places():
+    """A unit reads each place as strongly as it did, up to which slices came there; where nothing was, nothing is."""
+    rng = np.random.default_rng(0)
+    weights = (gaussian(rng, 3, 5, 4000) * rng.gamma(1, size=(3, 5, 5, 1))).astype(np.float32)
+    weights[..., :3] *= 30
+    weights[1, :2] = 0
+    mixed = within_places(weights)(np.random.default_rng(1))
+    assert not mixed[1, :2].any()
+    old, new = (np.abs(w[::2, :, :, :]).mean(3) / np.abs(w[::2]).mean() for w in (weights, mixed))
+    np.testing.assert_allclose(new, old, rtol=0.15)
+    assert not np.allclose(mixed, weights, rtol=0.5)
+
+
+def test_outlines_are_no_boundaries():
+    """Units that read along a line, with nothing on either side of it."""
+    across = np.exp(-(np.arange(-2, 3) ** 2))[:, None, None]
+    weights = gaussian(np.random.default_rng(0), 200, 5, 80) * across
+    found = motifs.boundaries(weights, count=200, shuffles=39)
+    assert uniformity([one.p_value for one in found], 39) > LEAST
+    assert found[0].adjusted_p_value > 0.05
+
+
 def test_alternate_scaling():
     rng = np.random.default_rng(0)
     sizes, wanted = rng.gamma(0.5, size=(2, 7, 5))
@@ -207,7 +237,7 @@ def test_poses(shape):
 
 @pytest.mark.slow
 def test_uniform_at_real_shapes_and_margins(zoo_network):
-    """Slices of real sizes and windows, of Gaussian content and in disorder, with real weights' margins."""
+    """Slices of real sizes and outlines, of Gaussian content and in disorder, with real weights' margins."""
     network = zoo_network("inceptionv1-2015")
     rng = np.random.default_rng(0)
 

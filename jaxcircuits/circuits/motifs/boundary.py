@@ -10,7 +10,14 @@ import dataclasses
 
 import numpy as np
 
-from jaxcircuits.circuits.motifs.null import Scored, against_search, best_first, check_weights, null_scores, shuffled
+from jaxcircuits.circuits.motifs.null import (
+    Scored,
+    against_search,
+    best_first,
+    check_weights,
+    null_scores,
+    within_places,
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,9 +48,9 @@ def boundaries(
     explains most of them. The score is that share of the weights' energy, less what the slope at right angles
     explains, times the balance of v's two signs: 1 for two families of equal strength.
 
-    A unit's score is compared with those of its own slices in random poses; which channel a slice is for does not
-    matter to it. The list is selected, so it is sorted by what holds for its first: the `adjusted_p_value`, over all
-    units, and then the score.
+    A unit's score is compared with those of its own slices in random poses, each place of its window read as strongly
+    as it is; which channel a slice is for does not matter to it. The list is selected, so it is sorted by what holds
+    for its first: the `adjusted_p_value`, over all units, and then the score.
 
     Args:
       weights: (units, h, w, channels), such as `expanded_weights` from conv2d2 to mixed3a.
@@ -60,7 +67,8 @@ def boundaries(
     """
     weights = check_weights(weights)
     scores, angles, families = _measure(weights)
-    nulls = null_scores(lambda rng: _measure(shuffled(weights, rng))[0], shuffles, seed)
+    shuffle = within_places(weights)
+    nulls = null_scores(lambda rng: _measure(shuffle(rng))[0], shuffles, seed)
     adjusted = against_search(scores, nulls)
     found = []
     for unit in best_first(scores, adjusted)[:count].tolist():

@@ -4,8 +4,9 @@ A p-value answers one question: how often would weights without the motif, other
 
 - everything is compared with its own shuffles. A unit of two strong inputs and a unit of five hundred weak ones score
   differently without any structure, and are not put into one pool;
-- what is no part of the motif is kept: `shuffled` keeps every unit's slices, which is enough where a score does not ask
-  which channel is which; `within_margins` also keeps how strong every channel is, where it does;
+- what is no part of the motif is kept: `within_margins` keeps how strong every channel and every unit is, where a score
+  asks which channel is which; `within_places` keeps where in its window a unit reads most, where a score asks which
+  way its weights lie;
 - who looks at many and reports the best has to compare with the best of many: `against_search`.
 """
 
@@ -154,6 +155,24 @@ def within_margins(weights: np.ndarray) -> Callable[[np.random.Generator], np.nd
         return _resized(moved, norms, with_margins(norms, *wanted))
 
     return shuffle
+
+
+def within_places(weights: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
+    """Shuffles that keep how strongly every unit reads each place of its window.
+
+    As `shuffled`, but of slices that were divided by the unit's profile before and are multiplied by it after: the mean
+    of its slices' sizes at each place, of the power of `margins`, so that no strong slice rules it. Without it a unit
+    that reads along a line would have more to one side than its turned slices by its outline alone.
+
+    Args:
+      weights: (units, h, w, channels).
+
+    Returns:
+      A function from the source of randomness to shuffled weights of the same shape.
+    """
+    profile = (np.abs(weights) ** POWER).mean(3, keepdims=True) ** (1 / POWER)
+    freed = weights / _safe(profile)
+    return lambda rng: shuffled(freed, rng) * profile
 
 
 def margins(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
