@@ -32,7 +32,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.files import replacing
 from jaxcircuits.network import load
 from jaxcircuits.slide import scenes
-from jaxcircuits.slide.attack import attacked
+from jaxcircuits.slide.attack import RADIUS, attacked, cross_entropy
 from jaxcircuits.slide.report import LAYERS, report
 from jaxcircuits.zoo.module import Conv, InceptionV1
 from jaxcircuits.zoo.ops import Padding
@@ -42,13 +42,10 @@ from weights_convert import write_weights
 PER_CLASS = 2
 PEAK_RATE = 3e-3
 WEIGHT_DECAY = 0.03
-SMOOTHING = 0.1
 SPARSITY = 0.5
 """Weight of the mean `density`: units that are silent most of the time are easier to tell what they are for."""
-RADIUS = 1.5
-"""L2 norm of the changes that training defends against, over a picture (96, 96, 3) in [0, 1]."""
 RAMP = 0.3
-"""Part of the training over which the radius grows from 0."""
+"""Part of the training over which the attack's radius grows from 0."""
 CHECKPOINT_EVERY = 50
 
 
@@ -114,11 +111,9 @@ def trainer(seed: int, steps: int):
     def step(
         state: State, pictures: jax.Array, labels: jax.Array, radius: jax.Array
     ) -> tuple[State, jax.Array, jax.Array]:
-        targets = optax.smooth_labels(jax.nn.one_hot(labels, SLIDE.by_name[SLIDE.logits].channels), SMOOTHING)
-
         def confusion(pictures: jax.Array) -> jax.Array:
             model = nnx.merge(graph, state.weights, state.statistics, copy=True)
-            return optax.softmax_cross_entropy(model(SLIDE_INPUT(pictures), [SLIDE.logits])[SLIDE.logits], targets).sum()
+            return cross_entropy(model(SLIDE_INPUT(pictures), [SLIDE.logits])[SLIDE.logits], labels).sum()
 
         pictures = attacked(confusion, pictures, radius)
 
@@ -126,7 +121,7 @@ def trainer(seed: int, steps: int):
             model = nnx.merge(graph, weights, state.statistics, copy=True)
             activations = model(SLIDE_INPUT(pictures), [*LAYERS, SLIDE.logits])
             logits = activations.pop(SLIDE.logits)
-            loss = optax.softmax_cross_entropy(logits, targets).mean()
+            loss = cross_entropy(logits, labels).mean()
             loss += SPARSITY * jnp.mean(jnp.stack([density(values) for values in activations.values()]))
             return loss, (nnx.state(model, nnx.BatchStat), (logits.argmax(-1) == labels).mean())
 

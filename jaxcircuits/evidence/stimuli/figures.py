@@ -6,6 +6,8 @@ the whole should mind and a detector of a part should not.
 
 from __future__ import annotations
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -21,7 +23,7 @@ LEFT, RIGHT = -1.0, 1.0
 ABOVE, BELOW = -1.0, 1.0
 BEHIND, NONE, IN_FRONT = 1.0, 0.0, -1.0
 HOUND, CAT = 0.0, 1.0
-FROM_ABOVE = -1.57
+FROM_ABOVE = -math.pi / 2
 """Direction from which light falls."""
 
 BROWN, DARK, LIGHT, GLASS = (0.6, 0.42, 0.25), (0.08, 0.07, 0.07), (0.95, 0.95, 0.92), (0.75, 0.88, 0.95)
@@ -52,7 +54,8 @@ def head(
       radius: of the skull.
       nod: radians by which the snout is lowered.
       size: of the picture.
-      kind: `HOUND` (0), with a long snout and a dark ear that lies back; `CAT` (1), with a short one and two pointed ears.
+      kind: `HOUND` (0), with a long snout and a dark ear that lies back, or `CAT` (1), with a short snout and two
+        pointed ears.
       neck: `NONE` (0), `BEHIND` the snout where it belongs (1), or `IN_FRONT`, below the snout (-1).
       parts: directions from the middle to snout, ear and eye, as in a head that faces right; other directions than
         the default scramble it.
@@ -86,7 +89,8 @@ def head(
     picture = canvas(ground, size)
     picture = d.paint(picture, shown * cover(d.segment(points, 0.4 * nape, 2.6 * nape, 1.0)), coat)
     picture = d.paint(picture, cover(d.disc(points)), coat)
-    picture = d.paint(picture, cover(d.segment(points, towards(snout, 0.7), towards(snout, 1.6 - 0.6 * kind), 0.76)), coat)
+    muzzle = d.segment(points, towards(snout, 0.7), towards(snout, 1.6 - 0.6 * kind), 0.76)
+    picture = d.paint(picture, cover(muzzle), coat)
     nose = d.disc(d.place(points, towards(snout, 1.88 - 0.55 * kind)), 0.26 - 0.06 * kind)
     picture = d.paint(picture, cover(nose), DARK)
     flap = d.segment(points, towards(ear, 0.8), towards(ear, 1.45), 0.66)
