@@ -366,7 +366,7 @@ ERRORS = {
     "unit": (lambda n: predicted(n, units=[40]), "unknown unit 40 of mixed3b"),
     "other network": (
         lambda n: circuits.predict_edit(n, load("slide"), "mixed3b", PICTURES),
-        "softmax2_pre_activation with 28 channels in slide and 10 in small-google; expected an edit of it",
+        "softmax2_pre_activation with 29 channels in slide and 10 in small-google; expected an edit of it",
     ),
     "not computed": (lambda n: circuits.attribute(n, "mixed3a:1", "mixed3b", PICTURES), "mixed3a is not computed from"),
     "position": (

@@ -1,8 +1,8 @@
 """The procedural world: labelled pictures of figures amid clutter, light and noise, each a pure function of its key.
 
 Its classes ask for what circuits are made of: curves by the direction of their bulge, against lines, corners, circles
-and spirals; boundaries between fine and coarse texture; colours within others; heads by the way they face, and, facing
-either way, by the side of their neck; cars by the order of their parts.
+and spirals; boundaries between fine and coarse texture; colours within others; hounds' heads by the way they face, and,
+facing either way, by the side of their neck; cats' heads that face either way; cars by the order of their parts.
 
 Cost: half a millisecond of one CPU core a picture.
 """
