@@ -116,7 +116,7 @@ def test_an_attack_on_slide_stays_in_its_ball_and_misleads(network):
 
 @pytest.mark.slow
 def test_folding_changes_nothing():
-    state, _, folded = train.trainer(seed=3, steps=5)
+    state, *_, folded = train.trainer(seed=3, steps=5)
     graph, *_ = nnx.split(train.training_model(3), nnx.Param, ...)
     # Statistics and gains unlike the initial ones, for which folding is nearly the identity.
     random = np.random.default_rng(0)
@@ -144,8 +144,24 @@ def test_folding_changes_nothing():
 
 
 @pytest.mark.slow
+def test_statistics_are_those_of_the_pictures():
+    """Of the first convolution, in NumPy; and none of what was there before is left."""
+    state, _, statistics_on, _ = train.trainer(seed=3, steps=5)
+    pictures = np.random.default_rng(0).uniform(size=(3, 32, 32, 3)).astype(np.float32)
+    before = state._replace(statistics=jax.tree.map(lambda x: x + 7, state.statistics))
+    found = statistics_on(before, pictures)["conv2d0"]["norm"]
+    kernel, bias = (np.float64(state.weights["conv2d0"]["conv"][part][...]) for part in ("kernel", "bias"))
+    # A window of 7 by steps of 2 on 32 pixels: 5 cells of padding in all, 2 before.
+    padded = np.pad((np.float64(pictures) - 0.5) / 0.25, ((0, 0), (2, 3), (2, 3), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (7, 7), axis=(1, 2))[:, ::2, ::2]
+    answers = np.einsum("nyxchw,hwco->nyxo", windows, kernel) + bias
+    np.testing.assert_allclose(found["mean"][...], answers.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(found["var"][...], answers.var((0, 1, 2)), rtol=1e-3)
+
+
+@pytest.mark.slow
 def test_training_lowers_the_loss():
-    state, step, _ = train.trainer(seed=0, steps=10)
+    state, step, *_ = train.trainer(seed=0, steps=10)
     pictures, labels = (part[::4] for part in scenes.batch(jax.random.key(1), 4))
     losses = []
     for _ in range(10):
@@ -158,7 +174,7 @@ def test_training_lowers_the_loss():
 @pytest.mark.slow
 def test_a_run_goes_on_from_its_checkpoint(tmp_path):
     path = tmp_path / "slide.checkpoint.npz"
-    start, _, _ = train.trainer(seed=0, steps=5)
+    start, *_ = train.trainer(seed=0, steps=5)
     changed = jax.tree.map(lambda x: x + 1, start)
     train.save(path, changed, 0, 5, 3, 12.5)
     state, done, seconds = train.restored(path, start, 0, 5)
