@@ -1,5 +1,6 @@
 """Motif detectors on patterns planted in noise, whose answer is known, and on noise alone."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from jaxcircuits import zoo
 from jaxcircuits.circuits import expanded_weights, layer_weights, motifs
 from jaxcircuits.circuits.motifs.null import shuffled
 from jaxcircuits.errors import InputError
+from jaxcircuits.network import load
 
 SLIDE = Path(zoo.__file__).parent / "weights" / "slide.json"
 
@@ -311,3 +313,15 @@ def test_oriented_heads_are_crossed(zoo_network):
         assert set(found[unit].cases) == cases
         assert found[unit].adjusted_p_value < 0.05
         assert min(found[unit].excitation) > 0.1
+
+
+def test_heads_of_slide_are_crossed():
+    """Units of slide for left and for right heads are more opposed than those for one side, and than most pairs."""
+    network, known = load("slide"), json.loads(SLIDE.read_text())["heads"]["mixed5b"]
+    opposed = motifs.cross_inhibition(np.moveaxis(layer_weights(network, "mixed5a", "mixed5b"), 3, 0))
+    left, right = known["left"], known["right"]
+    across = np.median(opposed[np.ix_(left, right)])
+    assert across > np.percentile(opposed[np.triu_indices(len(opposed), 1)], 80)
+    for side in (left, right):
+        within = opposed[np.ix_(side, side)][np.triu_indices(len(side), 1)]
+        assert across > 1.15 * np.median(within)
