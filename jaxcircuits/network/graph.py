@@ -117,7 +117,7 @@ class Graph:
 
     def first_name(self, name: str) -> str:
         """The first of the names that a layer's value has: a block's output is also that of its last part."""
-        return name if name == INPUT else self._first[self.value[name]]
+        return name if name == INPUT or self.value[name] == self.program.image else self._first[self.value[name]]
 
     def needed(self, names: Iterable[str]) -> tuple[str, ...]:
         """The layers that must be computed for `names`, themselves included, by their first names, in order."""
@@ -164,7 +164,7 @@ class Graph:
         output, and what only follows from it, is none.
         """
         stretches: dict[int, list[str]] = {}
-        for name in dict.fromkeys(self._first[self.value[name]] for name in self.trunk):
+        for name in dict.fromkeys(map(self.first_name, self.trunk)):
             stretches.setdefault(self._weights_before[self.value[name]], []).append(name)
         found = []
         for stretch in stretches.values():
