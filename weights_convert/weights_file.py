@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxcircuits.errors import InputError, unknown
-from jaxcircuits.files import replacing
+from jaxcircuits.files import fingerprint, replacing
 from jaxcircuits.zoo import ARCHITECTURES, Architecture, InputConvention
 from weights_convert import arrays, naming
 from weights_convert.assembly import assemble
@@ -45,15 +45,6 @@ class WeightsFile:
     source: str = ""
     source_sha256: str = ""
     source_format: str = ""
-
-
-def fingerprint(tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over the names, shapes and float32 values of tensors, whatever file they came from."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].shape}\n".encode())
-        digest.update(np.ascontiguousarray(tensors[name], "<f4").data)
-    return digest.hexdigest()
 
 
 def write_weights(

@@ -2,7 +2,7 @@
 
 from jaxcircuits.bulk.hosts import ALONE, Hosts, meet
 from jaxcircuits.bulk.job import Job, job
-from jaxcircuits.bulk.plan import FORMATS, Plan, Shard, recipe_hash, weights_hash
+from jaxcircuits.bulk.plan import FORMATS, Plan, Shard, recipe_hash
 from jaxcircuits.bulk.series import Directions, Series, feature_layers
 
 __all__ = [
@@ -18,5 +18,4 @@ __all__ = [
     "job",
     "meet",
     "recipe_hash",
-    "weights_hash",
 ]

@@ -19,7 +19,7 @@ from jaxcircuits.bulk.dataset import SPLIT, DataSet
 from jaxcircuits.bulk.hosts import ALONE, Hosts, agree
 from jaxcircuits.bulk.memory import pictures_at_once
 from jaxcircuits.bulk.pictures import Pictures
-from jaxcircuits.bulk.plan import Plan, Shard, weights_hash
+from jaxcircuits.bulk.plan import Plan, Shard
 from jaxcircuits.bulk.series import Series
 from jaxcircuits.bulk.writer import Writer
 from jaxcircuits.errors import InputError, whole
@@ -206,7 +206,7 @@ def job(
       InputError: for bad input, or where the folder holds pictures that were drawn otherwise.
     """
     recipe = as_recipe(network, recipe)
-    ours = Plan(network.name, weights_hash(network), recipe, seed, format)
+    ours = Plan(network.name, network.identity, recipe, seed, format)
     if batch_size is not None:
         batch_size = whole(batch_size, "batch_size", 1)
     if format == "tfds" and importlib.util.find_spec("array_record") is None:

@@ -13,12 +13,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import jax
-import numpy as np
-
 from jaxcircuits.bulk.series import Series
 from jaxcircuits.errors import InputError, unknown, whole
-from jaxcircuits.network import Network
 from jaxcircuits.vis import Recipe
 from jaxcircuits.vis.batching import batch_width
 
@@ -61,7 +57,7 @@ class Plan:
 
     Attributes:
       network: its name.
-      weights: hash of its parameters, see `weights_hash`.
+      weights: its identity, see `Network.identity`.
       recipe: how.
       seed: of the random starts and views.
       format: `png`, `webp` or `tfds`.
@@ -160,24 +156,6 @@ class Plan:
             return cls(recipe=recipe, shards=shards, **fields)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"this is no plan of a drawing ({error})") from None
-
-
-def weights_hash(network: Network) -> str:
-    """SHA-256 of a network's parameters, their names, shapes and values, and of what has been made of it.
-
-    The linearized network and edits are networks of their own.
-    """
-    digest = hashlib.sha256()
-    if network.forward.linear:
-        digest.update(b"linearized")
-    for patch in network.forward.patches:
-        layers = (patch.layer, *getattr(patch, "sources", ()), *getattr(patch, "reads", ()))
-        digest.update(f"{type(patch).__name__} {layers}".encode())
-    for path, leaf in jax.tree_util.tree_leaves_with_path(network.params):
-        array = np.asarray(leaf)
-        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
-    return digest.hexdigest()
 
 
 def recipe_hash(recipe: Recipe) -> str:

@@ -24,11 +24,11 @@ from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters, checks
 from jaxcircuits.network.forward import Forward, compiled_activations
 from jaxcircuits.network.graph import Graph, Layer
+from jaxcircuits.network.identity import identity
 from jaxcircuits.network.trace import Model
 from jaxcircuits.zoo import Architecture, InputConvention
 
-Params = Any
-"""A pytree of arrays."""
+Params = Any  # a pytree of arrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -38,7 +38,7 @@ class Network:
     Attributes:
       name: for files and messages.
       params: pytree of arrays; of a zoo network `{weights: {"kernel": ..., "bias": ...}}`.
-      forward: the pure function, see `Forward`.
+      forward: the function, see `Forward`.
       labels: what the outputs stand for, by index; empty where unknown.
       logits: the layer whose channels are the classes; None where there is none.
     """
@@ -70,6 +70,11 @@ class Network:
     def layers(self) -> Mapping[str, Layer]:
         """Name -> `Layer`, in order from the image."""
         return self.graph.layers
+
+    @functools.cached_property
+    def identity(self) -> str:
+        """SHA-256 of the parameters and of what has been made of them, as in a weights file; see `identity`."""
+        return identity(self.forward, self.params)
 
     @property
     def convention(self) -> InputConvention:
