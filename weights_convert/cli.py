@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.zoo import ZOO
 from weights_convert.conversion import convert
 from weights_convert.verification import verify
 from weights_convert.weights_file import read_weights
@@ -19,7 +20,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 @app.command()
 def run(
     source: Annotated[Path | None, typer.Argument(help="File or folder with foreign weights.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The safetensors file to write.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The safetensors file to write, or a folder for it.")] = None,
     architecture: Annotated[str | None, typer.Option(help="What they are the weights of; else told by shapes.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Text file: what the outputs stand for, one a line.")] = None,
     check: Annotated[Path | None, typer.Option("--verify", help="A converted file to check instead.")] = None,
@@ -35,11 +36,15 @@ def run(
         raise InputError(f"{source}: there is no such file")
     if source is None or out is None:
         raise InputError("expected SOURCE --out FILE, or --verify FILE")
-    weights = read_weights(convert(source, out, architecture=architecture, labels=labels))
+    out = convert(source, out, architecture=architecture, labels=labels)
+    weights = read_weights(out)
     values = sum(tensor.size for tensor in weights.tensors.values())
     print(f"recognised {source}: {weights.source_format} with the weights of {weights.architecture.name}")
     print(f"network    {weights.network or 'not one of the published ones'}")
     print(f"wrote      {out}: {len(weights.tensors)} tensors, {values:,} values, {len(weights.labels)} labels")
+    if out.stem in ZOO and out.stem != weights.network:
+        recognised = f"those of {weights.network}" if weights.network else "not those that were published as that"
+        print(f"weights-convert: {out} is named {out.stem}, but its weights are {recognised}", file=sys.stderr)
 
 
 def main() -> None:

@@ -43,12 +43,13 @@ def convert(
 
     Args:
       source: a file of one of `FORMATS`, or a folder of HDF5 files.
-      out: the safetensors file to write, whole or not at all.
+      out: the safetensors file to write, whole or not at all; or a folder, in which the file is named after the
+        network that was recognised.
       architecture: a name in `jaxcircuits.zoo.ARCHITECTURES`; by default the one that fits the tensors best.
       labels: text file with what the outputs stand for, one a line.
 
     Returns:
-      `out`.
+      The file that was written.
 
     Raises:
       InputError: where the file is damaged, unknown or contradicts the architecture: a tensor missing, left over, of
@@ -63,6 +64,8 @@ def convert(
     contents.check(model)
     source_sha256 = digest(source)
     network = identity(source_sha256, fingerprint(tensors))
+    if out.is_dir():
+        out = out / f"{network or source.stem}.safetensors"
     write_weights(
         out,
         tensors,
