@@ -1,8 +1,10 @@
 """The gallery draws its entries and is one file that fetches nothing."""
 
 import re
+from pathlib import Path
 
 import pytest
+from browser import Browser
 
 import jaxcircuits as jc
 from jaxcircuits.pages.gallery import ENTRIES, draw_gallery
@@ -20,3 +22,13 @@ def test_a_gallery():
     assert page.count('<img src="data:image/webp;base64,') == len(WANTED) + 1 + 3  # diversity has four
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert len(page) < 2e6
+
+
+def test_the_gallery_of_the_docs_fits_a_phone(tmp_path):
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.resize(390, 844, mobile=True)
+        browser.open(Path(__file__).parents[1] / "docs" / "gallery.html")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+    finally:
+        browser.close()
