@@ -7,6 +7,7 @@ what the figures of Olah et al., Zoom In (Distill 2020) show. It goes to JSON an
 from __future__ import annotations
 
 import dataclasses
+import html
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,17 @@ class Circuit:
 
     def __repr__(self) -> str:
         return f"Circuit({self.title}: {len(self.importance)} units, {len(self.connections)} connections)"
+
+    def _repr_html_(self) -> str:
+        """The rows of units with their importance, for notebooks; `pages.report_circuit` draws the circuit."""
+        rows = "".join(
+            f"<tr><td>{html.escape(row[0].layer)}</td><td>"
+            + ", ".join(f"{unit.index} ({100 * self.importance[unit]:.0f} %)" for unit in row)
+            + "</td></tr>"
+            for row in self.rows
+        )
+        head = "<tr><th>layer</th><th>units (share of the targets' weights)</th></tr>"
+        return f"<p>{html.escape(repr(self))}</p><table><thead>{head}</thead><tbody>{rows}</tbody></table>"
 
     @property
     def title(self) -> str:

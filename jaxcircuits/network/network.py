@@ -25,6 +25,7 @@ from jaxcircuits.network import adapters, checks
 from jaxcircuits.network.forward import Forward, compiled_activations
 from jaxcircuits.network.graph import Graph, Layer
 from jaxcircuits.network.identity import identity
+from jaxcircuits.network.shown import Shown
 from jaxcircuits.network.trace import Model
 from jaxcircuits.zoo import Architecture, InputConvention
 
@@ -32,7 +33,7 @@ Params = Any  # a pytree of arrays
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Network:
+class Network(Shown):
     """A trained model: parameters, a function to named activations, and what one needs to know to use them.
 
     Attributes:
@@ -52,10 +53,6 @@ class Network:
     def __post_init__(self):
         # All that the library compiles, it compiles for a network.
         keep_compiled_programs()
-
-    def __repr__(self) -> str:
-        height, width = self.convention.size
-        return f"Network({self.name}: {len(self.layers)} layers, native size {height}x{width} px)"
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickled without its graph, which is read off the model again.

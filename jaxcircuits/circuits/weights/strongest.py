@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import html
+from collections.abc import Iterator
 
 import jax
 import numpy as np
@@ -14,7 +16,7 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit, unit
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Connection:
     """How one unit acts on another.
 
@@ -29,6 +31,10 @@ class Connection:
     target: Unit
     weights: np.ndarray
     contribution: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.weights.shape))
+        return f"Connection({self.source} -> {self.target}: {size} weights, norm {self.norm:.3g}, sum {self.sum:.3g})"
 
     @property
     def excitation(self) -> float:
@@ -56,7 +62,7 @@ class Connection:
         return float(self.weights.sum(dtype=np.float64))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Strongest:
     """The strongest connections of a unit, strongest first.
 
@@ -69,6 +75,25 @@ class Strongest:
 
     excitatory: tuple[Connection, ...]
     inhibitory: tuple[Connection, ...]
+
+    def __repr__(self) -> str:
+        lines = [f"{kind:<10} {sign}{strength:.3g}  {ends}" for kind, sign, strength, ends in self._rows()]
+        return "\n".join(["Strongest", *lines]) if lines else "Strongest: none"
+
+    def _repr_html_(self) -> str:
+        """A table, for notebooks."""
+        cells = (
+            f"<tr><td>{kind}</td><td>{sign}{strength:.3g}</td><td>{html.escape(ends)}</td></tr>"
+            for kind, sign, strength, ends in self._rows()
+        )
+        head = "<tr><th></th><th>strength</th><th>connection</th></tr>"
+        return f"<table><thead>{head}</thead><tbody>{''.join(cells)}</tbody></table>"
+
+    def _rows(self) -> Iterator[tuple[str, str, float, str]]:
+        for connection in self.excitatory:
+            yield "excites", "+", connection.excitation, f"{connection.source} -> {connection.target}"
+        for connection in self.inhibitory:
+            yield "inhibits", "-", connection.inhibition, f"{connection.source} -> {connection.target}"
 
 
 def strongest_inputs(
