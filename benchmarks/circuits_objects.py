@@ -79,7 +79,7 @@ def moved(all_answers: np.ndarray, chosen: np.ndarray) -> np.ndarray:
 
 def direct(network: jc.Network, source: str, target: str) -> np.ndarray:
     """All weights between connected layers, (units, h, w, channels)."""
-    return np.moveaxis(circuits.layer_weights(network, source, target), 3, 0)
+    return circuits.direct_weights(network, source, target)
 
 
 def cars(network: jc.Network, seen: dict[str, np.ndarray], photographs: Photographs, chosen: np.ndarray) -> dict:

@@ -144,7 +144,7 @@ def neuron(model):
 def direct_weights(model):
     """The target's pre-activation is linear in the source by these weights, in the linearized network."""
     network = model.network
-    weights = circuits.layer_weights(network, model.source, model.target, [1])
+    weights = np.moveaxis(circuits.direct_weights(network, model.source, model.target, [1]), 0, 3)
     assert np.abs(weights).max() > 0
     unit = circuits.weights_between(network, f"{model.source}:2", f"{model.target}:1")
     same(unit, weights[:, :, 2, 0])

@@ -221,7 +221,7 @@ DIRECT = [
 @pytest.mark.parametrize(("name", "source", "before", "target", "hold"), DIRECT)
 def test_direct_weights(name, source, before, target, hold):
     """Ways through other features are no direct ones: those are held."""
-    weights = circuits.layer_weights(MODELS[name]().network, source, target, [5])[..., 0]
+    weights = circuits.direct_weights(MODELS[name]().network, source, target, [5])[0]
     compare(weights, slopes(name, source, before, 5, hold=hold))
 
 
@@ -229,7 +229,7 @@ def test_direct_weights_by_gradients_pass_no_other_features():
     """An edit is not in the kernels, so that there is no closed form."""
     network = MODELS["ResNet, NNX"]().network
     edited = circuits.scale_weights(network, "blocks/0:0", "blocks/1:5", factor=2)
-    weights = circuits.layer_weights(edited, "blocks/0", "blocks/1", [5])[..., 0]
+    weights = circuits.direct_weights(edited, "blocks/0", "blocks/1", [5])[0]
     whole = slopes("ResNet, NNX", "blocks/0", "blocks/1/add", 5, hold=["blocks/1/relu"])
     whole[..., 0] *= 2
     rows, columns = np.argwhere(np.abs(weights).max(-1) > 0).T

@@ -80,7 +80,7 @@ def test_importance_is_the_sum_over_paths(slide):
     share = {}
     for target in itertools.chain(*circuit.rows[:-1]):
         below = circuit.layers[circuit.layers.index(target.layer) + 1]
-        weights = np.float64(circuits.layer_weights(slide, below, target.layer, [target.index])[..., 0])
+        weights = np.float64(circuits.direct_weights(slide, below, target.layer, [target.index])[0])
         norms = np.sqrt((weights**2).sum((0, 1)))
         share.update({(Unit(below, i), target): n / norms.sum() for i, n in enumerate(norms)})
     for deepest in circuit.rows[-1]:

@@ -110,7 +110,7 @@ DIRECT = [
 def test_weights_of_connected_layers(convention, odd, source, target, stride, size):
     network = small_network(convention)
     source, target = layer_name(convention, source), layer_name(convention, target)
-    closed = circuits.layer_weights(network, source, target)
+    closed = np.moveaxis(circuits.direct_weights(network, source, target), 0, 3)
     assert closed.shape[:2] == (size, size)
     assert closed.dtype == np.float32
     channel = 1
@@ -171,6 +171,12 @@ def test_every_branch_in_the_frame_of_the_largest(small, branch):
         np.testing.assert_allclose(result, expected[:, :, 3, target], rtol=1e-4, atol=1e-6)
 
 
+def test_the_old_name_keeps_its_order(small):
+    with pytest.warns(FutureWarning, match="use direct_weights, .units, h, w, source."):
+        old = circuits.layer_weights(small, "mixed3a", "mixed3b", [9, 2])
+    np.testing.assert_array_equal(old, np.moveaxis(circuits.direct_weights(small, "mixed3a", "mixed3b", [9, 2]), 0, 3))
+
+
 def test_raw_kernels(small):
     for layer in ("mixed3b_5x5", "mixed3b_5x5_pre_relu"):
         weights, source = circuits.kernel(small, layer)
@@ -187,7 +193,7 @@ def test_classes(small):
     dense = np.asarray(small.params["softmax2"]["kernel"])
     for source in ("avgpool0", "mixed5b"):
         np.testing.assert_allclose(
-            circuits.layer_weights(small, source, "softmax2_pre_activation"), dense[None, None], rtol=1e-6
+            circuits.direct_weights(small, source, "softmax2_pre_activation"), dense.T[:, None, None], rtol=1e-6
         )
     np.testing.assert_allclose(
         circuits.expanded_weights(small, "avgpool0", "softmax2_pre_activation", [7]), dense[None, :, 7], rtol=1e-6
@@ -331,7 +337,7 @@ def test_layers_inside_a_compiled_function():
 
 def test_strongest_connections(small):
     target = "mixed3b:9"
-    weights = circuits.layer_weights(small, "mixed3a", "mixed3b", [9])[..., 0]
+    weights = circuits.direct_weights(small, "mixed3a", "mixed3b", [9])[0]
     strongest = circuits.strongest_inputs(small, target, "mixed3a", 4)
     for found, sign in ((strongest.excitatory, 1), (strongest.inhibitory, -1)):
         norms = np.sqrt((np.maximum(sign * weights, 0) ** 2).sum((0, 1)))
@@ -506,7 +512,7 @@ ERRORS = {
         "mixed3b is not directly connected to conv2d2; it reads mixed3a: expanded_weights spans",
     ),
     "backward": (
-        lambda n: circuits.layer_weights(n, "mixed3b", "mixed3a"),
+        lambda n: circuits.direct_weights(n, "mixed3b", "mixed3a"),
         "mixed3a is not directly connected to mixed3b; it reads conv2d2",
     ),
     "kernel of a block": (lambda n: circuits.kernel(n, "mixed3a"), "mixed3a has several kernels: .*mixed3a_5x5"),
@@ -519,7 +525,7 @@ ERRORS = {
         "not linear in mixed5b; take the logits",
     ),
     "softmax, closed": (
-        lambda n: circuits.layer_weights(n, "mixed5b", "softmax2"),
+        lambda n: circuits.direct_weights(n, "mixed5b", "softmax2"),
         "softmax2 is not linear in mixed5b; take the logits",
     ),
     "not computed from": (
@@ -583,7 +589,7 @@ def test_a_whole_pair_of_a_published_network(zoo_network, capsys):
     gradients = circuits.expanded_weights(network, "mixed3a", "mixed3b")
     with capsys.disabled():
         print(f" (mixed3a -> mixed3b, 480 x 256, in {time.perf_counter() - start:.1f} s) ", end="")
-    close(gradients, np.moveaxis(circuits.layer_weights(network, "mixed3a", "mixed3b"), 3, 0), 1e-5)
+    close(gradients, circuits.direct_weights(network, "mixed3a", "mixed3b"), 1e-5)
 
 
 def test_published_weight_slices():

@@ -39,7 +39,7 @@ def test_contributions(small, source, target, size, stride, kernels):
     # The first kernel has the stride; behind it lie half the larger ones.
     start = [-pad_before(n, kernels[0], stride) - stride * sum(k // 2 for k in kernels[1:]) for n in seen.shape[1:3]]
     read = mean_read(seen, start, stride, size, answer(small, target).shape[1:3])
-    weights = np.moveaxis(circuits.layer_weights(small, source, target), 3, 0)
+    weights = circuits.direct_weights(small, source, target)
     result = circuits.contributions(small, source, target, PICTURES)
     assert result.dtype == np.float32
     close(result, weights * read)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxcircuits import zoo
-from jaxcircuits.circuits import expanded_weights, layer_weights, motifs
+from jaxcircuits.circuits import direct_weights, expanded_weights, motifs
 from jaxcircuits.circuits.motifs.null import shuffled
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import load
@@ -297,8 +297,7 @@ def test_oriented_heads_are_crossed(zoo_network):
     """Units for dogs that face left or right, found with mirrored photographs, among all pairs of their layer."""
     network = zoo_network("inceptionv1-2015")
     first, second = (
-        np.moveaxis(layer_weights(network, before, after), 3, 0)
-        for before, after in (("mixed4a", "mixed4b"), ("mixed4b", "mixed4c"))
+        direct_weights(network, before, after) for before, after in (("mixed4a", "mixed4b"), ("mixed4b", "mixed4c"))
     )
     opposed = motifs.cross_inhibition(first)
     among = np.sort(opposed[np.triu_indices(len(opposed), 1)])
@@ -318,7 +317,7 @@ def test_oriented_heads_are_crossed(zoo_network):
 def test_heads_of_slide_are_crossed():
     """Units of slide for left and for right heads are more opposed than those for one side, and than most pairs."""
     network, known = load("slide"), json.loads(SLIDE.read_text())["heads"]["mixed5b"]
-    opposed = motifs.cross_inhibition(np.moveaxis(layer_weights(network, "mixed5a", "mixed5b"), 3, 0))
+    opposed = motifs.cross_inhibition(direct_weights(network, "mixed5a", "mixed5b"))
     left, right = known["left"], known["right"]
     across = np.median(opposed[np.ix_(left, right)])
     assert across > np.percentile(opposed[np.triu_indices(len(opposed), 1)], 80)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxcircuits.circuits import expanded_weights, layer_weights, motifs
+from jaxcircuits.circuits import direct_weights, expanded_weights, motifs
 from jaxcircuits.circuits.motifs.null import (
     Scored,
     against_search,
@@ -251,7 +251,7 @@ def test_uniform_at_real_shapes_and_margins(zoo_network):
         return (content * (sizes / lengths)[:, None, None]).astype(np.float32)
 
     def direct(source, target):
-        return random_like(np.moveaxis(layer_weights(network, source, target), 3, 0))
+        return random_like(direct_weights(network, source, target))
 
     boundary = motifs.boundaries(random_like(expanded_weights(network, "conv2d2", "mixed3a")), count=256, shuffles=39)
     assert uniformity([one.p_value for one in boundary if one.score], 39) > LEAST

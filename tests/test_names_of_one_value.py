@@ -27,7 +27,7 @@ SOURCES, TARGET = ("layers/1", "layers/1/layers/0", "layers/1/layers/0/relu"), "
 PICTURES = np.random.default_rng(0).uniform(size=(2, 12, 12, 3)).astype(np.float32)
 
 TOOLS = {
-    "direct weights": lambda n, source: circuits.layer_weights(n, source, TARGET),
+    "direct weights": lambda n, source: circuits.direct_weights(n, source, TARGET),
     "expanded weights": lambda n, source: circuits.expanded_weights(n, source, TARGET),
     "strongest inputs": lambda n, source: [
         c.norm for c in circuits.strongest_inputs(n, f"{TARGET}:1", source, 3).excitatory

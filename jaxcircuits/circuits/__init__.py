@@ -14,7 +14,7 @@ from jaxcircuits.circuits.extraction import circuit_between, extract_circuit
 from jaxcircuits.circuits.factors import Factors, factor_activations, factor_weights
 from jaxcircuits.circuits.prediction import Prediction, predict_edit
 from jaxcircuits.circuits.weights.contribution import contributions
-from jaxcircuits.circuits.weights.direct import Kernel, kernel, layer_weights, weights_between
+from jaxcircuits.circuits.weights.direct import Kernel, direct_weights, kernel, layer_weights, weights_between
 from jaxcircuits.circuits.weights.expanded import expanded_weights
 from jaxcircuits.circuits.weights.strongest import Connection, Strongest, strongest_inputs, strongest_outputs
 from jaxcircuits.network.units import Unit, unit
@@ -35,6 +35,7 @@ __all__ = [
     "circuit_between",
     "contributions",
     "cut",
+    "direct_weights",
     "expanded_weights",
     "extract_circuit",
     "factor_activations",

@@ -7,8 +7,8 @@ prediction is made from weights alone, on the activations of the network as it w
     change of its activation                      relu(pre-activation + d) - relu(pre-activation)
     change of a target further up                 expanded weights from the edited layer to it, applied to that
 
-with the weights of `layer_weights` and `expanded_weights`: the ReLUs of bottlenecks and of layers between are left out,
-a max-pool is the mean of its window, normalizations do nothing. That is what there is to find out: how far the weights,
+with `direct_weights` and `expanded_weights`: the ReLUs of bottlenecks and of layers between are left out, a max-pool is
+the mean of its window, normalizations do nothing. That is what there is to find out: how far the weights,
 as one reads them, tell what happens. Gated, weights are those at each picture, and leave out less.
 """
 

@@ -30,7 +30,7 @@ def contributions(
 ) -> np.ndarray:
     """What every unit of a layer contributes to units of a later one, weight by weight, mean over pictures and cells.
 
-    The weights are those of `layer_weights`, or `expanded_weights` without pictures: bottlenecks multiplied out, a
+    The weights are those of `direct_weights`, or `expanded_weights` without pictures: bottlenecks multiplied out, a
     max-pool as the mean of its window, no normalization. Between a block and the 1x1, 3x3 and 5x5 units of the next
     the sums over sources differ from the mean pre-activation by the bias and by the bottleneck's ReLU, nothing else.
     Cells beyond the border are silent.

@@ -10,6 +10,7 @@ same weights are had by gradients, `expanded_weights`.
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -71,7 +72,7 @@ def convolutions(network: Network, layer: str) -> list[tuple[str, int]]:
 
 
 def weights_between(network: Network, source: str | Unit, target: str | Unit) -> np.ndarray:
-    """The weights from one unit to another, of directly connected layers; see `layer_weights`.
+    """The weights from one unit to another, of directly connected layers; see `direct_weights`.
 
     Args:
       network: any.
@@ -84,10 +85,10 @@ def weights_between(network: Network, source: str | Unit, target: str | Unit) ->
       InputError: for unknown units, and for layers that are not directly connected.
     """
     source, target = unit(network, source), unit(network, target)
-    return layer_weights(network, source.layer, target.layer, [target.index])[:, :, source.index, 0]
+    return direct_weights(network, source.layer, target.layer, [target.index])[0, :, :, source.index]
 
 
-def layer_weights(
+def direct_weights(
     network: Network, source_layer: str, target_layer: str, units: list[int] | np.ndarray | None = None
 ) -> np.ndarray:
     """All weights between two directly connected layers, bottlenecks multiplied out.
@@ -106,7 +107,7 @@ def layer_weights(
       units: of the target; None for all.
 
     Returns:
-      float32 (h, w, source channels, units), in cells of the source layer, centred on the target.
+      float32 (units, h, w, source channels), in cells of the source layer, centred on the target.
 
     Raises:
       InputError: for unknown layers and units, and for layers that are not directly connected.
@@ -122,13 +123,20 @@ def layer_weights(
             "expanded_weights spans any two layers"
         )
     edited = bool(network.forward.patches)  # an edit is not in the kernels
-    weights = None if edited else closed_form(network, source_layer, target_layer, units, frozenset(direct))
-    if weights is None:
-        # Ways through other features are no direct ones.
-        others = (name for name, end in direct.items() if end and network.graph.follows(source_layer, name))
-        weights = gradients_to(network, source_layer, target_layer, units, fixed=tuple(others))
-        weights = np.moveaxis(_framed(weights), 0, 3)
-    return weights
+    closed = None if edited else closed_form(network, source_layer, target_layer, units, frozenset(direct))
+    if closed is not None:
+        return np.moveaxis(closed, 3, 0)
+    # Ways through other features are no direct ones.
+    others = (name for name, end in direct.items() if end and network.graph.follows(source_layer, name))
+    return _framed(gradients_to(network, source_layer, target_layer, units, fixed=tuple(others)))
+
+
+def layer_weights(
+    network: Network, source_layer: str, target_layer: str, units: list[int] | np.ndarray | None = None
+) -> np.ndarray:
+    """`direct_weights` with the units last, (h, w, source channels, units); use that, whose order is everyone's."""
+    warnings.warn("layer_weights has the units last; use direct_weights, (units, h, w, source)", FutureWarning, 2)
+    return np.moveaxis(direct_weights(network, source_layer, target_layer, units), 0, 3)
 
 
 def _framed(weights: np.ndarray) -> np.ndarray:
@@ -163,7 +171,7 @@ def connecting_weights(network: Network, source: str, target: str, units: np.nda
     network.layer(target)
     channels(network, source)  # says so where the layer is unknown
     if network.graph.first_name(source) in directly_read(network, target):
-        return np.moveaxis(layer_weights(network, source, target, units), 3, 0)
+        return direct_weights(network, source, target, units)
     return _framed(expanded_weights(network, source, target, units))
 
 

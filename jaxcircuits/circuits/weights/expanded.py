@@ -38,7 +38,7 @@ def expanded_weights(
     """Gradients of units, before their ReLU, with respect to an earlier layer's activation.
 
     Without a picture they are those of the linearized network, the same at every cell away from the borders, and
-    equal `layer_weights` between directly connected layers. At a picture they are those of the network as it is: of
+    equal `direct_weights` between directly connected layers. At a picture they are those of the network as it is: of
     each unit's cell where it is most active, or of the cell at `position`.
 
     What one cell of the target reads is the window that is returned, its receptive field in the source layer; at a
