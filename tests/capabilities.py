@@ -113,7 +113,7 @@ def graph(model):
 @capability("draw a channel")
 def channel(model):
     """By the default recipe, at the native size: the picture is better than the start, and finite."""
-    network, recipe = model.network, jc.Recipe(size=model.network.convention.size, steps=32)
+    network, recipe = model.network, jc.Recipe(size=model.network.convention.size, steps=64)
     seen = network.activations(pictures(network), model.target)[model.target]
     units = np.argsort(-np.asarray(seen).reshape(-1, seen.shape[-1]).std(0))[:2]
     rendering = jc.render(network, jc.channel(model.target, units), recipe)
@@ -128,8 +128,9 @@ def neuron(model):
     network, shape = model.network, model.network.layers[model.target].shape
     recipe = jc.Recipe(size=network.convention.size, transforms=())
     seen = network.activations(pictures(network)[:1], [model.target])
+    inside = tuple(min(place, n - 1) for place, n in zip((1, 2), shape[:-1]))
     # Of tokens the class's is the first; row and column count patches.
-    places = {2: {3: (3,), (0, 2): (3,), (3, 3): (16,)}, 3: {(1, 2): (1, 2)}}.get(len(shape), {None: ()})
+    places = {2: {3: (3,), (0, 2): (3,), (3, 3): (16,)}, 3: {inside: inside}}.get(len(shape), {None: ()})
     for position, cell in places.items():
         objective = jc.neuron(model.target, [0], position)
         objective.check(network, recipe)
@@ -169,7 +170,7 @@ def expanded_at(model):
     position = tuple(n // 2 for n in network.layers[target].shape[:-1])
     weights = circuits.expanded_weights(network, INPUT, model.target, [0, 1], at=picture[0], position=position)
     # A step of the network's input that is alike everywhere, so that windows need not be placed.
-    step = 1e-3
+    step = 1e-4
     up, down = (answer(network, target, images=picture + sign * step) for sign in (1, -1))
     change = (up - down)[(0, *position)][:2] / (2 * step)
     scale = float(jnp.ravel(jnp.asarray(1 / network.convention.std))[0])
@@ -203,7 +204,7 @@ def attribution(model):
     seen = run(network, [model.source, output])
     found = circuits.attribute(network, f"{output}:1", model.source, pictures(network))
     assert found.values.shape == seen[model.source].shape
-    step = 1e-3
+    step = 1e-4
     up, down = (answer(network, output, {model.source: (1 + s * step) * seen[model.source]}) for s in (1, -1))
     cells = tuple(range(1, up.ndim - 1))
     same(found.values.reshape(2, -1).sum(1), ((up - down) / (2 * step)).mean(cells)[..., 1], 0.05)
@@ -215,15 +216,21 @@ def cut_and_scale(model):
     """The target answers as if the source were silent, or another multiple; all else is as it was."""
     network, target = model.network, before_activation(model.network, model.target)
     seen = run(network, [model.source, target, model.target])
-    sources = [f"{model.source}:{i}" for i in (0, 2)]
+    # Lively sources, and the target that minds them most.
+    chosen = np.argsort(-seen[model.source].reshape(-1, seen[model.source].shape[-1]).std(0))[:2]
+    sources = [f"{model.source}:{i}" for i in chosen]
+    silent = seen[model.source].copy()
+    silent[..., chosen] = 0
+    moved = np.abs(answer(network, target, {model.source: silent}) - seen[target])
+    unit = int(moved.reshape(-1, moved.shape[-1]).max(0).argmax())
     for factor, edited in (
-        (0.0, circuits.cut(network, sources, f"{model.target}:1")),
-        (-1.5, circuits.scale_weights(network, sources, f"{model.target}:1", factor=-1.5)),
+        (0.0, circuits.cut(network, sources, f"{model.target}:{unit}")),
+        (-1.5, circuits.scale_weights(network, sources, f"{model.target}:{unit}", factor=-1.5)),
     ):
         changed = seen[model.source].copy()
-        changed[..., [0, 2]] *= factor
+        changed[..., chosen] *= factor
         expected = seen[target].copy()
-        expected[..., 1] = answer(network, target, {model.source: changed})[..., 1]
+        expected[..., unit] = answer(network, target, {model.source: changed})[..., unit]
         assert np.abs(expected - seen[target]).max() > 1e-4
         same(answer(edited, target), expected)
 

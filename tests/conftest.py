@@ -146,3 +146,12 @@ def tiny() -> Network:
     """One convolution: its programs compile at once."""
     kernel = jnp.asarray(np.random.default_rng(0).normal(size=(3, 3, 3, 12)), jnp.float32)
     return Network.from_function(convolved, kernel, InputConvention(size=(16, 16), mean=0.5, std=0.25))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_compiled_programs():
+    """XLA maps each compiled program into memory, and Linux allows a process 65,530 maps: beyond them it crashes."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()

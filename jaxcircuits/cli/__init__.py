@@ -34,13 +34,31 @@ class _Interrupt:
         self._before = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._before:
+        if self._before or _importing(frame):
             _end(STOPPED)
+        if _swallows(frame) and hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, self)
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            return
         self._before = True
         late = threading.Timer(PATIENCE, _end, [STOPPED])
         late.daemon = True
         late.start()
         raise KeyboardInterrupt
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported, which is half done then; nothing has been begun that could be lost."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _swallows(frame: FrameType | None) -> bool:
+    """Whether it is within a callback of the garbage collector, which prints an exception and drops it."""
+    return frame is not None and frame.f_code.co_name == "_xla_gc_callback"
 
 
 def _end(said: str) -> NoReturn:

@@ -25,6 +25,7 @@ from jaxcircuits.network.adapters.causes import failure
 from jaxcircuits.network.adapters.frameworks import expect
 from jaxcircuits.network.adapters.torch_export import Exported, export, first_line, is_plain, module_of, run
 from jaxcircuits.network.adapters.torch_operations import OPERATIONS
+from jaxcircuits.zoo import InputConvention
 
 __all__ = ["OPERATIONS", "TorchModel", "torch_model"]
 
@@ -85,7 +86,8 @@ class TorchModel:
         """What to say where the module does not take pictures."""
         if shape[2:] == self.size:
             # The likely remedies are tried on the module itself.
-            return failure(error, lambda _, x: (run(self.module, x.shape), x)[1], {}, shape, "CHW")
+            convention = InputConvention(size=self.size, channels=self.channels, layout="CHW")
+            return failure(error, lambda _, x: (run(self.module, x.shape), x)[1], {}, convention)
         own, native = (f"{height} x {width}" for height, width in (shape[2:], self.size))
         taken = f"{type(self.module).__name__} does not take pictures of {own}"
         return InputError(f"{taken} ({type(error).__name__}: {first_line(error)}); its native size is {native}")
