@@ -161,8 +161,10 @@ class Graph:
 
         That is the last activation, concatenation or sum before the next weights; where there is none, the last
         convolution, dense layer or affine map. Pools and normalizations belong to the stretch before them. The model's
-        output, and what only follows from it, is none.
+        output, and what only follows from it, is none; a model without weights has none at all.
         """
+        if not any(self._weights_before.values()):
+            return ()
         stretches: dict[int, list[str]] = {}
         for name in dict.fromkeys(map(self.first_name, self.trunk)):
             stretches.setdefault(self._weights_before[self.value[name]], []).append(name)
