@@ -117,7 +117,7 @@ def channel(model):
     seen = network.activations(pictures(network), model.target)[model.target]
     flat = np.asarray(seen).reshape(-1, seen.shape[-1])
     # Lively ones, and not those that a bounded function has saturated already.
-    units = [unit for unit in np.argsort(-flat.std(0)) if flat[:, unit].mean() < 0.4 * flat.max()][:2]
+    units = [unit for unit in np.argsort(-flat.std(0)) if flat[:, unit].mean() < 0.5 * flat.max()][:2]
     rendering = jc.render(network, jc.channel(model.target, units), recipe)
     assert rendering.images.shape == (2, *recipe.shape(network.convention.channels))
     assert np.isfinite(rendering.images).all() and rendering.images.std() > 0
