@@ -33,7 +33,7 @@ def table(results: Path) -> str:
     cells: dict[tuple[str, str], str] = {}
     models, tools, lines = {}, {}, {}
     for case in ElementTree.parse(results).iter("testcase"):
-        found = re.fullmatch(r"test_every_tool_on_every_model\[(.+?)-(.+)\]", case.get("name", ""))
+        found = re.fullmatch(r"test_every_tool_on_every_model\[(.+)-([^-]+)\]", case.get("name", ""))
         if not found:
             continue
         model, tool = found.groups()
