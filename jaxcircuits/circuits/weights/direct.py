@@ -167,10 +167,15 @@ def directly_read(network: Network, target: str) -> dict[str, bool]:
 
 
 def connecting_weights(network: Network, source: str, target: str, units: np.ndarray | list[int] | None) -> np.ndarray:
-    """float32 (units, h, w, source channels): closed-form where directly connected, expanded weights elsewhere."""
+    """float32 (units, h, w, source channels), by every way: a residual block's shortcut and its convolutions alike.
+
+    In closed form where all ways are direct, as between the blocks of InceptionV1; expanded weights elsewhere.
+    """
     network.layer(target)
     channels(network, source)  # says so where the layer is unknown
-    if network.graph.first_name(source) in directly_read(network, target):
+    direct = directly_read(network, target)
+    other_ways = any(end and network.graph.follows(source, name) for name, end in direct.items())
+    if network.graph.first_name(source) in direct and not other_ways:
         return direct_weights(network, source, target, units)
     return _framed(expanded_weights(network, source, target, units))
 
