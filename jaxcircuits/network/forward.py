@@ -18,7 +18,7 @@ from jaxcircuits.network.grouped import grouped_convolutions
 from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.run import Run
-from jaxcircuits.network.trace import Model, Program, trace
+from jaxcircuits.network.trace import Model, Program, signature, trace
 from jaxcircuits.zoo import InputConvention
 
 
@@ -132,7 +132,7 @@ class Forward:
 
     def constant(self, params: Any, value: int) -> jax.Array:
         """A value of the graph that follows from parameters alone, such as a kernel."""
-        inner = params["network"] if self.patches else params
+        inner = self.own(params)
         program = self.graph(params).program
         return Run(program, dict(zip(program.parameters, jax.tree.leaves(inner)))).get([value])[0]
 
@@ -140,9 +140,8 @@ class Forward:
         """Whether the model runs on pictures of that height and width."""
         if size == self.convention.size:
             return True
-        inner = params["network"] if self.patches else params
-        leaves, tree = jax.tree.flatten(inner)
-        avals = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
+        inner = self.own(params)
+        tree, avals = signature(inner)
         return _takes(dataclasses.replace(self, patches=()), tree, avals, size)
 
     def kernel(self, params: Any, layer: str) -> np.ndarray | None:
@@ -193,6 +192,10 @@ class Forward:
             return target
         return f"{bend.scope}/{bend.name}" if bend.scope else bend.name
 
+    def own(self, params: Any) -> Any:
+        """The model's own parameters, without those of its patches."""
+        return params["network"] if self.patches else params
+
     def laid_out(self, x: jax.Array) -> jax.Array:
         """The network's input (N, H, W, channels) in the layout that the model takes."""
         return x if self.convention.layout == "HWC" else jnp.moveaxis(x, -1, 1)
@@ -205,10 +208,9 @@ class Forward:
           size: height and width of the picture.
           dtype: of the input.
         """
-        inner = params["network"] if self.patches else params
+        inner = self.own(params)
         shape = (*(size or self.convention.size), self.convention.channels)
-        leaves, tree = jax.tree.flatten(inner)
-        avals = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
+        tree, avals = signature(inner)
         return _graph(self.model, tree, avals, shape, self.convention.layout, jnp.dtype(dtype))
 
     def located(self, inner: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Located | None:

@@ -24,7 +24,6 @@ LONGEST = 48
 """Values of a chain that are kept; longer functions do not occur."""
 
 _LINEAR = ("neg", "copy", "convert_element_type", "reduce_precision", "stop_gradient", "add", "add_any", "sub")
-_COMPARISONS = ("gt", "ge", "lt", "le", "eq", "ne", "and", "or", "not", "xor", "is_finite")
 
 
 def _erf(x: np.ndarray) -> np.ndarray:

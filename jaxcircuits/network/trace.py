@@ -1,4 +1,4 @@
-"""A model's computation as a list of operations, and the one interpreter that runs it.
+"""A model's computation as a list of operations; `run` is the one interpreter that runs it.
 
 A model is traced once for the shapes of its parameters and its input. Calls of `jit` are spelled out; `remat`,
 `custom_jvp` and `custom_vjp` calls are spelled out for reading and kept for running: where nothing inside them is
@@ -121,6 +121,12 @@ class Program:
         return self.following([self.image])
 
 
+def signature(params: Any) -> tuple[Any, tuple[tuple[tuple[int, ...], Any], ...]]:
+    """The structure of a pytree of arrays, and the shape and dtype of each: hashable, all that a trace depends on."""
+    leaves, tree = jax.tree.flatten(params)
+    return tree, tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
+
+
 def trace(model: Model, params: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Program:
     """Traces a model; cached by the model and the shapes and types of its arguments.
 
@@ -132,8 +138,7 @@ def trace(model: Model, params: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Pro
     Returns:
       The `Program`.
     """
-    leaves, tree = jax.tree.flatten(params)
-    avals = tuple((tuple(leaf.shape), leaf.dtype) for leaf in leaves)
+    tree, avals = signature(params)
     # What else a trace depends on.
     settings = (
         jax.config.jax_default_matmul_precision,

@@ -75,7 +75,7 @@ def windows(network: Network, source: str, target: str, size: tuple[int, int], *
     Raises:
       InputError: where the target is not computed from the source.
     """
-    inner = network.params["network"] if network.forward.patches else network.params
+    inner = network.forward.own(network.params)
     x = jax.ShapeDtypeStruct((2, *size, network.convention.channels), jnp.float32)
     return _windows(network.forward.located(inner, x), source, target, linear)
 
