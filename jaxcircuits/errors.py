@@ -7,12 +7,30 @@ import math
 import operator
 from collections.abc import Callable, Iterable
 
+LONGEST = 2000
+"""Characters of a message."""
+
 
 class InputError(ValueError):
     """Bad input, said in one line: the thing, what was expected, and the nearest valid choice.
 
-    The command lines print it without a traceback and exit with code 2.
+    The command lines print it without a traceback and exit with code 2. Of a message that repeats something endless
+    the middle is left out.
     """
+
+    def __init__(self, message: str):
+        super().__init__(
+            message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
+        )
+
+
+def shown(value: object, longest: int = 80) -> str:
+    """A bad value for a message: its `repr`, of a long one the beginning."""
+    try:
+        text = repr(value[: 2 * longest] if isinstance(value, (str, bytes)) else value)
+    except ValueError:  # Python does not write out integers of thousands of digits
+        text = f"a {type(value).__name__} of thousands of digits"
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def unknown(kind: str, name: object, choices: Iterable[object], where: str = "") -> InputError:
@@ -28,9 +46,11 @@ def unknown(kind: str, name: object, choices: Iterable[object], where: str = "")
       An `InputError`; it offers the three nearest names, or the first ones where none is near.
     """
     choices = [str(choice) for choice in choices]
-    near = difflib.get_close_matches(str(name), choices, n=3, cutoff=0.5)
+    # Of a name, not of a book: finding near ones takes time.
+    name = str(name)
+    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5) if len(name) <= LONGEST // 4 else []
     offer = f"did you mean {' or '.join(near)}?" if near else f"there are {_abbreviated(choices)}"
-    return InputError(f"unknown {kind} {str(name)!r}{f' of {where}' if where else ''}; {offer}")
+    return InputError(f"unknown {kind} {shown(name, 200)}{f' of {where}' if where else ''}; {offer}")
 
 
 def _abbreviated(names: list[str], most: int = 8) -> str:
@@ -57,7 +77,7 @@ def whole(value: object, name: str, least: int, most: int | None = None) -> int:
         number = None
     if number is None or number < least or (most is not None and number > most):
         range_ = f"from {least} on" if most is None else f"from {least} to {most}"
-        raise InputError(f"{name} {value!r}; expected a whole number {range_}")
+        raise InputError(f"{name} {shown(value)}; expected a whole number {range_}")
     return number
 
 
@@ -80,7 +100,7 @@ def real(value: object, name: str, expected: str, valid: Callable[[float], bool]
         except (TypeError, ValueError):
             number = None
     if number is None or not math.isfinite(number) or not valid(number):
-        raise InputError(f"{name} {value!r}; expected {expected}")
+        raise InputError(f"{name} {shown(value)}; expected {expected}")
     return number
 
 
@@ -101,4 +121,6 @@ def pixels(name: str, value: object, least: int = 1) -> tuple[int, int]:
             raise InputError("")
         return whole(sides[0], name, least), whole(sides[1], name, least)
     except InputError:
-        raise InputError(f"{name} {value!r}; expected a number of pixels from {least} on, or (height, width)") from None
+        raise InputError(
+            f"{name} {shown(value)}; expected a number of pixels from {least} on, or (height, width)"
+        ) from None

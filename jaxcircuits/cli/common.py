@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from jaxcircuits.printing import say, show
 from jaxcircuits.zoo import ZOO
+
+__all__ = ["NetworkName", "Stopped", "say", "show", "stoppable"]
 
 NetworkName = Annotated[str, typer.Argument(help=f"One of {', '.join(ZOO)}, or a converted .safetensors file.")]
 
@@ -30,16 +31,3 @@ def stoppable(command: Callable[..., Any]) -> Callable[..., Any]:
             raise Stopped(str(interrupt)) from None
 
     return stopped
-
-
-def show(table: Table) -> None:
-    """Prints a table; into a file or a pipe at its full width, so that no name is cut."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = console.measure(table, options=console.options.update(max_width=1000)).maximum
-    console.print(table)
-
-
-def say(text: str) -> None:
-    """Prints a line, or several."""
-    Console().print(text, highlight=False, soft_wrap=True)
