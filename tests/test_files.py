@@ -135,7 +135,7 @@ def test_only_regular_files_of_a_bounded_size_are_read(pipe, tmp_path):
             read_bytes(path, "a recipe", 2**20)
         assert len(str(error.value).splitlines()) == 1
     (tmp_path / "latin").write_bytes(b"caf\xe9")
-    with pytest.raises(InputError, match="no text in UTF-8"):
+    with pytest.raises(InputError, match="not a text file in UTF-8"):
         read_text(tmp_path / "latin", "a recipe")
 
 
@@ -220,7 +220,7 @@ BAD_ARRAYS = {
     "code": headed(b"{'descr': '<f4', 'fortran_order': False, 'shape': (exit(),), }\n"),
     "nested": headed(b"{'descr': " + b"[" * 1500),
     "tokens": headed(b"{'descr': '<f4', 'fortran_order': False, 'shape': (3,), \\\n"),
-    "long header": headed(b" " * 2**16, 2),
+    "long header": headed(b" " * 5000),
     "no header": b"\x93NUMPY\x01\x00",
     "empty": b"",
 }

@@ -11,11 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import npy, opened
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, channel, direction
 
 MOST_DIRECTIONS = 1_000_000
 """Rows that a file of directions may have."""
+
+MOST_BYTES = 4 * 2**30
+"""Of such a file: a million directions of 1,024 channels."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,15 +47,12 @@ class Directions:
           InputError: for a file that is not that, or numbers that are not finite.
         """
         expected = f"expected an .npy file of floats (N, channels), at most {MOST_DIRECTIONS} rows"
-        try:
-            stored = np.lib.format.open_memmap(path, mode="r")
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; {expected}") from None
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
-            raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]}); {expected}") from None
-        if stored.ndim != 2 or not 1 <= len(stored) <= MOST_DIRECTIONS or stored.dtype.kind != "f":
-            raise InputError(f"{path}: {stored.dtype} of shape {stored.shape}; {expected}")
-        vectors = np.asarray(stored, np.float32)
+        with opened(path, "an .npy file of floats (N, channels)", MOST_BYTES) as file:
+            header = npy.read_header(file, str(path))
+            rows = header.shape[0] if len(header.shape) == 2 else 0
+            if not 1 <= rows <= MOST_DIRECTIONS or header.dtype.kind != "f":
+                raise InputError(f"{path}: {header.dtype} of shape {header.shape}; {expected}")
+            vectors = np.asarray(npy.read_data(file, header, str(path)), np.float32)
         if not np.isfinite(vectors).all():
             raise InputError(f"{path}: row {int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; {expected}")
         return cls(path.stem, vectors)

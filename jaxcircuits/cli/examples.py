@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from jaxcircuits.cli.common import NetworkName, say
+from jaxcircuits.printing import plain
 
 
 def examples(
@@ -37,7 +38,7 @@ def examples(
     from jaxcircuits import evidence
     from jaxcircuits.cli.render import chosen_layers
     from jaxcircuits.evidence.crops import sheet
-    from jaxcircuits.files import replacing
+    from jaxcircuits.files import below, replacing
     from jaxcircuits.images import open_pictures
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of
@@ -51,14 +52,14 @@ def examples(
         # Said below, as a command says things.
         warnings.simplefilter("ignore", evidence.UnreadablePictures)
         found = evidence.examples(model, pictures, list(chosen), count, batch_size=batch_size)
-    folder = out / model.name
+    folder = below(out, model.name)
     for path in found.save(folder):
-        say(str(path))
+        say(plain(path))
     for name, numbers in chosen.items():
         for unit in numbers:
-            with replacing(folder / name / f"{unit:04d}.png") as temporary:
+            with replacing(below(folder, name) / f"{unit:04d}.png") as temporary:
                 sheet(model, found, pictures, name, unit).save(temporary, "PNG", optimize=True)
-        say(f"{len(numbers)} sheets in {folder / name}")
+        say(f"{len(numbers)} sheets in {plain(below(folder, name))}")
     if found.seen.skipped:
         more = "" if found.seen.skipped == 1 else f" and {found.seen.skipped - 1} more"
-        say(f"left out, as they cannot be read: {found.unreadable[0]}{more}")
+        say(f"left out, as they cannot be read: {plain(found.unreadable[0])}{more}")

@@ -25,6 +25,7 @@ from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.evidence.examples_file import read_layer, write_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
+from jaxcircuits.files import below
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network, stream
 
@@ -103,8 +104,11 @@ class Examples(Mapping[str, LayerExamples]):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `FOLDER/LAYER.safetensors` for each layer; returns the paths."""
-        folder = Path(folder)
-        return [write_layer(folder / f"{name}.safetensors", self[name], dataclasses.asdict(self.seen)) for name in self]
+        seen, paths = (
+            dataclasses.asdict(self.seen),
+            {name: below(Path(folder), name, ending=".safetensors") for name in self},
+        )
+        return [write_layer(path, self[name], seen) for name, path in paths.items()]
 
     @classmethod
     def read(cls, *paths: str | Path) -> Examples:

@@ -56,10 +56,10 @@ def read_header(file: BinaryIO, what: str) -> Header:
       InputError: for anything but the header of an array of numbers, as `numpy.save` writes it.
     """
     start = file.read(8)
-    if start[:6] != _MAGIC or len(start) < 8 or start[6] not in (1, 2, 3):
-        raise InputError(f"{what}: not an array in the format of numpy.save")
-    width = 2 if start[6] == 1 else 4
-    length = int.from_bytes(file.read(width).ljust(width, b"\xff"), "little")
+    # Later versions are for headers of more than 64 kB.
+    if start[:6] != _MAGIC or start[6:] != b"\x01\x00":
+        raise InputError(f"{what}: damaged or cut short: not an array in the format of numpy.save and numpy.savez")
+    length = int.from_bytes(file.read(2).ljust(2, b"\xff"), "little")
     if length > LONGEST_HEADER:
         raise InputError(f"{what}: a header of {length:,} bytes; expected that of an array, at most {LONGEST_HEADER:,}")
     found = _FORM.fullmatch(file.read(length).decode("latin-1"))

@@ -74,7 +74,7 @@ def read_text(path: str | os.PathLike, what: str, most: int = TEXT_BYTES) -> str
     try:
         return read_bytes(path, what, most).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{os.fspath(path)}: no text in UTF-8 ({error.reason}); expected {what}") from None
+        raise InputError(f"{os.fspath(path)}: not a text file in UTF-8 ({error.reason}); expected {what}") from None
 
 
 @contextlib.contextmanager
