@@ -10,13 +10,21 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcircuits.bulk.plan import MOST_UNITS
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import npy, opened
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, channel, direction
 
-MOST_DIRECTIONS = 1_000_000
-"""Rows that a file of directions may have."""
+
+def folder(layer: str, directions: str = "", variant: str = "") -> str:
+    """Where a layer's pictures go, below the network's folder.
+
+    `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
+    """
+    named = f"{layer}.{directions}" if directions else layer
+    return f"{named}/{variant}" if variant else named
+
 
 MOST_BYTES = 4 * 2**30
 """Of such a file: a million directions of 1,024 channels."""
@@ -46,11 +54,11 @@ class Directions:
         Raises:
           InputError: for a file that is not that, or numbers that are not finite.
         """
-        expected = f"expected an .npy file of floats (N, channels), at most {MOST_DIRECTIONS} rows"
+        expected = f"expected an .npy file of floats (N, channels), at most {MOST_UNITS} rows"
         with opened(path, "an .npy file of floats (N, channels)", MOST_BYTES) as file:
             header = npy.read_header(file, str(path))
             rows = header.shape[0] if len(header.shape) == 2 else 0
-            if not 1 <= rows <= MOST_DIRECTIONS or header.dtype.kind != "f":
+            if not 1 <= rows <= MOST_UNITS or header.dtype.kind != "f":
                 raise InputError(f"{path}: {header.dtype} of shape {header.shape}; {expected}")
             vectors = np.asarray(npy.read_data(file, header, str(path)), np.float32)
         if not np.isfinite(vectors).all():
@@ -76,12 +84,8 @@ class Series:
 
     @property
     def folder(self) -> str:
-        """Where its pictures go, below the network's folder.
-
-        `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
-        """
-        folder = f"{self.layer}.{self.directions.name}" if self.directions else self.layer
-        return f"{folder}/{self.variant}" if self.variant else folder
+        """Where its pictures go, below the network's folder."""
+        return folder(self.layer, self.directions.name if self.directions else "", self.variant)
 
     def objective(self, units: Sequence[int]) -> Objective:
         """What some of the units are drawn for, one row each."""
