@@ -23,6 +23,8 @@ from jaxcircuits.bulk.plan import shortened
 from jaxcircuits.bulk.product import PLAN, Product
 from jaxcircuits.bulk.series import Series, folder
 from jaxcircuits.errors import InputError, whole
+from jaxcircuits.files import below, file_name
+from jaxcircuits.files.paths import LONGEST_PART
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, Recipe, Rendering, compile_ahead, render_batches
 from jaxcircuits.vis.arguments import as_recipe
@@ -76,7 +78,7 @@ def drawings(
         raise InputError(f"{type(recipe.parametrization).__name__} draws groups that share a picture; use render")
     for one in series:
         one.objective(one.units).check(network, recipe)
-    root = epath.Path(out) / network.name
+    root = below(epath.Path(out), network.name)
     ours = Drawings(network=network, folder=root, plan=plan, wanted=tuple(series), batch_size=batch_size)
     with opened(ours, hosts) as job:
         yield job
@@ -145,8 +147,11 @@ class Drawings(Product):
         for shard in self.plan.shards:
             channels = self.network.layer(shard.layer).channels
             # Of directions that are not asked for now, nothing but their name is known, and that from the folder.
-            called = shard.folder.removeprefix(f"{shard.layer}.").partition("/")[0] if shard.directions else ""
-            if shard.folder != folder(shard.layer, called, self._own_folder) or called in (".", ".."):
+            own = f"{folder(shard.layer)}."
+            called = shard.folder.removeprefix(own).partition("/")[0]
+            place = f"{own}{called}" if shard.directions else folder(shard.layer)
+            expected = f"{place}/{file_name(self._own_folder)}" if self._own_folder else place
+            if shard.folder != expected or not called.isprintable() or len(called) > LONGEST_PART:
                 raise InputError(f"folder {shortened(shard.folder)!r}; expected one of {shard.layer}")
             if not shard.directions and max(shard.units) >= channels:
                 raise InputError(f"unknown unit {max(shard.units)} of {shard.layer}; it has units 0 to {channels - 1}")

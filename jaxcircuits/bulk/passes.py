@@ -26,6 +26,7 @@ from jaxcircuits.bulk.product import Product, entry_name
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence import Examples, UnreadablePictures
 from jaxcircuits.evidence import examples as examples_of
+from jaxcircuits.files import below
 from jaxcircuits.images import Pictures
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
@@ -91,7 +92,7 @@ def examples(
     )
     ours = Passes(
         network=network,
-        folder=epath.Path(out) / network.name,
+        folder=below(epath.Path(out), network.name),
         plan=plan,
         pictures=pictures,
         layers=tuple(dict.fromkeys(layers)),
@@ -317,7 +318,7 @@ class Passes(Product):
         return self._parts / f"{shard:05d}-{self.plan.layers.index(layer):05d}.safetensors"
 
     def _path(self, layer: str) -> epath.Path:
-        return self.root / layer / FILE
+        return below(self.root, layer) / FILE
 
     def _name(self, path: epath.Path) -> str:
         return path.relative_to(self.root).as_posix()

@@ -14,7 +14,8 @@ from typing import NamedTuple
 from etils import epath
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
+from jaxcircuits.files import read_bytes, replacing
+from jaxcircuits.files.writing import make_folder
 
 _REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 """Names that `replacing` gives to files that are being written."""
@@ -49,7 +50,7 @@ def make(folder: epath.Path) -> None:
     """
     try:
         if not is_remote(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(folder))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 
@@ -64,11 +65,8 @@ def write(path: epath.Path, data: bytes) -> Stamp:
       InputError: where it cannot be written.
     """
     if not is_remote(path):
-        with replacing(Path(path), folders=False) as temporary, temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(Path(path).parent)
+        with replacing(Path(path), folders=False) as temporary:
+            temporary.write_bytes(data)
         return Stamp.of(data)
     try:
         # Object stores show an object when all of it has arrived.
@@ -85,13 +83,7 @@ def read(path: epath.Path, most: int) -> bytes:
       InputError: where it is longer, is no regular file, or cannot be read.
     """
     try:
-        if not is_remote(path):
-            found = os.stat(path)
-            if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"{path}: not a regular file")
-            if found.st_size > most:
-                raise InputError(f"{path}: {found.st_size} bytes; expected {most} at most")
-        return path.read_bytes()
+        return path.read_bytes() if is_remote(path) else read_bytes(path, "a file of records", most)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
@@ -170,13 +162,3 @@ def claimed(folder: epath.Path, alone: bool) -> Iterator[None]:
                     f"{folder}: another command is at work here; several share one job by --distributed"
                 ) from None
         yield
-
-
-def _sync_folder(folder: Path) -> None:
-    """Has a folder's names reach the disk, where the system lets one ask for it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

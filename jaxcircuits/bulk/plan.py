@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json
+
+LONGEST = 2**28
+"""Characters of a plan's JSON."""
 
 MOST_UNITS = 1_000_000
 """Units of a layer, or rows of a file of directions."""
@@ -94,7 +98,8 @@ class Plan:
           InputError: for text that is not a plan.
         """
         try:
-            fields = json.loads(text)
+            text = text if isinstance(text, str) else text.decode()
+            fields = parse_json(text, f"a plan of {cls.SHARD.records}", LONGEST)
             shards = tuple(cls.SHARD(**shard) for shard in fields.pop("shards"))
             return cls(**cls.settings(fields), shards=shards)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:

@@ -9,9 +9,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from jaxcircuits.circuits.wiring import CLASSES, Classes, Connections, LayerWiring, Side
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
+from jaxcircuits.files import parse_json, read_tensors
 
 FORMAT = "jaxcircuits wiring 1"
+
+MOST_BYTES = 4 * 2**30
+"""A layer of 2,048 units with 16 connections of 11x11 cells on each side has 70 MB."""
+
+LONGEST = 2**24
+"""Characters of the description, which names every class."""
 
 _KINDS = ("excitatory", "inhibitory")
 _SIDES = ("inputs", "outputs")
@@ -49,18 +56,12 @@ def read_wiring(path: str | os.PathLike) -> LayerWiring:
     Raises:
       InputError: for a file that is damaged or something else.
     """
-    from safetensors import SafetensorError, safe_open
-
+    stored, metadata = read_tensors(path, "a file of wiring", MOST_BYTES)
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: not a file of wiring; expected {FORMAT!r}, not {shown(metadata.get('format'))}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path}: not a file of wiring; expected {FORMAT!r}, not {metadata.get('format')!r}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as wiring ({error})") from None
-    try:
-        about = json.loads(metadata["about"])
+        tensors = {name: tensor.load() for name, tensor in stored.items()}
+        about = parse_json(metadata["about"], "the description of wiring", LONGEST)
         layer, units, labels, reasons = (about[name] for name in ("layer", "units", "labels", "reasons"))
         ends = {name: about[name] for name in (*_SIDES, "classes")}
         sound = isinstance(layer, str) and type(units) is int and units > 0
