@@ -1,4 +1,4 @@
-"""Records of units, whatever the product: passes and wiring that are shared, killed and taken up again; reading them."""
+"""Records of units, whatever the product: passes and wiring shared, killed and taken up again; reading what is there."""
 
 import dataclasses
 import itertools

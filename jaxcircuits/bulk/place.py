@@ -14,7 +14,7 @@ from typing import NamedTuple
 from etils import epath
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
+from jaxcircuits.files import read_bytes, replacing
 
 _REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 """Names that `replacing` gives to files that are being written."""
@@ -64,11 +64,8 @@ def write(path: epath.Path, data: bytes) -> Stamp:
       InputError: where it cannot be written.
     """
     if not is_remote(path):
-        with replacing(Path(path), folders=False) as temporary, temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(Path(path).parent)
+        with replacing(Path(path), folders=False) as temporary:
+            temporary.write_bytes(data)
         return Stamp.of(data)
     try:
         # Object stores show an object when all of it has arrived.
@@ -78,19 +75,20 @@ def write(path: epath.Path, data: bytes) -> Stamp:
     return Stamp.of(data)
 
 
-def read(path: epath.Path, most: int) -> bytes:
+def read(path: epath.Path, what: str, most: int) -> bytes:
     """The content of a regular file of `most` bytes or fewer.
 
+    Args:
+      path: of the file.
+      what: it is expected to be, for messages.
+      most: bytes of such a file.
+
     Raises:
-      InputError: where it is longer, is no regular file, or cannot be read.
+      InputError: where it is longer, is empty or no regular file, or cannot be read.
     """
+    if not is_remote(path):
+        return read_bytes(path, what, most)
     try:
-        if not is_remote(path):
-            found = os.stat(path)
-            if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"{path}: not a regular file")
-            if found.st_size > most:
-                raise InputError(f"{path}: {found.st_size} bytes; expected {most} at most")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -170,13 +168,3 @@ def claimed(folder: epath.Path, alone: bool) -> Iterator[None]:
                     f"{folder}: another command is at work here; several share one job by --distributed"
                 ) from None
         yield
-
-
-def _sync_folder(folder: Path) -> None:
-    """Has a folder's names reach the disk, where the system lets one ask for it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

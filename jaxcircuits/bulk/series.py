@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxcircuits.bulk.plan import MOST_UNITS
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import npy, opened
+from jaxcircuits.files import file_name, npy, opened
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, channel, direction
 
@@ -22,7 +22,7 @@ def folder(layer: str, directions: str = "", variant: str = "") -> str:
 
     `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
     """
-    named = f"{layer}.{directions}" if directions else layer
+    named = file_name(f"{layer}.{directions}" if directions else layer)
     return f"{named}/{variant}" if variant else named
 
 
