@@ -49,7 +49,7 @@ def make(folder: epath.Path) -> None:
     """
     try:
         if not is_remote(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(folder))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import jax
 
@@ -17,6 +19,12 @@ SMALL = 2**20
 
 STATES = 4
 """Copies of a picture's parameters at least: themselves, the optimizer's two, their gradient."""
+
+COPIES = 2
+"""Of a picture and of its views at least: the values and their gradient."""
+
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""Where Linux says how many bytes the processes of a container may have (cgroup v2)."""
 
 KEPT = 0.5
 """Of the activations that a step computes, the part that has to be there at once, at least; XLA's own count is 0.8 to
@@ -50,7 +58,7 @@ def least_bytes(network: Network, layers: Sequence[str], recipe: Recipe, picture
     shape = recipe.shape(channels)
     parameters = jax.eval_shape(lambda: part.init(_keys(part.group), shape))
     own = STATES * 4 * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(parameters)) / part.group
-    picture = 4 * (math.prod(recipe.size) * part.channels(channels) + seen * channels)
+    picture = 4 * COPIES * (math.prod(recipe.size) * part.channels(channels) + seen * channels)
     shapes = network.shapes(recipe.view_size, network.graph.needed(layers))
     activations = KEPT * 4 * recipe.views * sum(math.prod(answer) for answer in shapes.values())
     return int(pictures * (own + picture + activations))
@@ -62,10 +70,13 @@ def _keys(group: int) -> jax.Array:
 
 
 def memory() -> int:
-    """Bytes of one device; of a CPU the machine's."""
+    """Bytes of one device; of a CPU the machine's, or what its container may have, but for what the system needs."""
     stats = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in stats:
         return stats["bytes_limit"]
-    if "SC_PHYS_PAGES" in getattr(os, "sysconf_names", ()):
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return 2**40
+    if "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()):
+        return 2**40
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):
+        machine = min(machine, int(CONTAINER.read_text()))
+    return int(0.9 * machine)
