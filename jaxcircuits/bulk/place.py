@@ -15,6 +15,7 @@ from etils import epath
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import read_bytes, replacing
+from jaxcircuits.files.writing import make_folder
 
 _REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 """Names that `replacing` gives to files that are being written."""
