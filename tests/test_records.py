@@ -1,9 +1,10 @@
-"""Records of units, whatever the product: passes and wiring, shared, killed and taken up again; reading them."""
+"""Records of units, whatever the product: passes and wiring shared, killed and resumed; reading what is there."""
 
 import dataclasses
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -38,7 +39,7 @@ def opened(product, network, out, layers, **options):
         return bulk.drawings(network, series, QUICK, out, batch_size=2, **options)
     if product == "wiring":
         return bulk.wiring(network, layers, out, **({"count": 3} | options))
-    pictures = jc.open_pictures(options.pop("pictures", None) or world())
+    pictures = jc.open_pictures(options.pop("pictures", world()))
     return bulk.examples(network, pictures, layers, out, **({"count": COUNT, "share": 8, "batch_size": 4} | options))
 
 
@@ -409,6 +410,7 @@ def _shard(**fields):
     return lambda plan: {**plan, "shards": [{**plan["shards"][0], **fields}, *plan["shards"][1:]]}
 
 
+LONG = re.compile(r'("(?:count|seed)": )\d+')
 BAD_PLANS = {
     "folder": (["drawings"], _shard(folder="../../victim")),
     "absolute folder": (["drawings"], _shard(folder="/tmp/victim")),
@@ -430,7 +432,7 @@ BAD_PLANS = {
     "shards": (["drawings", "examples", "wiring"], lambda plan: {**plan, "shards": 3}),
     "network": (["drawings", "examples", "wiring"], lambda plan: {**plan, "network": 3}),
     "count": (["examples", "wiring"], lambda plan: {**plan, "count": "3"}),
-    "digits": (["drawings", "examples", "wiring"], lambda plan: json.dumps(plan).replace("[0", "[" + "9" * 5000)),
+    "digits": (["drawings", "examples", "wiring"], lambda plan: LONG.sub(r"\g<1>" + "9" * 5000, json.dumps(plan))),
     "nesting": (["drawings", "examples", "wiring"], lambda plan: "[" * 100_000),
     "no UTF-8": (["drawings", "examples", "wiring"], lambda plan: b"\xff\xfe{}"),
     "empty": (["drawings", "examples", "wiring"], lambda plan: b""),

@@ -202,7 +202,7 @@ class DataSet:
     def _failures(self, index: int) -> dict[str, str]:
         """Unit -> why its picture is not finite, of a shard."""
         marks = self._marks(index)
-        return json.loads(place.read(marks, LARGEST_MARKS)) if marks.name in place.names(self.root) else {}
+        return json.loads(place.read(marks, "failures", LARGEST_MARKS)) if marks.name in place.names(self.root) else {}
 
     def _marks(self, index: int) -> epath.Path:
         return self.root / f"failed-{index:05d}.json"

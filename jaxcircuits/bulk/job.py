@@ -17,6 +17,9 @@ from jaxcircuits.bulk.product import Product
 from jaxcircuits.bulk.writer import Writer
 from jaxcircuits.errors import InputError
 
+NAMED = 6
+"""Differences between plans that a message names."""
+
 SIGHT = 15
 """Seconds after which what one host wrote should be seen by the others."""
 
@@ -158,7 +161,8 @@ def _kept(product: Product) -> Plan | None:
 
 def _refuse(here: Product, theirs: Plan, ours: Plan) -> None:
     if differences := theirs.differences(ours):
-        said = "; ".join(differences)
+        more = [f"{len(differences) - NAMED} more"] if len(differences) > NAMED else []
+        said = "; ".join(differences[:NAMED] + more)
         raise InputError(f"{here.root} holds {here.RECORDS} {here.MADE} otherwise ({said}); choose another --out")
 
 

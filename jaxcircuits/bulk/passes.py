@@ -26,7 +26,7 @@ from jaxcircuits.bulk.product import Product, entry_name
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence import Examples, UnreadablePictures
 from jaxcircuits.evidence import examples as examples_of
-from jaxcircuits.files import below
+from jaxcircuits.files import below, parse_json
 from jaxcircuits.images import Pictures
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
@@ -236,7 +236,7 @@ class Passes(Product):
         path = self.index.folder / "unreadable.txt"
         if path.name not in place.names(path.parent):
             return ()
-        return tuple(place.read(path, LARGEST_NOTE).decode(errors="replace").splitlines())
+        return tuple(place.read(path, "names of pictures", LARGEST_NOTE).decode(errors="replace").splitlines())
 
     def _seen(self, layers: Sequence[str], start: int, stop: int, tell: Callable[[int, int], None]) -> Share:
         options = {"start": start, "stop": stop, "batch_size": self.batch_size, "progress": tell}
@@ -270,8 +270,9 @@ class Passes(Product):
             raise InputError(f"{self.plan.source}: none of {self.plan.pictures} pictures can be read{why}")
         path = self._path(layer)
         stamp = place.write(path, whole.layer_bytes(layer))
-        lines = "".join(f"{' '.join(line.split())}\n" for line in unreadable[:NAMED])
-        place.write(self.index.folder / "unreadable.txt", lines.encode(errors="replace"))
+        if unreadable:
+            lines = "".join(f"{' '.join(line.split())}\n" for line in unreadable[:NAMED])
+            place.write(self.index.folder / "unreadable.txt", lines.encode(errors="replace"))
         name = self.plan.entry_of(layer)
         self.index.add(name, self.plan.others[name], {self._name(path): stamp})
 
@@ -305,7 +306,8 @@ class Passes(Product):
         return found
 
     def _said(self, shard: int) -> dict:
-        return json.loads(place.read(self._note(shard), LARGEST_NOTE))
+        text = place.read(self._note(shard), "what a share says", LARGEST_NOTE)
+        return parse_json(text.decode(), "what a share says", LARGEST_NOTE)
 
     @functools.cached_property
     def _parts(self) -> epath.Path:

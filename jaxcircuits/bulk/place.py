@@ -76,14 +76,21 @@ def write(path: epath.Path, data: bytes) -> Stamp:
     return Stamp.of(data)
 
 
-def read(path: epath.Path, most: int) -> bytes:
+def read(path: epath.Path, what: str, most: int) -> bytes:
     """The content of a regular file of `most` bytes or fewer.
 
+    Args:
+      path: of the file.
+      what: it is expected to be, for messages.
+      most: bytes of such a file.
+
     Raises:
-      InputError: where it is longer, is no regular file, or cannot be read.
+      InputError: where it is longer, is empty or no regular file, or cannot be read.
     """
+    if not is_remote(path):
+        return read_bytes(path, what, most)
     try:
-        return path.read_bytes() if is_remote(path) else read_bytes(path, "a file of records", most)
+        return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 

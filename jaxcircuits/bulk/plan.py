@@ -15,8 +15,8 @@ from typing import Any, ClassVar, Self
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import parse_json
 
-LONGEST = 2**28
-"""Characters of a plan's JSON."""
+LARGEST_PLAN = 2**28
+"""Bytes of a plan."""
 
 MOST_UNITS = 1_000_000
 """Units of a layer, or rows of a file of directions."""
@@ -99,10 +99,10 @@ class Plan:
         """
         try:
             text = text if isinstance(text, str) else text.decode()
-            fields = parse_json(text, f"a plan of {cls.SHARD.records}", LONGEST)
+            fields = parse_json(text, "a plan", LARGEST_PLAN)
             shards = tuple(cls.SHARD(**shard) for shard in fields.pop("shards"))
             return cls(**cls.settings(fields), shards=shards)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"this is no plan of {cls.SHARD.records} ({shortened(error)})") from None
 
     @classmethod

@@ -50,8 +50,8 @@ from jaxcircuits.bulk.drawing_plan import DrawingPlan
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.pictures import DESCRIPTION, LARGEST_MARK
-from jaxcircuits.bulk.plan import Plan
-from jaxcircuits.bulk.product import LARGEST_PLAN, PLAN, entry_name
+from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
+from jaxcircuits.bulk.product import PLAN, entry_name
 from jaxcircuits.bulk.wiring_plan import WiringPlan
 from jaxcircuits.circuits import LayerWiring, read_wiring
 from jaxcircuits.errors import InputError, unknown
@@ -95,7 +95,9 @@ class Drawing:
         if self.failure:
             return {}
         try:
-            with Image.open(io.BytesIO(place.read(self.path, LARGEST_PICTURE)), formats=["PNG", "WEBP"]) as image:
+            with Image.open(
+                io.BytesIO(place.read(self.path, "a picture", LARGEST_PICTURE)), formats=["PNG", "WEBP"]
+            ) as image:
                 found = json.loads(image.getexif()[DESCRIPTION]) if image.format == "WEBP" else image.text
             return {str(name): str(value) for name, value in found.items()}
         except (OSError, SyntaxError, ValueError, KeyError, AttributeError) as error:
@@ -228,7 +230,7 @@ class NetworkRecords(Mapping[str, LayerRecords]):
 
     def _plan(self, product: str, name: str, kind: type[Kind]) -> None:
         try:
-            text = place.read(self.folder / name, LARGEST_PLAN)
+            text = place.read(self.folder / name, "a plan", LARGEST_PLAN)
             self._plans[product] = kind.from_json(text)
         except InputError as error:
             said = str(error)
@@ -270,9 +272,16 @@ class NetworkRecords(Mapping[str, LayerRecords]):
                 if (name := f"{base}.{plan.format}") in files:
                     own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed)
                 elif (name := f"{base}.failed.txt") in files:
-                    why = place.read(self.folder / name, LARGEST_MARK).decode(errors="replace").strip()
-                    own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed, why)
+                    own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed, self._why(name))
         return {layer: dict(sorted(own.items())) for layer, own in found.items()}
+
+    def _why(self, name: str) -> str:
+        try:
+            return (
+                place.read(self.folder / name, "why there is no picture", LARGEST_MARK).decode(errors="replace").strip()
+            )
+        except InputError as error:
+            return str(error)
 
     def _read(self, product: str, layer: str, read: Callable[[epath.Path], Any]) -> Any:
         """A layer's record of a product; None where there is none, or it is damaged."""

@@ -16,18 +16,18 @@ from jaxcircuits.files import file_name, npy, opened
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, channel, direction
 
+MOST_BYTES = 4 * 2**30
+"""Of such a file: a million directions of 1,024 channels."""
+
 
 def folder(layer: str, directions: str = "", variant: str = "") -> str:
     """Where a layer's pictures go, below the network's folder.
 
     `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
     """
-    named = f"{file_name(layer)}.{file_name(directions)}" if directions else file_name(layer)
-    return f"{named}/{file_name(variant)}" if variant else named
-
-
-MOST_BYTES = 4 * 2**30
-"""Of such a file: a million directions of 1,024 channels."""
+    called = file_name(directions).replace("/", "%2F")
+    named = f"{file_name(layer)}.{called}" if directions else file_name(layer)
+    return f"{named}/{variant}" if variant else named
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
