@@ -504,19 +504,18 @@ def test_where_a_unit_fires_is_its_map_in_the_pictures_pixels(layer):
     for view, number, (row, column) in zip(views, found.pictures[1], found.places[1]):
         top, left, bottom, right = crops.field(network, layer, (row, column), (6, 7))
         assert view.value == maps[number, row, column, 1] > 0
-        pixels = view.heat.shape[0] // (bottom - top), view.heat.shape[1] // (right - left)
+        pixels = view.heat.shape[0] / (bottom - top), view.heat.shape[1] / (right - left)
         for i, j in itertools.product(range(top, bottom), range(left, right)):
             # A cell of this layer is a pixel of the picture; between two pixels of the view lies its center.
             y, x = ((i - top + 0.5) * pixels[0], (j - left + 0.5) * pixels[1])
             around = view.heat[int(y - 0.5) : int(y + 1), int(x - 0.5) : int(x + 1)].mean()
-            assert around == pytest.approx(max(maps[number, i, j, 1] / view.value, 0), abs=0.05)
+            assert around == pytest.approx(max(maps[number, i, j, 1] / view.value, 0), abs=0.1)
         outlined = crops.outlined(view)
         inside = view.heat >= crops.LEVEL
         drawn = (outlined == np.float32(crops.LINE)).all(-1)
         assert not drawn[~inside].any() and (drawn.any() or inside.all())
-    assert not crops.views(network, jc.open_pictures(pictures), "logits", 0, [3], np.zeros((1, 2), int), (6, 7))[
-        0
-    ].heat.any()
+    (whole,) = crops.views(network, jc.open_pictures(pictures), "logits", 0, [3], np.zeros((1, 2), int), (6, 7))
+    assert not whole.heat.any()
 
 
 def command(*arguments):
