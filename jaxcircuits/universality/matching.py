@@ -56,11 +56,12 @@ class Matching:
       networks: names of the first and the second.
       layers: of the first and the second.
       correlation: float32 (units of the first, units of the second), -1 to 1.
+      shuffled_correlation: the same where the second network sees another picture than the first.
       pairs: int64 (n, 2), units of the first and of the second, each at most once, so that the sum of their
         correlations is as large as can be; by unit of the first.
       mutual: int64 (m, 2), pairs one of which is the other's best and has it among its own `NEAREST` best.
       scores: of the whole.
-      shuffled: the same where the second network sees another picture than the first: what is there by chance.
+      shuffled: those of shuffled pictures: what is there by chance.
       again: the same of the first network and another training run of it, where that was given.
       pictures: how many both saw.
     """
@@ -68,6 +69,7 @@ class Matching:
     networks: tuple[str, str]
     layers: tuple[str, str]
     correlation: np.ndarray
+    shuffled_correlation: np.ndarray
     pairs: np.ndarray
     mutual: np.ndarray
     scores: Scores

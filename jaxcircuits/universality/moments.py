@@ -121,10 +121,11 @@ class Comparing:
         first = (state.counts[PLAIN].low == 0) & (state.counts[PLAIN].high == 0)
         maps = [[{name: _as_map(x) for name, x in part.items()} for part in of_view] for of_view in seen]
         grid = self.grids([{name: x.shape[1:] for name, x in of_view[0].items()} for of_view in maps])
-        shifts = {
-            (v, name): jnp.where(first, maps[v][PLAIN][name][jnp.argmax(both), 0, 0], shift)
-            for (v, name), shift in state.shifts.items()
-        }
+        shifts = jax.lax.cond(
+            first,
+            lambda: {(v, name): _typical(maps[v][PLAIN][name], both) for v, name in state.shifts},
+            lambda: state.shifts,
+        )
 
         def moved(view: int, sequence: int, real: jax.Array) -> dict[str, jax.Array]:
             return {
@@ -171,6 +172,17 @@ class Comparing:
                 found = grids.product(brought(FIRST, a, theirs, to), maps[SECOND][b])
             new[a, b] = before.add(found)
         return new
+
+
+def _typical(x: jax.Array, real: jax.Array) -> jax.Array:
+    """Of each unit the value nearest to its mean, (units,), over the real ones of pictures (n, h, w, units).
+
+    A value that it has, so that what never changes differs from it by nothing.
+    """
+    x, real = x.reshape(len(x), -1, x.shape[-1]), real[:, None, None]
+    mean = jnp.where(real, x, 0).mean(1).sum(0) / jnp.maximum(real.sum(), 1)
+    away = jnp.where(real, jnp.abs(x - mean), jnp.inf).reshape(-1, x.shape[-1])
+    return jnp.take_along_axis(x.reshape(away.shape), away.argmin(0)[None], axis=0)[0]
 
 
 def _gram(x: jax.Array, grid: Grid) -> jax.Array:
