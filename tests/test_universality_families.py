@@ -18,7 +18,7 @@ from jaxcircuits.evidence import stimuli
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.images.sheet import to_image
 from jaxcircuits.pages.compare import Shown, compare_page, spread
-from jaxcircuits.pages.compare_report import numbers, related_rows
+from jaxcircuits.pages.compare_report import numbers, related_row
 from jaxcircuits.universality import FAMILIES, objects
 from jaxcircuits.universality.family import coverage, members
 
@@ -92,7 +92,8 @@ def test_families_of_two_networks_are_each_others_matches(found):
     rows = families.rows()
     assert json.loads(json.dumps(rows)) == rows
     assert [row["network"] for row in rows if row["family"] == "curves"] == ["one", "two"]
-    assert json.loads(json.dumps(related_rows(families)))
+    row = related_row("curves", ("one", "two"), related)
+    assert json.loads(json.dumps(row)) == row
 
 
 def planted(kinds=16, conditions=4, units=60, tuned=10, seed=0):

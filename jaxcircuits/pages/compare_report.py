@@ -16,7 +16,7 @@ from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit
 from jaxcircuits.pages.compare import Shown, compare_page, spread
-from jaxcircuits.universality import DepthMap, Families, Matching
+from jaxcircuits.universality import DepthMap, Families, Matching, Related
 from jaxcircuits.vis import Recipe, channel, render
 
 SIZE, STEPS = 96, 96
@@ -104,25 +104,27 @@ def numbers(layers: DepthMap, families: Families) -> dict:
             for score in universality.Scores._fields
         },
         "families": families.rows(),
-        "related": related_rows(families),
+        "related": [
+            related_row(family, (one, other), related) for (family, one, other), related in families.related.items()
+        ],
     }
 
 
-def related_rows(families: Families) -> list[dict]:
-    """How families of two networks go together, as plain JSON types."""
-    return [
-        {
-            "family": family,
-            "networks": [one, other],
-            "share": round(found.share, 3),
-            "chance": round(found.chance, 3),
-            "shuffled": round(found.shuffled, 3),
-            "correlation": round(found.correlation, 3),
-            "turned_degrees": None if np.isnan(found.turned) else round(float(np.degrees(found.turned)), 1),
-            "pairs": found.pairs.tolist(),
-        }
-        for (family, one, other), found in families.related.items()
-    ]
+def related_row(family: str, networks: tuple[str, str], related: Related) -> dict:
+    """How a family of two networks goes together, as plain JSON types."""
+    return {
+        "family": family,
+        "networks": list(networks),
+        "share": round(related.share, 3),
+        "chance": round(related.chance, 3),
+        "shuffled": round(related.shuffled, 3),
+        "correlation": round(related.correlation, 3),
+        "turned_degrees": None if np.isnan(related.turned) else round(float(np.degrees(related.turned)), 1),
+        "turned_by_chance": (
+            None if np.isnan(related.turned_by_chance) else round(float(np.degrees(related.turned_by_chance)), 1)
+        ),
+        "pairs": related.pairs.tolist(),
+    }
 
 
 def by_layer(units: Iterable[Unit]) -> dict[str, list[int]]:

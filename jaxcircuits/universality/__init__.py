@@ -4,7 +4,7 @@ Claim 3 of Olah et al., Zoom In: An Introduction to Circuits (Distill, 2020), as
 """
 
 from jaxcircuits.universality.depth import depths
-from jaxcircuits.universality.families import Families, Found, Related, families, layers_of
+from jaxcircuits.universality.families import Families, Found, Related, families, layers_of, relate
 from jaxcircuits.universality.family import FAMILIES, Family, Members
 from jaxcircuits.universality.matching import DepthMap, Matching, Scores, depth_map, match
 from jaxcircuits.universality.objects import car_circuit, head_circuit
@@ -30,4 +30,5 @@ __all__ = [
     "layers_of",
     "like_excites_like",
     "match",
+    "relate",
 ]

@@ -257,8 +257,9 @@ def relate(one: Found, other: Found, matching: Matching) -> Related:
     ]
     chance = (len(columns) / correlation.shape[1] + len(rows) / correlation.shape[0]) / 2
     own = correlation[np.ix_(rows, columns)]
-    period = one.family.period
-    turned = np.nan
+    turned, period = np.nan, one.family.period
+    if period is not None and np.isnan([*one.members.kinds, *other.members.kinds]).any():
+        period = None
     if period is not None:
         angles = [found.members.kinds * TURN / period for found in (one, other)]
         off = [difference(angles[0], angles[1][own.argmax(1)]), difference(angles[1], angles[0][own.argmax(0)])]
