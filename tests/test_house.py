@@ -20,6 +20,7 @@ RANKS = {
     "circuits": 4,
     "evidence": 4,
     "slide": 5,
+    "universality": 5,
     "bulk": 6,
     "pages": 7,
     "cli": 8,
