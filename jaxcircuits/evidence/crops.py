@@ -7,6 +7,7 @@ from PIL import Image
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.examples import Examples
+from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.images import Pictures, contact_sheet
 from jaxcircuits.images.decode import fitted
 from jaxcircuits.images.sources import Unreadable
@@ -85,8 +86,27 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
     network.check_units(layer, [unit])
     if len(pictures) < examples.seen.stop:
         raise InputError(f"{pictures!r}: not those that were shown, of which there are {examples.seen.stop} or more")
+    return sheet_of(network, layer, pictures, Chosen(*(part[unit] for part in chosen)), size)
+
+
+def sheet_of(network: Network, layer: str, pictures: Pictures, chosen: Chosen, size: tuple[int, int]) -> Image.Image:
+    """What cells of a layer saw in given pictures, with activations.
+
+    Args:
+      network: whose layer.
+      layer: its name.
+      pictures: those that were shown.
+      chosen: (n,) of them, one or more; -1 for none.
+      size: height and width at which they were shown.
+
+    Returns:
+      An RGB image.
+
+    Raises:
+      InputError: where a picture cannot be read any more.
+    """
     crops, captions = [], []
-    for value, picture, place in zip(*(part[unit] for part in chosen)):
+    for value, picture, place in zip(*chosen):
         if picture >= 0:
             part = field(network, layer, tuple(place.tolist()), size)
             crops.append(_scaled(crop(pictures, int(picture), part, size), part))

@@ -41,7 +41,8 @@ def percentiles(
       without random views.
 
     Raises:
-      InputError: for an objective that looks at several pictures, at given ones or at attributions, or rows that do not pair up.
+      InputError: for an objective that looks at several pictures, at given ones or at attributions, or rows that do
+        not pair up.
     """
     network = as_network(network)
     objective = as_objective(network, objective)
