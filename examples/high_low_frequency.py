@@ -140,7 +140,7 @@ def measure(network: jc.Network) -> tuple[dict[str, Any], dict[str, Any]]:
     return result, {"units": units, "curves": seen.curve[units], "preferred": seen.preferred[units], "factors": factors}
 
 
-def draw(network: jc.Network, shown: dict[str, Any], path: Path, most: int = 12) -> None:
+def draw(network: jc.Network, shown: dict[str, Any], path: Path, most: int = 10) -> None:
     """Drawings, tuning and the two factors' maps of the units, in order of orientation."""
     import matplotlib
 
@@ -149,12 +149,12 @@ def draw(network: jc.Network, shown: dict[str, Any], path: Path, most: int = 12)
 
     layer = families.LAYERS[network.name].early
     pick = np.unique(np.linspace(0, len(shown["units"]) - 1, min(most, len(shown["units"]))).round().astype(int))
-    images = jc.render(network, jc.channel(layer, shown["units"][pick]), jc.Recipe.fast(size=96)).images
+    images = jc.render(network, jc.channel(layer, shown["units"][pick]), jc.Recipe.fast(size=64, steps=128)).images
     figure = plt.figure(figsize=(1.1 * len(pick), 4.6))
     around = np.append(families.AROUND, families.AROUND[0])
     for column, k in enumerate(pick):
         axes = figure.add_subplot(4, len(pick), column + 1)
-        axes.imshow(images[column][20:76, 20:76])
+        axes.imshow(images[column])
         axes.set_title(str(shown["units"][k]), fontsize=8)
         axes.axis("off")
         axes = figure.add_subplot(4, len(pick), len(pick) + column + 1, projection="polar")

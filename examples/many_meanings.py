@@ -77,8 +77,8 @@ def chosen_unit(network: jc.Network, seen: evidence.Examples, embedded: np.ndarr
     tried = {}
     for unit in candidates.tolist():
         found = evidence.meanings(network, f"{LAYER}:{unit}", pictures, seen=even, count=OF_HALF)
-        standing = (found.silhouettes - found.null.mean(0)) / found.null.std(0)
-        tried[unit] = {"p_value": found.p_value, "meanings": found.count, "standing": round(float(standing.max()), 2)}
+        standing = ((found.silhouettes - found.null.mean(1)) / found.null.std(1)).min(0).max()
+        tried[unit] = {"p_value": found.p_value, "meanings": found.count, "standing": round(float(standing), 2)}
     unit = max(tried, key=lambda one: tried[one]["standing"])
     return {"unit": unit, "tried_on_even_photographs": tried, "photographs": OF_HALF}
 
@@ -234,7 +234,10 @@ def measure(network: jc.Network, other: jc.Network, folder: Path, sheets: Path |
             "meanings": found.count,
             "p_value": found.p_value,
             "silhouettes": found.silhouettes.round(3).tolist(),
-            "silhouettes_by_chance_95_percent": np.quantile(found.null, 0.95, axis=0).round(3).tolist(),
+            "silhouettes_by_chance_95_percent": {
+                name: np.quantile(null, 0.95, axis=0).round(3).tolist()
+                for name, null in zip(("one_heap", "shuffled"), found.null)
+            },
             "held_out": held_out(network, unit, seen, pictures),
             "different": different(found, embedded, animal, names),
         }

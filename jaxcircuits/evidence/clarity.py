@@ -94,12 +94,16 @@ def polysemanticity(chosen: np.ndarray, embeddings: np.ndarray, *, seed: int = 0
     embeddings = unit_length(embeddings)
     chosen = _numbers(chosen, len(embeddings))
     found = np.full(len(chosen), np.nan)
-    for unit, numbers in enumerate(chosen):
-        rows = embeddings[numbers[numbers >= 0]]
-        if len(np.unique(rows, axis=0)) > 1:
-            first, second = means(2, n_init=10, random_state=seed).fit(rows).cluster_centers_
-            lengths = np.linalg.norm(first) * np.linalg.norm(second)
-            found[unit] = 1 - first @ second / lengths if lengths else 1.0
+    from threadpoolctl import threadpool_limits
+
+    # Of so few rows threads take longer to meet than to compute.
+    with threadpool_limits(1):
+        for unit, numbers in enumerate(chosen):
+            rows = embeddings[numbers[numbers >= 0]]
+            if len(np.unique(rows, axis=0)) > 1:
+                first, second = means(2, n_init=10, random_state=seed).fit(rows).cluster_centers_
+                lengths = np.linalg.norm(first) * np.linalg.norm(second)
+                found[unit] = 1 - first @ second / lengths if lengths else 1.0
     return found
 
 

@@ -49,8 +49,9 @@ class Meanings:
         positions.
       labels: int (n,), the meaning of each picture; 0 is that of most pictures.
       silhouettes: float64 (most - 1,), how well 2, 3, ... clusters of the attributions part.
-      null: float64 (draws, most - 1), those of single heaps of the same mean and covariance.
-      p_value: how often a single heap parts as well, corrected for the numbers of clusters that were tried.
+      null: float64 (2, draws, most - 1), those of single heaps as wide, and of shuffled attributions; see
+        `jaxcircuits.evidence.meanings_number`.
+      p_values: float64 (2,), how often either part as well, corrected for the numbers of clusters that were tried.
       size: height and width at which pictures were shown.
     """
 
@@ -61,8 +62,13 @@ class Meanings:
     labels: np.ndarray
     silhouettes: np.ndarray
     null: np.ndarray
-    p_value: float
+    p_values: np.ndarray
     size: tuple[int, int]
+
+    @property
+    def p_value(self) -> float:
+        """Of there being several meanings: the larger of the two."""
+        return float(self.p_values.max())
 
     @property
     def count(self) -> int:
@@ -134,7 +140,7 @@ def meanings(
       layer: the layer below; by default the last of `network.graph.stages` that the unit's layer is computed from.
       count: of its strongest pictures.
       most: meanings, at most.
-      draws: of single heaps; no p-value is below 1 / (1 + draws).
+      draws: of either reference; no p-value is below 1 / (1 + draws).
       seed: of the clusters and the draws.
 
     Returns:
@@ -161,10 +167,10 @@ def meanings(
     kept = np.linalg.norm(owed, axis=1) > 0
     if kept.sum() < FEWEST:
         raise InputError(f"{of} answers {kept.sum()} pictures by {layer}; expected {FEWEST} or more")
-    found = heaps(_directions(owed[kept]), most=most, draws=draws, seed=seed)
+    found = heaps(owed[kept], most=most, draws=draws, seed=seed)
     chosen = Chosen(*(part[kept] for part in strongest))
     return Meanings(
-        of, layer, chosen, owed[kept], found.labels, found.silhouettes, found.null, found.p_value, seen.seen.size
+        of, layer, chosen, owed[kept], found.labels, found.silhouettes, found.null, found.p_values, seen.seen.size
     )
 
 
