@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.examples import Examples
+from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.images import Pictures, contact_sheet
 from jaxcircuits.images.decode import fitted
 from jaxcircuits.images.sources import Unreadable
@@ -104,7 +105,8 @@ def views(
     Args:
       network: whose unit.
       pictures: that were shown.
-      layer, unit: which.
+      layer: its name.
+      unit: its number.
       numbers: (n,), of pictures.
       places: int (n, 2), row and column of a cell in each.
       size: height and width at which they were shown, see `Shown`.
@@ -152,7 +154,8 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
       network: whose unit.
       examples: of the layer.
       pictures: those that were shown.
-      layer, unit: which.
+      layer: its name.
+      unit: its number.
 
     Returns:
       An RGB image.
@@ -164,10 +167,31 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
     network.check_units(layer, [unit])
     if len(pictures) < examples.seen.stop:
         raise InputError(f"{pictures!r}: not those that were shown, of which there are {examples.seen.stop} or more")
-    there = chosen.pictures[unit] >= 0
-    places = chosen.places[unit][there]
-    found = views(network, pictures, layer, unit, chosen.pictures[unit][there], places, examples.seen.size)
-    captions = [f"{value:.4g}" for value in chosen.values[unit][there]]
+    return sheet_of(network, layer, unit, pictures, Chosen(*(part[unit] for part in chosen)), examples.seen.size)
+
+
+def sheet_of(
+    network: Network, layer: str, unit: int, pictures: Pictures, chosen: Chosen, size: tuple[int, int]
+) -> Image.Image:
+    """What a unit saw in given pictures, as `sheet` shows it.
+
+    Args:
+      network: whose unit.
+      layer: its name.
+      unit: its number.
+      pictures: those that were shown.
+      chosen: (n,) of them, one or more; -1 for none.
+      size: height and width at which they were shown.
+
+    Returns:
+      An RGB image.
+
+    Raises:
+      InputError: for an unknown layer or unit, and where a picture cannot be read any more.
+    """
+    there = chosen.pictures >= 0
+    found = views(network, pictures, layer, unit, chosen.pictures[there], chosen.places[there], size)
+    captions = [f"{value:.4g}" for value in chosen.values[there]]
     return contact_sheet(np.stack([outlined(view) for view in found]), captions)
 
 

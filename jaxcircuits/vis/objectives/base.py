@@ -45,15 +45,30 @@ class Seen(NamedTuple):
       activations: layer -> (h, w, channels) or (channels,), of one random view of the picture.
       picture: (H, W, channels) in [0, 1], before the view; a transparent one has its alpha as last channel.
       reference: as `activations`, of the same view of the objective's `reference`; empty where it has none.
+      attributions: of each of the objective's `attributed`, the activation of its layer times the gradient of its
+        objective there, (h, w, channels) or (channels,); the gradient is held constant.
     """
 
     activations: Mapping[str, jax.Array]
     picture: jax.Array
     reference: Mapping[str, jax.Array]
+    attributions: tuple[jax.Array, ...] = ()
 
     def __getitem__(self, layer: str) -> jax.Array:
         """The activation of a layer; the picture for `INPUT`."""
         return self.picture if layer == INPUT else self.activations[layer]
+
+
+class Attributed(NamedTuple):
+    """What an objective wants attributed to a layer.
+
+    Attributes:
+      layer: a name of `network.layers`.
+      objective: whose score is attributed; it reads layers that are computed from that one.
+    """
+
+    layer: str
+    objective: Objective
 
 
 class Objective:
@@ -85,6 +100,11 @@ class Objective:
     def reference(self) -> np.ndarray | None:
         """Pictures (N, H, W, channels) that it compares with, shown to the network in the same views; None for none."""
         return None
+
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        """What it wants attributed to layers, each in its place in `Seen.attributions`."""
+        return ()
 
     def check(self, network: Network, recipe: Recipe) -> None:
         """Raises `InputError` where the network, looking at the recipe's views, has no such layer or unit."""
@@ -121,8 +141,9 @@ class Objective:
         return self._repeated(count)
 
     def _repeated(self, count: int) -> Objective:
-        if self._rows not in (1, count):
-            raise InputError(f"an objective for {self._rows} pictures does not pair with {count}")
+        for leaf in jax.tree.leaves(self):
+            if leaf.shape[0] not in (1, count):
+                raise InputError(f"an objective for {leaf.shape[0]} pictures does not pair with {count}")
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape[1:])), self)
 
     def take(self, indices: Sequence[int]) -> Objective:
@@ -208,6 +229,19 @@ class _Pair(Objective):
     def reference(self) -> np.ndarray | None:
         return self.first.reference if self.first.reference is not None else self.second.reference
 
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        return self.first.attributed + self.second.attributed
+
+    def both(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
+        """The scores of either."""
+        count = len(self.first.attributed)
+        first, second = seen.attributions[:count], seen.attributions[count:]
+        return (
+            self.first.scores(seen._replace(attributions=first)),
+            self.second.scores(seen._replace(attributions=second)),
+        )
+
     def check(self, network: Network, recipe: Recipe) -> None:
         self.first.check(network, recipe)
         self.second.check(network, recipe)
@@ -232,7 +266,8 @@ class Sum(_Pair):
     symbol = "+"
 
     def scores(self, seen: Seen) -> jax.Array:
-        return self.first.scores(seen) + self.second.scores(seen)
+        first, second = self.both(seen)
+        return first + second
 
     def label(self, i: int) -> str:
         first, second = self.first.label(i), self.second.label(i)
@@ -248,7 +283,8 @@ class Product(_Pair):
     symbol = "*"
 
     def scores(self, seen: Seen) -> jax.Array:
-        return self.first.scores(seen) * self.second.scores(seen)
+        first, second = self.both(seen)
+        return first * second
 
     def label(self, i: int) -> str:
         first, second = sorted((self.first, self.second), key=lambda one: not isinstance(one, Number))

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.base import Objective, Seen, node
+from jaxcircuits.vis.objectives.base import Attributed, Objective, Seen, node
 from jaxcircuits.vis.objectives.units import seen_shape
 from jaxcircuits.vis.recipe import Recipe
 
@@ -31,6 +31,10 @@ class Masked(Objective):
     @property
     def reference(self) -> np.ndarray | None:
         return self.objective.reference
+
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        return tuple(one._replace(objective=Masked(one.objective, self.masks)) for one in self.objective.attributed)
 
     def scores(self, seen: Seen) -> jax.Array:
         seen = seen._replace(
@@ -67,8 +71,7 @@ def masked(objective: Objective, masks: np.ndarray) -> Objective:
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3 or not array.size:
         raise InputError(f"masks of shape {np.shape(masks)}; expected (h, w) or (N, h, w)")
-    count = max(objective.count, len(array))
-    return Masked(objective.rows(count), np.broadcast_to(array, (count, *array.shape[1:])))
+    return Masked(objective, array).rows(max(objective.count, len(array)))
 
 
 def _under(masks: jax.Array, activations: jax.Array) -> jax.Array:
