@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.examples import Examples
@@ -12,7 +14,9 @@ from jaxcircuits.images.decode import fitted
 from jaxcircuits.images.sources import Unreadable
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
-from jaxcircuits.network.windows import Window, windows
+from jaxcircuits.network.reach import Reach
+from jaxcircuits.network.tokens import grid
+from jaxcircuits.network.windows import windows
 
 SIDE = 112
 """Pixels to which crops are brought in sheets, the longer side."""
@@ -24,17 +28,35 @@ def field(network: Network, layer: str, place: tuple[int, int], size: tuple[int,
     Args:
       network: whose layer.
       layer: its name.
-      place: row and column of the cell.
+      place: row and column of the cell, or of the token in its grid; (-1, its number) of one beside it.
       size: height and width at which the picture is shown, in pixels.
 
     Returns:
       Top, left, bottom and right in pixels; all of the picture where cells read everything.
     """
     found = windows(network, INPUT, layer, size, linear=True)
-    if found is None:
-        return 0, 0, *size
-    spans = [_inside(window, cell, length) for window, cell, length in zip(found, place, size)]
-    return spans[0][0], spans[1][0], spans[0][1], spans[1][1]
+    reaches = [window.reach for window in found] if found else None
+    tokens = None if found else grid(network.forward, network.params, layer, size)
+    if tokens is not None and tokens.reach and place[0] >= 0:
+        reaches = tokens.reach
+    return _part(reaches, place, size) if reaches else (0, 0, *size)
+
+
+def patch(network: Network, layer: str, place: tuple[int, int], size: tuple[int, int]) -> tuple[float, ...] | None:
+    """The part of a picture that a token stands for, as a share of its sides.
+
+    Args:
+      network, layer, place, size: see `field`.
+
+    Returns:
+      Top, left, bottom and right, from 0 to 1; None for layers that are maps or have no positions, and for tokens
+      beside the grid.
+    """
+    tokens = grid(network.forward, network.params, layer, size)
+    if tokens is None or place[0] < 0:
+        return None
+    row, column = place
+    return row / tokens.rows, column / tokens.columns, (row + 1) / tokens.rows, (column + 1) / tokens.columns
 
 
 def crop(pictures: Pictures, index: int, part: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
@@ -69,6 +91,8 @@ def crop(pictures: Pictures, index: int, part: tuple[int, int, int, int], size: 
 def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, unit: int) -> Image.Image:
     """What a unit saw in its strongest pictures, strongest first, with its activations.
 
+    Of tokens that read everything the whole picture, with the part outlined that they stand for.
+
     Args:
       network: whose unit.
       examples: of the layer.
@@ -89,16 +113,22 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
     for value, picture, place in zip(*(part[unit] for part in chosen)):
         if picture >= 0:
             part = field(network, layer, tuple(place.tolist()), size)
-            crops.append(_scaled(crop(pictures, int(picture), part, size), part))
+            shown = _scaled(crop(pictures, int(picture), part, size), part)
+            stands_for = patch(network, layer, tuple(place.tolist()), size) if part == (0, 0, *size) else None
+            crops.append(shown if stands_for is None else _outlined(shown, stands_for))
             captions.append(f"{value:.4g}")
     return contact_sheet(np.stack(crops), captions)
 
 
-def _inside(window: Window, cell: int, length: int) -> tuple[int, int]:
-    first = window.start + window.stride * cell
-    span = min(window.size, length)
-    first = min(max(first, 0), length - span)
-    return first, first + span
+def _part(reaches: Sequence[Reach], place: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    spans = []
+    for reach, cell, length in zip(reaches, place, size):
+        first, end = reach.span(cell)
+        span = min(max(end - first, 1), length)
+        first = min(max(first, 0), length - span)
+        spans.append((first, first + span))
+    (top, bottom), (left, right) = spans
+    return top, left, bottom, right
 
 
 def _scaled(image: np.ndarray, part: tuple[int, int, int, int]) -> np.ndarray:
@@ -108,4 +138,14 @@ def _scaled(image: np.ndarray, part: tuple[int, int, int, int]) -> np.ndarray:
     pixels = np.round(image * 255).astype(np.uint8)
     drawn = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     drawn = drawn.convert("RGB").resize((int(width), int(height)), Image.Resampling.BICUBIC)
+    return np.asarray(drawn, np.float32) / 255
+
+
+def _outlined(image: np.ndarray, part: tuple[float, ...]) -> np.ndarray:
+    """With a part of it framed in white between black lines."""
+    drawn = Image.fromarray(np.round(image * 255).astype(np.uint8))
+    draw, (height, width) = ImageDraw.Draw(drawn), image.shape[:2]
+    top, left, bottom, right = (round(share * side) for share, side in zip(part, (height, width) * 2))
+    for margin, color in ((-1, "black"), (0, "white"), (1, "black")):
+        draw.rectangle((left + margin, top + margin, right - 1 - margin, bottom - 1 - margin), outline=color)
     return np.asarray(drawn, np.float32) / 255

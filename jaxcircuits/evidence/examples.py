@@ -27,6 +27,7 @@ from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network, stream
+from jaxcircuits.network.tokens import grids
 
 
 class UnreadablePictures(UserWarning):
@@ -180,7 +181,8 @@ def examples(
                 f"{network.name}: {name} answers {pictures.name(unsound)} with numbers that are not finite"
             )
     shapes = network.shapes(reduced.size, names)
-    parts = {name: [from_tally(name, shapes[name], tally) for tally in tallies] for name in names}
+    of_tokens = grids(network.forward, network.params, names, reduced.size)
+    parts = {name: [from_tally(name, shapes[name], of_tokens.get(name), tally) for tally in tallies] for name in names}
     merged = {name: functools.reduce(LayerExamples.merged, of_devices) for name, of_devices in parts.items()}
     if reduced.skipped:
         said = f"{reduced.skipped} of {stop - start} pictures could not be read: {reduced.unreadable[0]}"

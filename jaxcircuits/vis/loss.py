@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward
+from jaxcircuits.network.tokens import grids
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.objectives import Objective, Seen
@@ -81,7 +82,10 @@ def scores(
     if objective.reference is not None:
         shown = views(objective.reference, lambda key, picture: picture)
         reference = jax.lax.stop_gradient(_look(forward, batch, recipe.dtype, shown))
-    of_views = jax.vmap(lambda a, r: objective.scores(Seen(a, pictures, r)), in_axes=1, axis_size=recipe.views)
+    of_tokens = grids(forward, batch.params, activations, recipe.view_size)
+    of_views = jax.vmap(
+        lambda a, r: objective.scores(Seen(a, pictures, r, of_tokens)), in_axes=1, axis_size=recipe.views
+    )
     found = of_views(activations, reference)
     if found.shape != (recipe.views, len(batch.keys)):
         raise InputError(
