@@ -79,6 +79,7 @@ MAPS = {
     "patches": lambda x: conv(x, 4, 4, "VALID"),
     "padding inside": lambda x: conv(lax.pad(x, 0.0, ((0, 0, 0), (1, 0, 2), (-1, 2, 1), (0, 0, 0))), padding="VALID"),
     "taken": lambda x: conv(x[:, np.arange(0, 21, 3)][:, :, np.array([0, 1, 1, 5, 9, 12])]),
+    "a gate": lambda x: conv(x) * jax.nn.sigmoid(conv(x)[..., :1] - 5),
     "a skip": lambda x: conv(x) + transposed(conv(x, stride=2))[:, : x.shape[1], : x.shape[2]],
     "a longer skip": lambda x: jnp.concatenate(
         [conv(x), resized(conv(conv(x, stride=2)), 2, 2)[:, : x.shape[1], : x.shape[2]]], -1

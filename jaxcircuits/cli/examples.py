@@ -37,8 +37,8 @@ def examples(
     from jaxcircuits import evidence
     from jaxcircuits.cli.render import chosen_layers
     from jaxcircuits.evidence.crops import sheet
-    from jaxcircuits.files import replacing
     from jaxcircuits.images import open_pictures
+    from jaxcircuits.images.sheet import save_image
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of
 
@@ -56,8 +56,7 @@ def examples(
         say(str(path))
     for name, numbers in chosen.items():
         for unit in numbers:
-            with replacing(folder / name / f"{unit:04d}.png") as temporary:
-                sheet(model, found, pictures, name, unit).save(temporary, "PNG", optimize=True)
+            save_image(sheet(model, found, pictures, name, unit), folder / name / f"{unit:04d}.png")
         say(f"{len(numbers)} sheets in {folder / name}")
     if found.seen.skipped:
         more = "" if found.seen.skipped == 1 else f" and {found.seen.skipped - 1} more"

@@ -21,7 +21,7 @@ from typing import Any
 
 import jax
 
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.evidence.examples_file import read_layer, write_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
@@ -165,8 +165,7 @@ def examples(
     names = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
     if not names:
         raise InputError(f"no layers of {network.name}; expected one or more")
-    if not isinstance(count, int) or count < 1:
-        raise InputError(f"count {count!r} of examples; expected a whole number from 1 on")
+    count = whole(count, "count", 1)
     pictures = pictures.at(network.convention.size, network.convention.channels)
     start, stop = _share(start, stop, len(pictures))
     # One by one on CPUs, whose caches hold one picture's activations.

@@ -43,30 +43,30 @@ def loops(two: Program, three: Program) -> dict[int, tuple[Body, ...]]:
     found = {}
     for i, (one, other) in enumerate(zip(two.flat, three.flat)):
         if one.name in ("scan", "cond") and one.name == other.name and not two.of_image.isdisjoint(one.reads):
-            programs = zip(bodies(one, _pictured(one, two)), bodies(other, _pictured(other, three)))
+            programs = zip(bodies(one, pictured(one, two)), bodies(other, pictured(other, three)))
             found[i] = tuple(_body(*pair) for pair in programs)
     return found
 
 
 @functools.lru_cache(maxsize=512)
-def bodies(operation: Operation, pictured: tuple[bool, ...]) -> tuple[tuple[Program, tuple[int, ...]], ...]:
+def bodies(operation: Operation, of_image: tuple[bool, ...]) -> tuple[tuple[Program, tuple[int, ...]], ...]:
     """The programs inside a loop or a branch, and the values of each that are given.
 
     Args:
       operation: a `scan` or `cond`.
-      pictured: which of its inputs depend on the picture.
+      of_image: which of its inputs depend on the picture.
     """
     if operation.name == "cond":
-        return tuple(body_program(branch, pictured[1:]) for branch in operation.params["branches"])
+        return tuple(body_program(branch, of_image[1:]) for branch in operation.params["branches"])
     inner, first, count = (operation.params[key] for key in ("jaxpr", "num_consts", "num_carry"))
     while True:  # what is carried depends on the picture where some round makes it do so
-        program, inputs = body_program(inner, pictured)
+        program, inputs = body_program(inner, of_image)
         carried = [value in program.of_image for value in program.outputs[:count]]
-        joined = [old or new for old, new in zip(pictured[first : first + count], carried)]
-        further = (*pictured[:first], *joined, *pictured[first + count :])
-        if further == pictured:
+        joined = [old or new for old, new in zip(of_image[first : first + count], carried)]
+        further = (*of_image[:first], *joined, *of_image[first + count :])
+        if further == of_image:
             return ((program, inputs),)
-        pictured = further
+        of_image = further
 
 
 def exchanged(operation: Operation, programs: Sequence[Any], exchanges: Sequence[Mapping[int, Exchange]]) -> Exchange:
@@ -112,11 +112,14 @@ def exchanged(operation: Operation, programs: Sequence[Any], exchanges: Sequence
     return Exchange(operation.reads, compute)
 
 
-def _pictured(operation: Operation, program: Program) -> tuple[bool, ...]:
+def pictured(operation: Operation, program: Program) -> tuple[bool, ...]:
+    """Which of an operation's inputs depend on the picture."""
     return tuple(isinstance(atom, int) and atom in program.of_image for atom in operation.inputs)
 
 
 def _body(two: tuple[Program, tuple[int, ...]], three: tuple[Program, tuple[int, ...]]) -> Body:
     (small, inputs), (large, _) = two, three
+    if small.image < 0:  # a branch that reads nothing of the picture
+        return Body(inputs, {}, {})
     rank = len(small.avals[small.image].shape)
     return Body(inputs, find_axes(small, large, rank - 1), loops(small, large))

@@ -43,7 +43,7 @@ def through(program: Program, operation: Operation, output: int, reaches: Mappin
     reach, shape = reaches[source], program.avals[output].shape
     before = program.avals[source].shape
     if name in SAME:
-        return _joined([reaches[v] for v in read]) if all(program.avals[v].shape == shape for v in read) else None
+        return _joined([reaches[v] for v in read]) if _alike(program, read, shape, reaches) else None
     if len(read) > 1 and name != "concatenate":
         return None
     match name:
@@ -79,6 +79,12 @@ def through(program: Program, operation: Operation, output: int, reaches: Mappin
         case "gather":
             return _gathered(program, operation, source, reach)
     return None
+
+
+def _alike(program: Program, read: Sequence[int], shape: tuple[int, ...], reaches: Mapping[int, Reaches]) -> bool:
+    """Whether values have as many positions as the output; their channels may be one for all."""
+    shapes = [(program.avals[value].shape, reaches[value]) for value in read]
+    return all(len(own) == len(shape) and all(own[axis] == shape[axis] for axis in of) for own, of in shapes)
 
 
 def placed(program: Program, operation: Operation, source: int, axis: int) -> int | None:

@@ -104,8 +104,7 @@ def redirections(
     exchange = {}
     for place, parts in inside.items():
         operation = program.flat[place]
-        pictured = tuple(isinstance(atom, int) and atom in program.of_image for atom in operation.inputs)
-        programs = loops.bodies(operation, pictured)
+        programs = loops.bodies(operation, loops.pictured(operation, program))
         exchanges = [redirections(own, part.axes, part.loops, redirect) for (own, _), part in zip(programs, parts)]
         if any(exchanges):
             made = _once(loops.exchanged(operation, programs, exchanges))

@@ -26,7 +26,6 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -54,7 +53,7 @@ class Seen(NamedTuple):
     activations: Mapping[str, jax.Array]
     picture: jax.Array
     reference: Mapping[str, jax.Array]
-    grids: Mapping[str, Grid] = MappingProxyType({})
+    grids: Mapping[str, Grid] = {}  # noqa: RUF012 (a dict is a pytree; nobody writes into it)
 
     def __getitem__(self, layer: str) -> jax.Array:
         """The activation of a layer; the picture for `INPUT`."""
