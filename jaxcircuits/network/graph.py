@@ -136,6 +136,10 @@ class Graph:
         source, target = self.first_name(source), self.first_name(target)
         return source != target and (source == INPUT or source in self.needed([target]))
 
+    def is_softmax(self, name: str) -> bool:
+        """Whether a layer's channels are shares of one, by a softmax."""
+        return self.layers[name].op == "softmax"
+
     def convolution(self, name: str) -> Operation | None:
         """The convolution or dense layer whose answer, bias included, a layer is; None where it is none."""
         value = self.value[name]

@@ -130,7 +130,7 @@ def _linearized(network: Network, source: str, target: str, position: tuple[int,
         raise InputError("position is for pictures, given with at=; without them weights are alike everywhere")
     bend = network.forward.not_linear(network.params, source, target)
     if bend is not None:
-        advice = f"take the logits, {network.logits}, or give" if network.layers[target].op == "softmax" else "give"
+        advice = f"take the logits, {network.logits}, or give" if network.graph.is_softmax(target) else "give"
         where = f" through {bend}" if bend != target else ""
         raise InputError(f"{target} is not linear in {source}{where}; {advice} pictures with at=")
     network, size = network.linearized(), network.convention.size

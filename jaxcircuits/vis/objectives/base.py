@@ -53,7 +53,7 @@ class Seen(NamedTuple):
     activations: Mapping[str, jax.Array]
     picture: jax.Array
     reference: Mapping[str, jax.Array]
-    grids: Mapping[str, Grid] = {}  # noqa: RUF012 (a dict is a pytree; nobody writes into it)
+    grids: Mapping[str, Grid] = {}
 
     def __getitem__(self, layer: str) -> jax.Array:
         """The activation of a layer; the picture for `INPUT`."""
