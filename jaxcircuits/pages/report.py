@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from jaxcircuits.circuits import Circuit, Unit, extract_circuit
 from jaxcircuits.files import below, replacing
+from jaxcircuits.images.sheet import save_image
 from jaxcircuits.network import Network
 from jaxcircuits.pages.diagram import circuit_diagram
 from jaxcircuits.pages.grid import weight_grids
@@ -77,8 +77,8 @@ def write_circuit(folder: Path, circuit: Circuit, pictures: dict[Unit, np.ndarra
     """
     files = [folder / name for name in ("circuit.json", "weights.png", "circuit.png", "circuit.html")]
     _write_text(files[0], circuit.to_json())
-    _write_image(files[1], weight_grids(circuit, pictures))
-    _write_image(files[2], circuit_diagram(circuit, pictures))
+    save_image(weight_grids(circuit, pictures), files[1])
+    save_image(circuit_diagram(circuit, pictures), files[2])
     _write_text(files[3], circuit_page(circuit, pictures, about))
     return files
 
@@ -86,8 +86,3 @@ def write_circuit(folder: Path, circuit: Circuit, pictures: dict[Unit, np.ndarra
 def _write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _write_image(path: Path, image: Image.Image) -> None:
-    with replacing(path) as temporary:
-        image.save(temporary, "PNG", optimize=True)

@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward
+from jaxcircuits.network.tokens import Grid, grids
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.objectives import Objective, Seen
@@ -83,11 +84,14 @@ def scores(
     if objective.reference is not None:
         given = views(objective.reference, lambda key, picture: picture)
         reference = jax.lax.stop_gradient(_look(forward, batch, recipe.dtype, given))
+    of_tokens = grids(forward, batch.params, activations, recipe.view_size)
     attributions = tuple(
-        _attribution(forward, batch.params, recipe.dtype, shown, pictures, activations[one.layer], one)
+        _attribution(forward, batch.params, recipe.dtype, shown, pictures, activations[one.layer], of_tokens, one)
         for one in objective.attributed
     )
-    of_views = jax.vmap(lambda a, r, t: objective.scores(Seen(a, pictures, r, t)), in_axes=1, axis_size=recipe.views)
+    of_views = jax.vmap(
+        lambda a, r, t: objective.scores(Seen(a, pictures, r, t, of_tokens)), in_axes=1, axis_size=recipe.views
+    )
     found = of_views(activations, reference, attributions)
     if found.shape != (recipe.views, len(batch.keys)):
         raise InputError(
@@ -118,6 +122,7 @@ def _attribution(
     shown: jax.Array,
     pictures: jax.Array,
     activation: jax.Array,
+    of_tokens: Mapping[str, Grid],
     one: Attributed,
 ) -> jax.Array:
     """A layer's activation times the gradient there of an objective's scores, float32 (N, views, ...).
@@ -132,7 +137,7 @@ def _attribution(
         given = {one.layer: value.reshape(-1, *value.shape[2:])}
         seen = forward.run(params, x, one.objective.layers, given)
         by_view = {name: answer.reshape(count, views, *answer.shape[1:]) for name, answer in seen.items()}
-        of_views = jax.vmap(lambda answers: one.objective.scores(Seen(answers, pictures, {})), in_axes=1)
+        of_views = jax.vmap(lambda answers: one.objective.scores(Seen(answers, pictures, {}, (), of_tokens)), in_axes=1)
         return of_views(by_view).sum(dtype=jnp.float32)
 
     slope = jax.grad(total)(jax.lax.stop_gradient(activation))

@@ -5,7 +5,8 @@ whose arrays have one row a picture (units, positions, directions, weights), so 
 data, not another program. What is said of several pictures at once (that they should differ, that they should line up)
 is an objective of a group: consecutive pictures, `group` of them, each of which has its share of the score.
 
-One's own objective is a class with `layers` and `score`:
+One's own objective is a function of what is seen, `lambda seen: seen["mixed4b"].max()`, or a class with `layers` and
+`score`, whose arrays are data where it is registered:
 
 >>> @node("layer")
 ... class Loudest(Objective):
@@ -24,7 +25,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -32,6 +33,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.tokens import Grid
 from jaxcircuits.vis.recipe import Recipe
 
 INPUT = "input"
@@ -47,12 +49,14 @@ class Seen(NamedTuple):
       reference: as `activations`, of the same view of the objective's `reference`; empty where it has none.
       attributions: of each of the objective's `attributed`, the activation of its layer times the gradient of its
         objective there, (h, w, channels) or (channels,); the gradient is held constant.
+      grids: layer of tokens -> the grid that they make; tokens have activations (tokens, channels).
     """
 
     activations: Mapping[str, jax.Array]
     picture: jax.Array
     reference: Mapping[str, jax.Array]
     attributions: tuple[jax.Array, ...] = ()
+    grids: Mapping[str, Grid] = {}
 
     def __getitem__(self, layer: str) -> jax.Array:
         """The activation of a layer; the picture for `INPUT`."""
@@ -303,15 +307,55 @@ def row_of(array: np.ndarray, i: int) -> int | list[int] | float | np.ndarray:
     return row.tolist() if array.dtype.kind == "i" else row
 
 
-def check_registered(objective: Objective) -> None:
-    """Raises `InputError` for an objective that JAX does not know as a pytree, or that holds one."""
-    for leaf in jax.tree.leaves(objective):
-        if isinstance(leaf, Objective):
-            name = type(leaf).__name__
-            raise InputError(
-                f"objective {name}: its class is not registered; write @node(...) from jaxcircuits.vis above it, "
-                "with the names of the fields that are no arrays"
-            )
+@node("function", "reads", "name")
+class Own(Objective):
+    """The score of a function, the same for every picture: it holds no numbers of single pictures."""
+
+    function: Callable[[Seen], jax.Array]
+    reads: tuple[str, ...]
+    name: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.reads
+
+    def score(self, seen: Seen) -> jax.Array:
+        return self.function(seen)
+
+    def label(self, i: int) -> str:
+        return ":".join([*self.reads, self.name])
+
+    def identity(self, i: int) -> str:
+        return self.label(i)
+
+
+def registered(objective: Objective) -> Objective:
+    """An objective that JAX knows as a pytree: itself, or one that stands for it.
+
+    What an objective of an unregistered class holds is taken as fixed, so that it is compiled anew where it is drawn
+    anew; `node` makes its arrays data, with one row a picture.
+
+    Raises:
+      InputError: where its class looks at several pictures, names no layers, or is held by a registered one.
+    """
+    leaves = jax.tree.leaves(objective)
+    held = next((leaf for leaf in leaves if isinstance(leaf, Objective)), None)
+    if held is None:
+        return objective
+    name, several = type(held).__name__, type(held).scores is not Objective.scores or held.group != 1
+    if held is not objective or several:
+        raise InputError(
+            f"objective {name}: its class is not registered; write @node(...) from jaxcircuits.vis above it, "
+            "with the names of the fields that are no arrays"
+        )
+    try:
+        layers = objective.layers
+    except NotImplementedError:
+        raise InputError(
+            f"objective {name} has no layers; expected a property `layers`, the names of what it reads"
+        ) from None
+    layers = (layers,) if isinstance(layers, str) else tuple(layers)
+    return Own(lambda seen: objective.score(seen), layers, name.lower())
 
 
 def check_finite(objective: Objective) -> None:
@@ -323,8 +367,7 @@ def check_finite(objective: Objective) -> None:
 
 def _objective(value: Objective | float | Sequence[float]) -> Objective:
     if isinstance(value, Objective):
-        check_registered(value)
-        return value
+        return registered(value)
     try:
         return Number(np.atleast_1d(np.asarray(value, np.float32)))
     except (TypeError, ValueError):
