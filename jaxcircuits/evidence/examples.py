@@ -156,7 +156,8 @@ def examples(
         is stated.
       layers: names, or one.
       count: of the strongest and the weakest.
-      start, stop: numbers of pictures, for a share of the pass that `Examples.merged` puts together; all by default.
+      start: number of the first picture, for a share of the pass; `Examples.merged` puts shares together.
+      stop: number of the picture before which to end; by default all the rest is shown.
       batch_size: pictures at once; by default what suits the device. It changes nothing but speed and memory.
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 

@@ -175,7 +175,8 @@ def reduce(
       reduction: what is kept.
       batch_size: pictures at once, on all devices together; by default `BATCH` a device on CPUs, `LARGE_BATCH` on
         accelerators.
-      start, stop: numbers of pictures, for a share of them; all by default.
+      start: number of the first picture, for a share of them.
+      stop: number of the picture before which to end; by default all the rest is shown.
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
     Returns:

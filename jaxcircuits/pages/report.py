@@ -38,7 +38,8 @@ def report_circuit(
       network: of the zoo.
       target: such as `mixed4c:447`.
       out: folder.
-      depth, top: see `extract_circuit`.
+      depth: stages below the target, see `extract_circuit`.
+      top: inputs of each unit that are shown, see `extract_circuit`.
       steps: of gradient ascent, a picture.
       size: of the pictures in pixels; by default 96, or a smaller network's own.
       seed: of the pictures.

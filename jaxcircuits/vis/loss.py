@@ -8,7 +8,7 @@ Fourier transform and the resample are a few percent of it at mixed4b.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
