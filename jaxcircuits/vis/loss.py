@@ -21,7 +21,7 @@ from jaxcircuits.network.tokens import Grid, grids
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.objectives import Objective, Seen
-from jaxcircuits.vis.objectives.base import Attributed
+from jaxcircuits.vis.objectives.seen import Attributed
 from jaxcircuits.vis.transforms import random_view
 
 

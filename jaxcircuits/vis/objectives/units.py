@@ -18,7 +18,8 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid
 from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
-from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
+from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 
 
