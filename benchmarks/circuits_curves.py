@@ -8,7 +8,7 @@ Cost:      6 seconds for slide, 40 for InceptionV1
 Result:    benchmarks/results/circuits_curves.NETWORK.json
 
 Curve units are those that answer the best orientation of a curve at least 3 times better than the opposite one and no
-straight line more than 0.7 times as well (in `slide`, whose 19 units are known, any); early ones, of the layer before,
+straight line more than 0.7 times as well (in `slide`, whose units are known, any); early ones, of the layer before,
 need only the first, and 2 times. Both answer curves at least a third as strongly as the layer's 95th percentile. Light
 and dark curves on grey, three or more radii.
 

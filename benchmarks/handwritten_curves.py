@@ -12,7 +12,7 @@ height, and the correlation of the two tuning curves over 360 degrees.
 
 Then the trained units are silenced, or their answers replaced by those of the units written by hand (the strongest of
 each cell, times the one factor a unit that makes the peaks of the two tuning curves equal), and the network is asked
-again: slide for its 28 classes on 1,008 fresh scenes, InceptionV1 for the classes of photographs. As a control, the
+again: slide for its classes on 36 fresh scenes of each, InceptionV1 for the classes of photographs. As a control, the
 units written by hand take each other's places (every orientation is 180 degrees wrong).
 """
 

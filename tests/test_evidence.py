@@ -96,10 +96,48 @@ def test_fine_side_is_where_the_orientation_points(angle):
     assert energy[inside & (along > 3)].mean() > 4 * energy[inside & (along < -3)].mean()
 
 
+@pytest.mark.parametrize("kind", [figures.HOUND, figures.CAT])
 @pytest.mark.parametrize("neck", [figures.NONE, figures.BEHIND, figures.IN_FRONT])
-def test_left_head_mirrors_right_head(neck):
-    left, right = (figures.head(facing, nod=0.2, neck=neck) for facing in (figures.LEFT, figures.RIGHT))
+def test_left_head_mirrors_right_head(neck, kind):
+    sides = (figures.LEFT, figures.RIGHT)
+    left, right = (figures.head(facing, nod=0.2, kind=kind, neck=neck, shading=0.4) for facing in sides)
     np.testing.assert_allclose(left, right[:, ::-1], atol=1e-5)
+
+
+def test_a_cat_differs_from_a_hound_by_its_snout_and_ears():
+    """Its snout ends nearer; above, it has two points where a hound has one."""
+    x, y = offsets(96)
+    hound, cat = (ink(figures.head(kind=kind, colour=stimuli.BLACK)) > 0.1 for kind in (figures.HOUND, figures.CAT))
+    assert x[hound].max() > 1.3 * x[cat].max() > 18
+    # Runs of the row half-way up the ears, beyond the skull of radius 18.
+    rows = [picture[np.isclose(y[:, 0], -22.5)][0].astype(int) for picture in (hound, cat)]
+    assert [(np.diff(row, prepend=0) == 1).sum() for row in rows] == [1, 2]
+
+
+@pytest.mark.parametrize("light", [figures.FROM_ABOVE, 0.0, 2.5])
+@pytest.mark.parametrize("name", ["head", "car"])
+def test_bodies_are_lighter_towards_the_light(name, light):
+    x, y = offsets(96)
+    draw, colour = {
+        "head": (functools.partial(figures.head, fur=0.0), figures.BROWN),
+        "car": (figures.car, figures.RED),
+    }[name]
+    plain, shaded = (np.asarray(draw(shading=shading, light=light), np.float64) for shading in (0.0, 0.4))
+    # Where the body was not painted over.
+    body = np.isclose(plain, colour, atol=1e-3).all(-1)
+    gain = (shaded / plain)[body].mean(-1)
+    along = (x * np.cos(light) + y * np.sin(light))[body]
+    assert np.corrcoef(gain, along)[0, 1] > 0.9
+    assert 0.59 < gain.min() < 1 < gain.max() < 1.41
+
+
+def test_triangle_has_its_area_and_points_to_the_right():
+    covered = np.asarray(drawing.cover(drawing.triangle(drawing.plane(96), 40.0, 24.0)))
+    x, y = offsets(96)
+    assert covered.sum() == pytest.approx(40 * 24 / 2, rel=0.02)
+    # The centroid of a triangle lies at a third of its height.
+    assert np.average(x, weights=covered) == pytest.approx(40 / 3, abs=0.3)
+    assert np.average(y, weights=covered) == pytest.approx(0, abs=1e-3)
 
 
 @pytest.mark.parametrize("facing", [figures.LEFT, figures.RIGHT])
