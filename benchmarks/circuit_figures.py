@@ -33,9 +33,9 @@ FIGURES: dict[str, dict[str, Rows]] = {
         "heads": [("mixed4c", [374]), ("mixed4b", [386, 403]), ("mixed4a", [339, 319])],
     },
     "slide": {
-        "curves": [("mixed4b", [107, 86, 18, 62]), ("mixed4a", [36, 92, 108, 101])],
-        "car": [("mixed5b", [178])],
-        "heads": [("mixed5b", [134, 126])],
+        "curves": [("mixed4b", [15, 51, 19, 118]), ("mixed4a", [10, 91, 80, 78])],
+        "car": [("mixed5b", [106])],
+        "heads": [("mixed5b", [97, 244])],
     },
 }
 
