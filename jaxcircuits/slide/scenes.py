@@ -134,7 +134,7 @@ def _line(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
 
 
 def _corner(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
-    orientation, opening, length, width = _between(chance, (0, TURN), (0.8, 2.0), (24, 40), (3, 7))
+    orientation, opening, length, width = _between(chance, (0, TURN), (0.7, 1.7), (24, 40), (3, 7))
     return stimuli.corner(orientation, opening, length, width, SIZE, **setting._asdict())
 
 
@@ -165,7 +165,7 @@ def _colour_contrast(chance: jax.Array, member: jax.Array, setting: Setting) -> 
     inner, outer = _hue(chance[0:3], member == 0), _hue(chance[3:6], member == 1)
     # The setting's clutter stays visible, as light and shade.
     shade = 1 + 0.5 * (setting.ground - setting.ground.mean((0, 1)))
-    (radius,) = _between(chance[6:], (11, 30))
+    (radius,) = _between(chance[6:], (14, 32))
     return shade * stimuli.patch(radius, SIZE, centre=setting.centre, colour=inner, ground=outer)
 
 

@@ -53,8 +53,8 @@ PEAK_RATE = 3e-3
 WEIGHT_DECAY = 0.03
 SPARSITY = 0.5
 """Weight of the mean `density`: units that are silent most of the time are easier to tell what they are for."""
-RAMP = 0.375
-"""Part of the training over which the attack's radius grows from 0; the learning rate falls to 0 over the rest."""
+RAMP = 0.3
+"""Part of the training over which the attack's radius grows from 0."""
 SETTLING = 32
 """Batches over which the normalizations' statistics are taken at the end."""
 CHECKPOINT_EVERY = 50
@@ -136,13 +136,6 @@ def density(activations: jax.Array) -> jax.Array:
     return jnp.mean(jnp.square(places.mean(0)) / (jnp.square(places).mean(0) + 1e-6))
 
 
-def learning_rate(steps: int) -> optax.Schedule:
-    """Up to `PEAK_RATE`, slowly down along a cosine while the attack grows, then straight to 0."""
-    grown = round(RAMP * steps)
-    slow = optax.warmup_cosine_decay_schedule(0.0, PEAK_RATE, max(1, steps // 16), max(2, round(steps / 0.8)))
-    return optax.join_schedules([slow, optax.linear_schedule(float(slow(grown)), 0.0, steps - grown)], [grown])
-
-
 def trainer(seed: int, steps: int):
     """The initial state, and functions of it.
 
@@ -153,7 +146,7 @@ def trainer(seed: int, steps: int):
     """
     graph, weights, statistics = nnx.split(training_model(seed), nnx.Param, ...)
     learner = Learner(graph)
-    rate = learning_rate(steps)
+    rate = optax.warmup_cosine_decay_schedule(0.0, PEAK_RATE, max(1, steps // 20), steps)
     kernels = functools.partial(jax.tree.map, lambda x: x.ndim > 1)
     optimiser = optax.adamw(rate, b2=0.99, weight_decay=WEIGHT_DECAY, mask=kernels)
 
@@ -267,7 +260,7 @@ def restored(path: Path, state: State, seed: int, steps: int) -> tuple[State, in
 
 def main(
     seed: Annotated[int, typer.Option(help="Decides the weights' start and every scene.")] = 0,
-    steps: Annotated[int, typer.Option(help="Batches of two scenes of each class.", min=2)] = 800,
+    steps: Annotated[int, typer.Option(help="Batches of two scenes of each class.", min=2)] = 1600,
     out: Annotated[Path, typer.Option(help="Folder for slide.safetensors and slide.json.")] = Path("slide"),
 ) -> None:
     """Trains slide and measures it; started again after it was cut short, it goes on."""
