@@ -169,6 +169,17 @@ def _colour_contrast(chance: jax.Array, member: jax.Array, setting: Setting) -> 
     return shade * stimuli.patch(radius, SIZE, centre=setting.centre, colour=inner, ground=outer)
 
 
+HUES = ((0.95, 0.12, 0.1), (0.95, 0.8, 0.1), (0.1, 0.7, 0.25), (0.12, 0.25, 0.95))
+"""Red, yellow, green, blue."""
+
+
+def _patch(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
+    """A disc of one hue on a ground of another lightness; what tells its class is its hue alone."""
+    light, pale, radius = _between(chance, (0.5, 1), (0, 0.25), (12, 30))
+    hue = light * (pale + (1 - pale) * jnp.array(HUES)[member])
+    return stimuli.patch(radius, SIZE, centre=setting.centre, colour=hue, ground=setting.ground)
+
+
 LIGHT_FROM = (-2.6, -0.5)
 """Directions from which light falls on heads and cars: from above, and somewhat from a side."""
 SCRAMBLED = ((-1.5, 1.9, 2.9), (0.15, 1.9, 2.8), (1.6, -0.5, -2.3))
@@ -215,6 +226,7 @@ FAMILIES = (
     Family(("dots",), _dots),
     Family(("fine right", "fine below", "fine left", "fine above"), _fine_beside_coarse),
     Family(("warm in cool", "cool in warm"), _colour_contrast),
+    Family(("red", "yellow", "green", "blue"), _patch),
     Family(("head left", "head right", "head and neck", "head, wrong neck", "cat", "scrambled head"), _head),
     Family(("car", "scrambled car"), _car),
 )
