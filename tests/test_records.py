@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -22,6 +23,7 @@ from test_examples import COUNT, LAYERS, assert_same, exact_network, world
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe, bulk, circuits, evidence
 from jaxcircuits.circuits.wiring import neighbours
+from jaxcircuits.circuits.wiring_file import wiring_bytes
 
 QUICK = Recipe(size=32, steps=2, transforms=(), redirect_steps=0)
 MEMBERS = ("examples", "wiring")
@@ -516,3 +518,67 @@ def test_nothing_is_finished_before_it_has_reached_the_disk(product, tiny, tmp_p
                 (written,) = (i for i, one in enumerate(happened) if one[0] == "replace" and one[2] == str(root / file))
                 assert ("fsync", str((root / file).parent)) in happened[written:number]
     assert entries >= 1
+
+
+def test_a_data_set_cut_short_is_drawn_again(tiny, tmp_path):
+    """A file of a hundred bytes is no finished shard, whatever its name."""
+    pytest.importorskip("array_record")
+    made("drawings", tiny, tmp_path, ["relu"], format="tfds")
+    whole = contents(tmp_path)
+    path = next(tmp_path.rglob("*array_record-00001"))
+    os.truncate(path, 100)
+    with opened("drawings", tiny, tmp_path, ["relu"], format="tfds") as job:
+        assert job.damaged == (path.name,) and job.todo == (1,)
+        job.run(progress=False)
+    assert contents(tmp_path) == whole
+
+
+def mutated(text: bytes, seed: int) -> bytes:
+    """Some bytes changed, removed, repeated or moved."""
+    rng = random.Random(seed)
+    data = bytearray(text)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data))
+        upto = at + rng.choice([1, 1, 2, 8, 40])
+        match rng.randrange(4):
+            case 0:
+                data[at] = rng.randrange(256)
+            case 1:
+                del data[at:upto]
+            case 2:
+                data[at:at] = data[at:upto]
+            case 3:
+                data[at:upto] = rng.choice([b"0", b"-1", b'"', b"[]", b"{}", b"null", b"1e999", b"9" * 80, b"\\u0000"])
+        if not data:
+            break
+    return bytes(data)
+
+
+@pytest.mark.parametrize("product", ["drawings", "examples", "wiring"])
+def test_mutated_plans_are_plans_or_one_line(product, tiny, tmp_path):
+    network, layers = (exact_network(), LAYERS) if product == "examples" else (tiny, ["relu"])
+    with opened(product, network, tmp_path, layers) as job:
+        text = job.plan.to_json().encode()
+    refused = 0
+    for seed in range(400):
+        try:
+            plan = type(job.plan).from_json(mutated(text, seed))
+            job.product.with_plan(plan).check()
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error) and len(str(error)) < 2100
+    assert refused > 200
+
+
+def test_mutated_wiring_is_wiring_or_one_line(tmp_path, tiny):
+    whole = wiring_bytes(circuits.Wiring(tiny, 2)["relu"])
+    path = tmp_path / "wiring.safetensors"
+    refused = 0
+    for seed in range(300):
+        path.write_bytes(mutated(whole[: len(whole) // 2] if seed % 9 == 0 else whole, seed))
+        try:
+            assert circuits.read_wiring(path).layer
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(path) in str(error)
+    assert refused > 50

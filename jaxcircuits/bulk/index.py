@@ -8,6 +8,7 @@ disk, so what it names was whole then; whether it still is, `check` finds out.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -61,12 +62,11 @@ class Index:
         return known
 
     def add(self, name: str, of: str, files: Mapping[str, Stamp]) -> None:
-        """Writes an entry, of files that were written before.
+        """Writes an entry, of files that were written before, into a folder that is there.
 
         Raises:
           InputError: where it cannot be written.
         """
-        place.make(self.folder)
         text = json.dumps({"of": of, "files": {path: list(stamp) for path, stamp in sorted(files.items())}})
         place.write(self.folder / f"{name}.json", text.encode())
 
@@ -81,11 +81,11 @@ class Index:
         Returns:
           The files that are there and are something else; of those that are gone nothing needs to be said.
         """
-        damaged = []
+        damaged, listed = [], functools.cache(place.names)
         for name, entry in list(self.entries().items()):
             sound = True
             for path, stamp in entry.files.items():
-                found = place.stamp(self.root / path, stamp)
+                found = place.is_sound(self.root / path, stamp, listed)
                 sound &= found is True
                 if found is False:
                     damaged.append(path)

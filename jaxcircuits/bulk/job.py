@@ -126,6 +126,7 @@ def opened(ours: Product, hosts: Hosts = ALONE) -> Iterator[Job]:
                 place.make(here.root)
                 place.write(here.root / here.plan_name, plan.to_json().encode())
             if missing:
+                place.make(here.index.folder)
                 here.prepare()
         said = {"plan": plan.to_json(), "variant": here.variant}
         return said | {"asked": asked, "missing": missing, "damaged": damaged}

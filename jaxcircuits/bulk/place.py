@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,34 +95,33 @@ def read(path: epath.Path, what: str, most: int) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def stamp(path: epath.Path, expected: Stamp) -> bool | None:
+def is_sound(
+    path: epath.Path, expected: Stamp, listed: Callable[[epath.Path], Set[str]], hashed: bool = True
+) -> bool | None:
     """Whether a file is the one that is expected; None where there is none.
 
     Of an object store only the names are asked for: its objects are whole, and it checks what it holds itself.
+
+    Args:
+      path: of the file.
+      expected: by which it is known.
+      listed: `names`, or what remembers it.
+      hashed: read it and compare its hash, not its size alone.
     """
     if is_remote(path):
-        return True if path.name in names(path.parent) else None
+        return True if path.name in listed(path.parent) else None
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode) or found.st_size != expected.size:
             return False
+        if not hashed:
+            return True
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == expected.sha256
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         return False
-
-
-def size(path: epath.Path) -> int | None:
-    """A regular file's size in bytes; None where there is none."""
-    try:
-        found = path.stat() if is_remote(path) else os.stat(path)
-    except OSError:
-        return None
-    if is_remote(path):
-        return found.length
-    return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
 def remove(path: epath.Path) -> None:

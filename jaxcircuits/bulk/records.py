@@ -183,6 +183,7 @@ class NetworkRecords(Mapping[str, LayerRecords]):
     def __init__(self, folder: epath.Path):
         self.folder = folder
         self.problems: list[str] = []
+        self._listed = functools.cache(place.names)
         there = place.names(folder)
         others = {"examples": ExamplesPlan, "wiring": WiringPlan}
         self._plans: dict[str, Plan] = {}
@@ -250,10 +251,10 @@ class NetworkRecords(Mapping[str, LayerRecords]):
     def _sound(self, files: Mapping[str, place.Stamp]) -> tuple[str, ...]:
         sound = []
         for path, stamp in files.items():
-            size = place.size(self.folder / path)
-            if size == stamp.size:
+            found = place.is_sound(self.folder / path, stamp, self._listed, hashed=False)
+            if found:
                 sound.append(path)
-            elif size is not None:
+            elif found is False:
                 self.problems.append(f"{self.folder / path}: damaged; the same command makes it again")
         return tuple(sound)
 
