@@ -86,13 +86,15 @@ def read_tensors(path: str | os.PathLike, what: str, most: int) -> tuple[dict[st
     size = int.from_bytes(data[:8], "little")
     if len(data) < 10 or size > min(MOST_HEADER, len(data) - 8):
         raise InputError(f"{where}: damaged or cut short (a header of {size:,} bytes)")
+    many = data.count(b'"data_offsets"', 0, 8 + size)
+    if many > MOST_TENSORS:
+        raise InputError(f"{where}: {many:,} tensors; expected at most {MOST_TENSORS:,}")
     try:
         header = parse_json(data[8 : 8 + size].decode(), what, MOST_HEADER)
     except (InputError, UnicodeDecodeError) as error:
         raise InputError(f"{where}: damaged or cut short ({error})") from None
-    if not isinstance(header, dict) or len(header) > MOST_TENSORS:
-        count = f"{len(header):,} tensors" if isinstance(header, dict) else "a header that is no object"
-        raise InputError(f"{where}: {count}; expected at most {MOST_TENSORS:,}")
+    if not isinstance(header, dict):
+        raise InputError(f"{where}: damaged or cut short (a header that is no object)")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise InputError(f"{where}: damaged or cut short (metadata that is not text)")
