@@ -17,7 +17,7 @@ from jaxcircuits.errors import InputError, shown
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import Chosen, LayerExamples
 from jaxcircuits.evidence.tally import NONE, SLOTS
-from jaxcircuits.files import conforming, parse_json, read_tensors
+from jaxcircuits.files import conforming, parse_json, read_tensors, tensor_bytes
 
 FORMAT = "jaxcircuits examples 1"
 
@@ -58,8 +58,6 @@ def _is_count(value: Any) -> bool:
 
 def layer_bytes(examples: LayerExamples, seen: Mapping[str, Any]) -> bytes:
     """The content of the file of a layer's examples, with what was seen as JSON in the metadata."""
-    from safetensors.numpy import save
-
     reached = np.flatnonzero(examples.histogram.any(0) | examples.peaks.any(0))
     first, last = int(reached[0]), int(reached[-1]) + 1
     tensors = {"histogram": examples.histogram[:, first:last], "peaks": examples.peaks[:, first:last]}
@@ -77,7 +75,7 @@ def layer_bytes(examples: LayerExamples, seen: Mapping[str, Any]) -> bytes:
         "first_interval": str(first),
         "seen": json.dumps(seen),
     }
-    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)
+    return tensor_bytes(tensors, metadata)
 
 
 def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, dict[str, Any]]:

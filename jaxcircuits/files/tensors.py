@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -111,6 +112,31 @@ def read_tensors(path: str | os.PathLike, what: str, most: int) -> tuple[dict[st
     if place != len(body):
         raise InputError(f"{where}: damaged or cut short ({len(body) - place:,} bytes belong to no tensor)")
     return tensors, metadata
+
+
+def tensor_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """The content of a safetensors file: the same bytes for the same tensors, which its library does not promise.
+
+    Args:
+      tensors: name -> array, of a type in `DTYPES`; they are written by name.
+      metadata: texts.
+
+    Returns:
+      What `read_tensors` and the format's library read.
+    """
+    of_type = {np.dtype(code): name for name, code in DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    parts, place = [], 0
+    for name, array in sorted(tensors.items()):
+        array = np.asarray(array, array.dtype.newbyteorder("<"))
+        parts.append(array.tobytes())
+        offsets = [place, place + len(parts[-1])]
+        header[name] = {"dtype": of_type[array.dtype], "shape": list(array.shape), "data_offsets": offsets}
+        place = offsets[1]
+    text = json.dumps(header).encode()
+    # As the library does it, so that what reads the file as it lies has its numbers where they belong.
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 def _entry(entry: Any) -> tuple[str, tuple[int, ...], int, int] | None:
