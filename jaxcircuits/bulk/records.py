@@ -183,6 +183,7 @@ class NetworkRecords(Mapping[str, LayerRecords]):
     def __init__(self, folder: epath.Path):
         self.folder = folder
         self.problems: list[str] = []
+        self._drawn: dict[str, Mapping[str, Mapping[int, Drawing]]] = {}
         self._listed = functools.cache(place.names)
         there = place.names(folder)
         others = {"examples": ExamplesPlan, "wiring": WiringPlan}
@@ -259,10 +260,13 @@ class NetworkRecords(Mapping[str, LayerRecords]):
         return tuple(sound)
 
     def _drawings(self, variant: str) -> Mapping[str, Mapping[int, Drawing]]:
-        return self._drawings_of(f"drawings.{variant}" if variant else "drawings")
+        """Layer -> unit -> its drawing."""
+        product = f"drawings.{variant}" if variant else "drawings"
+        if product not in self._drawn:
+            self._drawn[product] = self._found(product)
+        return self._drawn[product]
 
-    @functools.cache  # noqa: B019 (it lives as long as its records)
-    def _drawings_of(self, product: str) -> Mapping[str, Mapping[int, Drawing]]:
+    def _found(self, product: str) -> Mapping[str, Mapping[int, Drawing]]:
         plan = self._plans.get(product)
         found: dict[str, dict[int, Drawing]] = {}
         for i, shard in enumerate(plan.shards if isinstance(plan, DrawingPlan) else ()):
