@@ -1,16 +1,39 @@
-"""The folder of a drawing, on a disk or in an object store: whole files only, and one command at a time."""
+"""The folder of records, on a disk or in an object store: whole files only, and one command at a time."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from etils import epath
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import replacing
+
+_REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
+"""Names that `replacing` gives to files that are being written."""
+
+
+class Stamp(NamedTuple):
+    """By what a file is known.
+
+    Attributes:
+      size: in bytes.
+      sha256: of its bytes.
+    """
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Stamp:
+        return cls(len(data), hashlib.sha256(data).hexdigest())
 
 
 def is_remote(path: os.PathLike | str) -> bool:
@@ -31,23 +54,82 @@ def make(folder: epath.Path) -> None:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 
 
-def write(path: epath.Path, data: bytes) -> None:
-    """Writes a file of which nobody ever sees a part, into a folder that is there.
+def write(path: epath.Path, data: bytes) -> Stamp:
+    """Writes a file of which nobody ever sees a part, into a folder that is there; returns what it is known by.
 
-    A folder that somebody moves away meanwhile is not made again beside its pictures.
+    When it returns, the file and its name have reached the disk: what is written later is not there without it. A
+    folder that somebody moves away meanwhile is not made again beside its records.
 
     Raises:
       InputError: where it cannot be written.
     """
     if not is_remote(path):
-        with replacing(Path(path), folders=False) as temporary:
-            temporary.write_bytes(data)
-        return
+        with replacing(Path(path), folders=False) as temporary, temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync_folder(Path(path).parent)
+        return Stamp.of(data)
     try:
         # Object stores show an object when all of it has arrived.
         path.write_bytes(data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return Stamp.of(data)
+
+
+def read(path: epath.Path, most: int) -> bytes:
+    """The content of a regular file of `most` bytes or fewer.
+
+    Raises:
+      InputError: where it is longer, is no regular file, or cannot be read.
+    """
+    try:
+        if not is_remote(path):
+            found = os.stat(path)
+            if not stat.S_ISREG(found.st_mode):
+                raise InputError(f"{path}: not a regular file")
+            if found.st_size > most:
+                raise InputError(f"{path}: {found.st_size} bytes; expected {most} at most")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def stamp(path: epath.Path, expected: Stamp) -> bool | None:
+    """Whether a file is the one that is expected; None where there is none.
+
+    Of an object store only the names are asked for: its objects are whole, and it checks what it holds itself.
+    """
+    if is_remote(path):
+        return True if path.name in names(path.parent) else None
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != expected.size:
+            return False
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == expected.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return False
+
+
+def size(path: epath.Path) -> int | None:
+    """A regular file's size in bytes; None where there is none."""
+    try:
+        found = path.stat() if is_remote(path) else os.stat(path)
+    except OSError:
+        return None
+    if is_remote(path):
+        return found.length
+    return found.st_size if stat.S_ISREG(found.st_mode) else -1
+
+
+def remove(path: epath.Path) -> None:
+    """Removes a file, where it is there and can be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def names(folder: epath.Path) -> set[str]:
@@ -61,16 +143,15 @@ def names(folder: epath.Path) -> set[str]:
 def remove_remains(folder: epath.Path) -> None:
     """Removes temporary files that a killed command left."""
     for name in names(folder):
-        if name.startswith(".") and name.endswith(".tmp"):
-            with contextlib.suppress(OSError):
-                (folder / name).unlink()
+        if _REMAINS.fullmatch(name):
+            remove(folder / name)
 
 
 @contextlib.contextmanager
 def claimed(folder: epath.Path, alone: bool) -> Iterator[None]:
     """Keeps other commands out of a folder for as long as the block lasts, or until the process is gone.
 
-    Locks are shared by the processes of one drawing (`alone` false); the one that plans it wants the folder alone.
+    Locks are shared by the processes of one job (`alone` false); the one that plans it wants the folder alone.
     Where the system or the file system has no locks, and in an object store, nobody is kept out.
 
     Raises:
@@ -86,6 +167,16 @@ def claimed(folder: epath.Path, alone: bool) -> Iterator[None]:
                 fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(
-                    f"{folder}: another command draws here; several share a drawing by --distributed"
+                    f"{folder}: another command is at work here; several share one job by --distributed"
                 ) from None
         yield
+
+
+def _sync_folder(folder: Path) -> None:
+    """Has a folder's names reach the disk, where the system lets one ask for it."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.examples import Examples
@@ -12,10 +16,15 @@ from jaxcircuits.images.decode import fitted
 from jaxcircuits.images.sources import Unreadable
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
+from jaxcircuits.network.stream import answers
 from jaxcircuits.network.windows import Window, windows
 
 SIDE = 112
 """Pixels to which crops are brought in sheets, the longer side."""
+LEVEL = 0.5
+"""The share of the strongest activation at which the line around where a unit fires is drawn."""
+LINE = (1.0, 0.55, 0.0)
+"""The line's color."""
 
 
 def field(network: Network, layer: str, place: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -66,8 +75,78 @@ def crop(pictures: Pictures, index: int, part: tuple[int, int, int, int], size: 
     return cut / np.float32(255) if cut.dtype == np.uint8 else cut
 
 
+class View(NamedTuple):
+    """A part of a picture that a cell of a unit reads, and where in it the unit fires.
+
+    Attributes:
+      image: float32 (h, w, 3) in [0, 1], the longer side of `SIDE` pixels.
+      heat: float32 (h, w), the unit's activation at these pixels over that of the cell, from 0 on; between the centers
+        of its cells' receptive fields it is interpolated.
+      value: the cell's activation.
+    """
+
+    image: np.ndarray
+    heat: np.ndarray
+    value: float
+
+
+def views(
+    network: Network,
+    pictures: Pictures,
+    layer: str,
+    unit: int,
+    numbers: Sequence[int] | np.ndarray,
+    places: np.ndarray,
+    size: tuple[int, int],
+) -> list[View]:
+    """What a unit saw at places of pictures, and where around them it fires.
+
+    Args:
+      network: whose unit.
+      pictures: that were shown.
+      layer, unit: which.
+      numbers: (n,), of pictures.
+      places: int (n, 2), row and column of a cell in each.
+      size: height and width at which they were shown, see `Shown`.
+
+    Raises:
+      InputError: for an unknown layer or unit, and where a picture cannot be read any more.
+    """
+    network.check_units(layer, [unit])
+    shown_at = pictures.at(network.convention.size, network.convention.channels)
+    seen = np.stack([shown_at[int(number)].image for number in numbers])
+    maps = np.concatenate([np.asarray(part)[..., unit] for part in answers(network, layer, seen)])
+    found = []
+    for number, place, fires in zip(numbers, places, maps):
+        part = field(network, layer, tuple(place.tolist()), size)
+        image = _scaled(crop(pictures, int(number), part, size), part)
+        value = float(fires[tuple(place)] if fires.ndim == 2 else fires)
+        heat = np.zeros(image.shape[:2], np.float32)
+        if fires.ndim == 2 and value > 0:
+            rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
+            heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
+        found.append(View(image, heat, value))
+    return found
+
+
+def outlined(view: View) -> np.ndarray:
+    """A view with a line around where the unit fires at `LEVEL` of the cell's activation or more.
+
+    Returns:
+      float32 (h, w, 3) in [0, 1].
+    """
+    inside = view.heat >= LEVEL
+    # Beyond the picture's edge nothing is known: no line is drawn along it.
+    edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    halo = ndimage.binary_dilation(inside) & ~inside
+    image = np.where(halo[..., None], 0.4 * view.image, view.image)
+    return np.where(edge[..., None], np.float32(LINE), image).astype(np.float32)
+
+
 def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, unit: int) -> Image.Image:
-    """What a unit saw in its strongest pictures, strongest first, with its activations.
+    """What a unit saw in its strongest pictures, strongest first, with its activations; a line goes around where it fires.
+
+    The line is where its activation is half of that at the place that is shown.
 
     Args:
       network: whose unit.
@@ -81,17 +160,37 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
     Raises:
       InputError: for an unknown layer or unit, and where a picture cannot be read any more.
     """
-    chosen, size = examples[layer].strongest, examples.seen.size
+    chosen = examples[layer].strongest
     network.check_units(layer, [unit])
     if len(pictures) < examples.seen.stop:
         raise InputError(f"{pictures!r}: not those that were shown, of which there are {examples.seen.stop} or more")
-    crops, captions = [], []
-    for value, picture, place in zip(*(part[unit] for part in chosen)):
-        if picture >= 0:
-            part = field(network, layer, tuple(place.tolist()), size)
-            crops.append(_scaled(crop(pictures, int(picture), part, size), part))
-            captions.append(f"{value:.4g}")
-    return contact_sheet(np.stack(crops), captions)
+    there = chosen.pictures[unit] >= 0
+    places = chosen.places[unit][there]
+    found = views(network, pictures, layer, unit, chosen.pictures[unit][there], places, examples.seen.size)
+    captions = [f"{value:.4g}" for value in chosen.values[unit][there]]
+    return contact_sheet(np.stack([outlined(view) for view in found]), captions)
+
+
+def _interpolation(
+    network: Network,
+    layer: str,
+    axis: int,
+    part: tuple[int, int, int, int],
+    size: tuple[int, int],
+    shape: tuple[int, int],
+) -> np.ndarray:
+    """(pixels, cells): how much each cell of a map counts at each pixel of a part, along one axis."""
+    found = windows(network, INPUT, layer, size, linear=True)
+    cells = network.shapes(size, [layer])[layer][axis]
+    if found is None:  # cells read everything: they are taken to lie evenly
+        stride = size[axis] / cells
+        centers = (np.arange(cells) + 0.5) * stride
+    else:
+        window = found[axis]
+        centers = window.start + window.stride * np.arange(cells) + window.size / 2
+    first, last = part[axis], part[axis + 2]
+    pixels = first + (np.arange(shape[axis]) + 0.5) * (last - first) / shape[axis]
+    return np.stack([np.interp(pixels, centers, cell) for cell in np.eye(cells)], axis=1)
 
 
 def _inside(window: Window, cell: int, length: int) -> tuple[int, int]:

@@ -22,9 +22,10 @@ from typing import Any
 import jax
 
 from jaxcircuits.errors import InputError, unknown
-from jaxcircuits.evidence.examples_file import read_layer, write_layer
+from jaxcircuits.evidence.examples_file import layer_bytes, read_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
+from jaxcircuits.files import replacing
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network, stream
 
@@ -103,8 +104,15 @@ class Examples(Mapping[str, LayerExamples]):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `FOLDER/LAYER.safetensors` for each layer; returns the paths."""
-        folder = Path(folder)
-        return [write_layer(folder / f"{name}.safetensors", self[name], dataclasses.asdict(self.seen)) for name in self]
+        paths = {name: Path(folder) / f"{name}.safetensors" for name in self}
+        for name, path in paths.items():
+            with replacing(path) as temporary:
+                temporary.write_bytes(self.layer_bytes(name))
+        return list(paths.values())
+
+    def layer_bytes(self, layer: str) -> bytes:
+        """The content of a layer's file, as `save` writes it."""
+        return layer_bytes(self[layer], dataclasses.asdict(self.seen))
 
     @classmethod
     def read(cls, *paths: str | Path) -> Examples:

@@ -16,7 +16,6 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import Chosen, LayerExamples
 from jaxcircuits.evidence.tally import NONE, SLOTS
-from jaxcircuits.files import replacing
 
 FORMAT = "jaxcircuits examples 1"
 _CHOSEN = ("strongest", "weakest", "spread")
@@ -29,8 +28,8 @@ _KINDS = {
 """Whether a value of JSON is of a field's type."""
 
 
-def write_layer(path: Path, examples: LayerExamples, seen: Mapping[str, Any]) -> Path:
-    """Writes a layer's examples, and what was seen as JSON in the metadata; returns the path."""
+def layer_bytes(examples: LayerExamples, seen: Mapping[str, Any]) -> bytes:
+    """The content of the file of a layer's examples, with what was seen as JSON in the metadata."""
     from safetensors.numpy import save
 
     reached = np.flatnonzero(examples.histogram.any(0) | examples.peaks.any(0))
@@ -50,13 +49,11 @@ def write_layer(path: Path, examples: LayerExamples, seen: Mapping[str, Any]) ->
         "first_interval": str(first),
         "seen": json.dumps(seen),
     }
-    with replacing(path) as temporary:
-        temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata))
-    return path
+    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)
 
 
 def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, dict[str, Any]]:
-    """Reads what `write_layer` wrote.
+    """Reads what has the content of `layer_bytes`.
 
     Args:
       path: of the file.

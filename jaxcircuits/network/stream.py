@@ -29,6 +29,19 @@ NAMED = 100
 PICTURES = "pictures"
 """The axis of the devices that share a batch."""
 
+
+class NothingSeen(InputError):
+    """None of the pictures of a pass, or of a share of one, can be read.
+
+    Attributes:
+      unreadable: `NAME: why` of the first of them.
+    """
+
+    def __init__(self, message: str, unreadable: tuple[str, ...]):
+        super().__init__(message)
+        self.unreadable = unreadable
+
+
 State = Any
 """A pytree of arrays."""
 
@@ -140,7 +153,7 @@ def reduce(
       The `Reduced`.
 
     Raises:
-      InputError: for an unknown layer, and where no picture can be read.
+      InputError: for an unknown layer; `NothingSeen` where no picture can be read.
     """
     names = tuple(layers)
     for name in names:
@@ -175,7 +188,8 @@ def reduce(
             _wait(pending.popleft(), start, stop, bar)
     if state is None:
         why = f" ({unreadable[0]})" if unreadable else ""
-        raise InputError(f"{pictures.source.description}: none of {stop - start} pictures can be read{why}")
+        said = f"{pictures.source.description}: none of {stop - start} pictures can be read{why}"
+        raise NothingSeen(said, tuple(unreadable))
     states = jax.device_get(state)
     return Reduced(
         tuple(jax.tree.map(lambda leaf, i=i: leaf[i], states) for i in range(len(devices))),
