@@ -111,7 +111,9 @@ class Layer:
     def _wiring(self, layer: str, rng: np.random.Generator) -> tuple[Wiring, ...]:
         if not layer:
             return ()
-        wires = [[Wire(layer, int(rng.integers(16)), rng.normal(size=(5, 5)), 2 - 0.2 * i) for i in range(8)] for _ in "ab"]
+        wires = [
+            [Wire(layer, int(rng.integers(16)), rng.normal(size=(5, 5)), 2 - 0.2 * i) for i in range(8)] for _ in "ab"
+        ]
         return (Wiring(layer, *map(tuple, wires)),)
 
     def _example(self, unit: int, i: int, rng: np.random.Generator) -> Example:

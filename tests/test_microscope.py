@@ -80,7 +80,13 @@ class Links(HTMLParser):
 def test_every_link_resolves_and_leads_within_the_site(site):
     pages = sorted(site.rglob("*.html"))
     names = {str(path.relative_to(site)) for path in pages}
-    assert {"index.html", "one/index.html", "one/second/index.html", "one/second/11.html", "two~2fx/first/7.html"} < names
+    assert {
+        "index.html",
+        "one/index.html",
+        "one/second/index.html",
+        "one/second/11.html",
+        "two~2fx/first/7.html",
+    } < names
     links = {path: Links(path.read_text()) for path in pages}
     for path, found in links.items():
         assert len(path.read_bytes()) < 60_000
@@ -115,7 +121,9 @@ def test_pictures_are_what_they_should_be(site):
     sheet = np.asarray(Image.open(site / "one" / "second" / "drawings0.webp"))
     for unit in range(12):
         own = sheet[:THUMB, unit * THUMB : (unit + 1) * THUMB].astype(float)
-        errors = [np.abs(own - np.asarray(Image.fromarray(ripples(i)).resize((THUMB, THUMB)))).mean() for i in range(12)]
+        errors = [
+            np.abs(own - np.asarray(Image.fromarray(ripples(i)).resize((THUMB, THUMB)))).mean() for i in range(12)
+        ]
         assert np.argmin(errors) == unit
     html = (site / "one" / "second" / "4.html").read_text()
     strip_ = np.asarray(Image.open(site / "one" / "second" / "4.webp")).astype(float)
@@ -141,7 +149,9 @@ def _decoded(url):
 
 def test_sprites_show_their_own_part():
     """Percentages of CSS, by their definition: the part shown begins at position * (sheet - box)."""
-    images = [Image.new("RGB", size, color) for size, color in [((64, 48), "red"), ((30, 80), "lime"), ((100, 20), "blue")]]
+    images = [
+        Image.new("RGB", size, color) for size, color in [((64, 48), "red"), ((30, 80), "lime"), ((100, 20), "blue")]
+    ]
     sheet, sprites = strip(images, "x.webp", width=110)
     for image, sprite in zip(images, sprites):
         x, y = (float(v) / 100 for v in re.search(r"position:([\d.]+)% ([\d.]+)%", sprite.style).groups())
@@ -185,7 +195,7 @@ def test_histograms_are_to_scale():
     ((x, width, number),) = plot["marks"]
     assert number == 1 and x == pytest.approx(640 / 3, abs=0.1) and width == pytest.approx(640 / 2, abs=0.1)
     assert [charts.short(v) for v in (0, 0.03126, 12345.6, 1e-7, -2e9, float("nan"))] == [
-        "0", "0.0313", "12300", "1e-7", "-2e9", "–",
+        "0", "0.0313", "12300", "1e-7", "-2e9", "?",
     ]  # fmt: skip
 
 
@@ -204,7 +214,6 @@ def test_pages_say_what_is_missing(site, tab):
 def test_names_cannot_become_markup(tab, tmp_path):
     view = network(HOSTILE, (8,))
     layer = Layer(HOSTILE, 6, 1, damaged=(HOSTILE,), likeness_of=HOSTILE)
-    type(layer).families.fget  # the names of families are hostile in themselves: `lines & <edges>`
     view = type(view)(HOSTILE, HOSTILE, (24, 24), ((HOSTILE, (9, 9, 6)),), (layer,), (HOSTILE,), {HOSTILE: HOSTILE})
     write_site(tmp_path, [view])
     pages = sorted(tmp_path.rglob("*.html"))
@@ -296,7 +305,7 @@ def test_search_as_one_types(site, tab):
 
 
 def shown(tab):
-    return [int(text) for text in tab.locator("#wall li:visible b").all_inner_texts()]
+    return [int(text) for text in tab.locator("#wall li:visible b").all_text_contents()]
 
 
 def test_a_wall_is_sorted_and_filtered(site, tab):
@@ -395,7 +404,7 @@ def test_accessibility(site, axe, tab, scheme):
     for page in (*pages, "one/third/2.html"):
         tab.goto((site / page).as_uri())
         tab.evaluate(axe)
-        found = tab.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
+        found = tab.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'], preload: false})")
         assert [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in found["violations"]] == []
 
 

@@ -116,17 +116,40 @@ def views(
     shown_at = pictures.at(network.convention.size, network.convention.channels)
     seen = np.stack([shown_at[int(number)].image for number in numbers])
     maps = np.concatenate([np.asarray(part)[..., unit] for part in answers(network, layer, seen)])
-    found = []
-    for number, place, fires in zip(numbers, places, maps):
-        part = field(network, layer, tuple(place.tolist()), size)
-        image = _scaled(crop(pictures, int(number), part, size), part)
-        value = float(fires[tuple(place)] if fires.ndim == 2 else fires)
-        heat = np.zeros(image.shape[:2], np.float32)
-        if fires.ndim == 2 and value > 0:
-            rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
-            heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
-        found.append(View(image, heat, value))
-    return found
+    return [view_at(network, pictures, layer, *one, size) for one in zip(numbers, places, maps)]
+
+
+def view_at(
+    network: Network,
+    pictures: Pictures,
+    layer: str,
+    number: int,
+    place: np.ndarray,
+    fires: np.ndarray,
+    size: tuple[int, int],
+) -> View:
+    """What a unit saw at one place of a picture, of which its activations are known.
+
+    Args:
+      network: whose unit.
+      pictures: that were shown.
+      layer: the unit's.
+      number: of the picture.
+      place: int (2,), row and column of a cell.
+      fires: the unit's activation to the picture, (h, w), or a number for layers without positions.
+      size: height and width at which it was shown, see `Shown`.
+
+    Raises:
+      InputError: where the picture cannot be read any more.
+    """
+    part = field(network, layer, tuple(place.tolist()), size)
+    image = _scaled(crop(pictures, int(number), part, size), part)
+    value = float(fires[tuple(place)] if fires.ndim == 2 else fires)
+    heat = np.zeros(image.shape[:2], np.float32)
+    if fires.ndim == 2 and value > 0:
+        rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
+        heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
+    return View(image, heat, value)
 
 
 def outlined(view: View) -> np.ndarray:

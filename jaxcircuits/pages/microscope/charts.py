@@ -13,7 +13,7 @@ from jaxcircuits.pages.microscope.views import Curve, Histogram
 def short(value: float | None) -> str:
     """A number as pages print it: three digits that count."""
     if value is None or not math.isfinite(value):
-        return "–"
+        return "?"
     if value and (abs(value) >= 1e5 or abs(value) < 1e-3):
         return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
     text = f"{value:.3g}"
@@ -23,7 +23,7 @@ def short(value: float | None) -> str:
 def percent(share: float | None) -> str:
     """A share from 0 to 1, in percent."""
     if share is None or not math.isfinite(share):
-        return "–"
+        return "?"
     value = 100 * share
     return f"{value:.0f} %" if value >= 10 or not value else f"{value:.2g} %"
 
@@ -55,7 +55,9 @@ def histogram(h: Histogram, bounds: Sequence[tuple[float, float]] = ()) -> dict:
     every = max(round(len(edges) / 9), 1)
     ticks = [(round(step * i, 1), short(edges[i])) for i in range(0, len(edges), every)]
     marks = [(round(x(a), 1), round(max(x(b) - x(a), 3), 1), i + 1) for i, (a, b) in enumerate(bounds)]
-    powers = [(round(150 - 150 * math.log1p(10**k) / top, 1), _power(k)) for k in (0, 2, 4, 6, 8, 10) if 10**k < counts.max()]
+    powers = [
+        (round(150 - 150 * math.log1p(10**k) / top, 1), _power(k)) for k in (0, 2, 4, 6, 8, 10) if 10**k < counts.max()
+    ]
     return {"bars": bars, "ticks": ticks, "marks": marks, "powers": powers, "of": h.of}
 
 
@@ -79,7 +81,7 @@ def curve(c: Curve) -> dict:
     span = most - low or 1.0
     across = (x - x.min()) / (np.ptp(x) or 1.0)
     points = np.stack([44 + 250 * across, 150 - 136 * (y - low) / span], 1)
-    band = np.concatenate([points + [0, 0], points[::-1]])
+    band = np.concatenate([points, points[::-1]])
     band[: len(x), 1] -= 136 * spread / span
     band[len(x) :, 1] += 136 * spread[::-1] / span
     ticks = [(round(44 + 250 * (t - x.min()) / (np.ptp(x) or 1), 1), short(t)) for t in _ticks(x.min(), x.max())]
@@ -118,7 +120,7 @@ def trunk(stages: Sequence[tuple[str, tuple[int, ...]]], size: tuple[int, int], 
                 "y": round(20 + (high - height) / 2, 1),
                 "width": round(width, 1),
                 "height": round(height, 1),
-                "map": "×".join(map(str, shape[:-1])) or "1",
+                "map": " x ".join(map(str, shape[:-1])) or "1",
                 "channels": shape[-1],
             }
         )

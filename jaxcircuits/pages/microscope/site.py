@@ -57,8 +57,8 @@ class Site:
     def rendered(self, address: str, template: str, **values: Any) -> str:
         """A page's HTML; what is put into the template is escaped."""
         here = self.here(os.path.dirname(address))
-        return _templates().get_template(template).render(
-            here=here, network=self.network, version=__version__, **values
+        return (
+            _templates().get_template(template).render(here=here, network=self.network, version=__version__, **values)
         )
 
     def here(self, folder: str) -> Here:

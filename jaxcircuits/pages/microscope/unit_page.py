@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from jaxcircuits.pages.microscope import addresses, charts
@@ -124,7 +123,7 @@ def _wirings(wirings: Sequence[Wiring] | None) -> list[dict[str, Any]] | None:
             "strength": wire.strength,
             "bar": round(100 * wire.strength / (strongest or 1), 1),
             "picture": weights_url(wire.weights, scale),
-            "said": f"{height} × {width} weights from {charts.short(float(wire.weights.min()))} "
+            "said": f"{height} x {width} weights from {charts.short(float(wire.weights.min()))} "
             f"to {charts.short(float(wire.weights.max()))}",
             "shape": (height, width),
         }
@@ -177,17 +176,3 @@ def _numbers(view: UnitView) -> dict[str, Any]:
             "meanings": [{"share": m.share, "inputs": [f"{a}:{b}" for a, b in m.inputs]} for m in view.meanings or ()],
         }
     )
-
-
-def missing(view: UnitView) -> bool:
-    """Whether any of what one command makes is not there."""
-    return bool(not view.drawings or view.intervals is None or view.inputs is None)
-
-
-def likest(vectors: np.ndarray, place: int, count: int) -> list[tuple[int, float]]:
-    """The rows most alike to one row, by cosine: their places and cosines, most alike first."""
-    lengths = np.linalg.norm(vectors, axis=1)
-    scores = vectors @ vectors[place] / np.maximum(lengths * lengths[place], np.finfo(np.float64).tiny)
-    scores[place] = -np.inf
-    order = np.argsort(-scores, kind="stable")[:count]
-    return [(int(i), float(scores[i])) for i in order if scores[i] > 0]

@@ -1,6 +1,6 @@
 """What the pages of a network, a layer and a unit show, as data: pages know nothing of where it came from.
 
-Everything but names is optional. What is None or empty has not been made yet; the page then says which command makes it.
+Everything but names is optional. What is None or empty has not been made yet; the page then says which command does.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class UnitView:
       arguments: None where not asked for.
       tuning: None where not measured.
       families: names.
-      circuit: address of the circuit's page, relative to the network's folder; empty where there is none.
+      circuit: address of the circuit's page, relative to the layer's folder; empty where there is none.
     """
 
     layer: str

@@ -72,13 +72,15 @@ def _note(of_class: dict[str, list[tuple[str, int, float]]], view: UnitView) -> 
 
 
 def _of_class(site: Site, noted: dict[str, list[tuple[str, int, float]]]) -> dict[str, list[tuple[str, int, float]]]:
-    """Classes in the network's order; of each, the units with the largest numbers of each layer, the last layer first."""
+    """Classes in the network's order; of each the units with the largest numbers in each layer, last layer first."""
     order = {name: -i for i, name in enumerate(site.layers)}
     labels = [label for label in site.network.labels if label in noted]
     found = {}
     for label in [*labels, *sorted(noted.keys() - set(labels))]:
         rows = sorted(noted[label], key=lambda row: (order[row[0]], -row[2], row[1]))
-        found[label] = [row for _, group in itertools.groupby(rows, lambda row: row[0]) for row in list(group)[:PER_CLASS]]
+        found[label] = [
+            row for _, group in itertools.groupby(rows, lambda row: row[0]) for row in list(group)[:PER_CLASS]
+        ]
     return found
 
 

@@ -1,0 +1,280 @@
+"""The microscope from records: of one small network, made by the jobs that the command runs."""
+
+import json
+import re
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from test_cli import command
+
+from jaxcircuits import bulk
+from jaxcircuits.bulk.crops_file import HEAT, read_crops
+from jaxcircuits.circuits import strongest_inputs
+from jaxcircuits.errors import InputError
+from jaxcircuits.evidence import grid
+from jaxcircuits.evidence.bands import bands
+from jaxcircuits.evidence.crops import views
+from jaxcircuits.images import open_pictures
+from jaxcircuits.network import Network
+from jaxcircuits.pages.microscope import write_site
+from jaxcircuits.pages.microscope.facts import FILE, Facts
+from jaxcircuits.pages.microscope.loader import read_networks
+from jaxcircuits.vis import Recipe
+from jaxcircuits.zoo import InputConvention
+
+LABELS = ("apple", "pear, fruit", "plum")
+RECIPE = Recipe(size=16, steps=2, transforms=())
+
+
+def classified(params, x):
+    for kernel in params[:-1]:
+        x = jax.lax.conv_general_dilated(x, kernel, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+        x = jax.nn.relu(x)
+    return x.mean((1, 2)) @ params[-1]
+
+
+@pytest.fixture(scope="module")
+def network():
+    rng = np.random.default_rng(0)
+    shapes = ((3, 3, 3, 8), (3, 3, 8, 10), (10, 3))
+    params = [jnp.asarray(rng.normal(size=shape) / np.sqrt(np.prod(shape[:-1])), jnp.float32) for shape in shapes]
+    convention = InputConvention(size=(16, 16), mean=0.5, std=0.25)
+    return Network.from_function(classified, params, convention, name="classified", labels=LABELS)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Four classes of twelve pictures, as files."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(1)
+    for name in ("a", "b", "c", "d"):
+        (folder / name).mkdir()
+        color = rng.integers(0, 200, 3)
+        for i in range(12):
+            picture = np.uint8(np.clip(color + rng.normal(0, 50, (20, 24, 3)), 0, 255))
+            Image.fromarray(picture).save(folder / name / f"{i}.png")
+    return open_pictures(folder)
+
+
+@pytest.fixture(scope="module")
+def layers(network):
+    return {name: list(range(network.layers[name].channels)) for name in bulk.feature_layers(network)}
+
+
+@pytest.fixture(scope="module")
+def records(network, pictures, layers, tmp_path_factory):
+    """The folder, with everything but the drawings of the second layer's last units."""
+    out = tmp_path_factory.mktemp("records")
+    first, second = layers
+    for opened in (
+        bulk.wiring(network, list(layers), out),
+        bulk.examples(network, pictures, list(layers), out),
+    ):
+        with opened as job:
+            job.run(progress=False)
+    with bulk.crops(network, pictures, layers, out, strongest=4, each=2) as job:
+        job.run(progress=False)
+    series = [bulk.Series(first, tuple(layers[first])), bulk.Series(second, tuple(layers[second][:6]))]
+    with bulk.drawings(network, series, RECIPE, out) as job:
+        job.run(progress=False)
+    Facts.of(network, "models:classified").write(out / "classified")
+    return out
+
+
+@pytest.fixture(scope="module")
+def site(records, tmp_path_factory):
+    root = tmp_path_factory.mktemp("site")
+    write_site(root, read_networks(records, root))
+    return root
+
+
+def test_bands_are_of_every_octave(network, pictures, layers, records):
+    """Against a pass of all pictures by hand."""
+    layer = list(layers)[0]
+    examples = bulk.Records(records)["classified"][layer].examples
+    shown = pictures.at((16, 16))
+    images = np.stack([picture.image for picture in shown])
+    peaks = np.asarray(network.activations(images, layer)[layer]).max((1, 2))
+    ends = grid.bounds()
+    for unit in range(8):
+        found = bands(examples, unit, 4, 2)
+        order = np.argsort(-peaks[:, unit], kind="stable")
+        assert found[0].chosen.pictures.tolist() == order[:4].tolist()
+        seen = set(order[:4].tolist())
+        for band in found[1:]:
+            assert band.low in ends and band.high <= 2.01 * band.low
+            inside = (peaks[:, unit] >= band.low) & (peaks[:, unit] <= band.high * (1 + 1e-6))
+            assert band.share == pytest.approx(inside.mean())
+            assert 0 < len(band.chosen.pictures) <= 2 and not seen & set(band.chosen.pictures.tolist())
+            np.testing.assert_allclose(band.chosen.values, peaks[band.chosen.pictures, unit], rtol=1e-5)
+            assert inside[band.chosen.pictures].all()
+            seen |= set(band.chosen.pictures.tolist())
+
+
+def test_crops_are_what_each_unit_saw(network, pictures, layers, records):
+    for layer in layers:
+        own = bulk.Records(records)["classified"][layer]
+        examples = own.examples
+        for unit in (0, 5):
+            found, chosen = own.crops(unit), bands(examples, unit, 4, 2)
+            assert [len(band.crops) for band in found] == [len(band.chosen.values) for band in chosen]
+            for band, expected in zip(found, chosen):
+                numbers, places = expected.chosen.pictures, expected.chosen.places
+                seen = views(network, pictures, layer, unit, numbers, places, examples_size(own))
+                for crop, view, number in zip(band.crops, seen, numbers):
+                    assert crop.picture == pictures.name(int(number)) and crop.label == crop.picture[0]
+                    assert crop.value == pytest.approx(view.value, rel=1e-5)
+                    assert np.abs(crop.image / 255 - view.image).mean() < 0.06  # the quality of WebP
+                    small = Image.fromarray(view.heat * np.float32(view.value)).resize((HEAT, HEAT), 2)
+                    np.testing.assert_allclose(crop.heat, np.asarray(small), atol=0.01 * max(view.value, 1))
+
+
+def examples_size(layer):
+    return layer.seen.size
+
+
+def test_pages_show_the_records(network, layers, records, site):
+    second = list(layers)[1]
+    html = (site / "classified" / second / "3.html").read_text()
+    wires = strongest_inputs(network, f"{second}:3", list(layers)[0], 8)
+    inputs = html[html.index(">Inputs<") : html.index(">Outputs<")]
+    named = [int(n) for n in re.findall(rf'class="name">{re.escape(list(layers)[0])}:(\d+)<', inputs)]
+    assert named == [c.source.index for c in (*wires.excitatory, *wires.inhibitory)]
+    numbers = json.loads((site / "classified" / second / "3.json").read_text())
+    np.testing.assert_allclose(numbers["inputs"][0]["weights"], wires.excitatory[0].weights, rtol=2e-3)
+    examples = bulk.Records(records)["classified"][second].examples
+    assert sum(numbers["histogram"]["counts"]) == examples.histogram[3].sum()
+    assert numbers["facts"]["density"] == pytest.approx(examples.density[3], rel=1e-3)
+    assert set(numbers["classes"]) == set(LABELS)
+    effect = np.asarray(network.params[-1])[3]
+    np.testing.assert_allclose([numbers["classes"][label] for label in LABELS], effect, rtol=1e-3)
+    profile = examples.class_means - examples.class_means.mean(1, keepdims=True)
+    assert numbers["similar"] and profile.shape == (10, 4)
+    assert "jaxcircuits microscope models:classified" in (site / "classified" / second / "8.html").read_text()
+    layer_page = (site / "classified" / second / "index.html").read_text()
+    assert "6 are drawn so far" in layer_page
+
+
+def test_pages_are_the_same_again(records, site, tmp_path):
+    write_site(tmp_path, read_networks(records, tmp_path))
+    files = sorted(path.relative_to(site) for path in site.rglob("*") if path.is_file())
+    assert files == sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file())
+    assert all((site / file).read_bytes() == (tmp_path / file).read_bytes() for file in files)
+
+
+@pytest.fixture
+def copied(records, tmp_path):
+    shutil.copytree(records, tmp_path / "records")
+    return tmp_path / "records"
+
+
+@pytest.mark.parametrize("what", ["drawing", "crops", "examples", "wiring", "plan"])
+@pytest.mark.parametrize("how", ["shorter", "garbage"])
+def test_damaged_records_are_named_and_the_rest_is_shown(what, how, layers, copied, tmp_path):
+    first = list(layers)[0]
+    folder = copied / "classified"
+    file = {
+        "drawing": folder / first / "0002.png",
+        "crops": next((folder / first / "crops").iterdir()),
+        "examples": folder / first / "examples.safetensors",
+        "wiring": folder / first / "wiring.safetensors",
+        "plan": folder / "plan.wiring.json",
+    }[what]
+    data = file.read_bytes()
+    file.write_bytes(data[:-7] if how == "shorter" else bytes(len(data)))
+    write_site(tmp_path / "site", read_networks(copied, tmp_path / "site"))
+    pages = sorted((tmp_path / "site" / "classified" / first).glob("[0-9]*.html"))
+    assert len(pages) == 8
+    network_page = (tmp_path / "site" / "classified" / "index.html").read_text()
+    assert file.name in network_page
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", "[" * 10_000, '{"name": 1}', '{"shapes": {"a": [0]}}', '{"shapes": {"a": [1e9]}}']
+)
+def test_descriptions_of_others_are_checked(text, copied, network, tmp_path):
+    (copied / "classified" / FILE).write_text(text)
+    with pytest.raises(InputError, match="network.json: cannot be read") as error:
+        read_networks(copied, tmp_path)
+    assert "\n" not in str(error.value)
+    Facts.of(network, "x").write(copied / "classified")
+    assert Facts.read(copied / "classified") == Facts.of(network, "x")
+
+
+def test_records_of_another_network(network, pictures, layers, copied):
+    other = Network.from_function(
+        classified, [2 * p for p in network.params], network.convention, name="classified", labels=LABELS
+    )
+    with (
+        pytest.raises(InputError, match="holds wiring read otherwise"),
+        bulk.wiring(other, list(layers), copied),
+    ):
+        pass
+    with pytest.raises(InputError, match="crops cut otherwise"), bulk.crops(network, pictures, layers, copied):
+        pass
+
+
+def test_crops_of_a_damaged_file(records, layers, tmp_path):
+    file = next((records / "classified" / list(layers)[0] / "crops").iterdir())
+    with pytest.raises(InputError, match="crops of unit 99"):
+        read_crops(file, 99)
+    data = bytearray(file.read_bytes())
+    rng = np.random.default_rng(0)
+    for i in range(60):
+        changed = bytearray(data)
+        for place in rng.integers(0, min(len(data), 4000), 3):
+            changed[place] = rng.integers(256)
+        (tmp_path / "crops").write_bytes(changed[: rng.integers(1, len(data))] if i % 2 else changed)
+        try:
+            read_crops(tmp_path / "crops", 0)
+        except InputError as error:
+            assert "\n" not in str(error)
+
+
+def test_negative_drawings_and_other_seeds(network, layers, copied, tmp_path):
+    from jaxcircuits.pages.microscope.loader import NEGATIVE
+
+    first = list(layers)[0]
+    opposite = bulk.Directions(NEGATIVE, -np.eye(8, dtype=np.float32))
+    with bulk.drawings(network, [bulk.Series(first, (0, 1), opposite)], RECIPE, copied) as job:
+        job.run(progress=False)
+    with bulk.drawings(network, [bulk.Series(first, (0, 1))], RECIPE, copied, seed=1) as job:
+        job.run(progress=False)
+    (view,) = read_networks(copied, tmp_path)
+    assert list(view.layers[0].unit(1).drawings) == ["strongest", "another 1", "negative: what silences it"]
+    assert list(view.layers[0].unit(2).drawings) == ["strongest"]
+    rendered = [np.asarray(Image.open(copied / "classified" / p)) for p in (f"{first}.{NEGATIVE}/0001.png",)]
+    np.testing.assert_array_equal(view.layers[0].unit(1).drawings["negative: what silences it"], rendered[0])
+
+
+@pytest.mark.slow
+def test_the_command(tmp_path):
+    """slide, one layer and two units, at its smallest: twice, the second time nothing is made again."""
+    arguments = [
+        "microscope",
+        "slide",
+        "conv2d1:0-1",
+        "--images",
+        "scenes:32",
+        "--steps",
+        "2",
+        "--size",
+        "32",
+        "--circuits",
+    ]
+    done = command(*arguments, "--out", tmp_path / "site")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-1] == str(tmp_path / "site" / "index.html")
+    page = tmp_path / "site" / "slide" / "conv2d1" / "1.html"
+    html = page.read_text()
+    assert 'href="1-circuit.html"' in html and "Strongest" in html and "absent" not in html
+    drawn = tmp_path / "site" / "records" / "slide" / "conv2d1" / "0001.png"
+    before = drawn.stat().st_mtime_ns
+    again = command(*arguments, "--out", tmp_path / "site")
+    assert again.returncode == 0 and drawn.stat().st_mtime_ns == before and page.read_text() == html
+    wrong = command("microscope", "slide", "conv2d1", "--images", "scenes:none", "--out", tmp_path / "other")
+    assert wrong.returncode == 2 and "expected scenes:COUNT" in wrong.stderr and not (tmp_path / "other").exists()
