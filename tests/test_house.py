@@ -11,6 +11,7 @@ ROOT = Path(jaxcircuits.__file__).parent
 RANKS = {
     "errors": 0,
     "files": 0,
+    "printing": 0,
     "naming": 0,
     "zoo": 1,
     "images": 2,

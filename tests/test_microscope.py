@@ -85,7 +85,7 @@ def test_every_link_resolves_and_leads_within_the_site(site):
         "one/index.html",
         "one/second/index.html",
         "one/second/11.html",
-        "two~2fx/first/7.html",
+        "two%2Fx/first/7.html",
     } < names
     links = {path: Links(path.read_text()) for path in pages}
     for path, found in links.items():
@@ -170,9 +170,9 @@ def test_names_do_not_lead_out_of_the_site(name, tmp_path):
     for address in (addresses.folder_of_network(name), addresses.layer("net", name), addresses.unit(name, name, 3)):
         there = (tmp_path / address).resolve()
         assert there.is_relative_to(tmp_path.resolve()) and there != tmp_path.resolve()
-        assert all(len(part) <= 110 and not part.startswith(".") for part in address.split("/"))
+        assert all(len(part.encode()) <= 110 and not part.startswith(".") for part in address.split("/"))
         assert unquote(addresses.link("a/b", address)) == os.path.relpath(address, "a/b")
-    others = {"../up", "up", "a/b", "a~2fb", "x" * 299}
+    others = {"../up", "up", "a/b", "a%2Fb", "index%2Ehtml", "x" * 299}
     assert addresses.folder(name) not in {addresses.folder(other) for other in others - {name}}
 
 
@@ -404,7 +404,9 @@ def test_accessibility(site, axe, tab, scheme):
     for page in (*pages, "one/third/2.html"):
         tab.goto((site / page).as_uri())
         tab.evaluate(axe)
-        found = tab.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'], preload: false})")
+        found = tab.evaluate(
+            "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'], preload: false})"
+        )
         assert [(v["id"], [n["html"][:200] for n in v["nodes"][:3]]) for v in found["violations"]] == []
 
 

@@ -94,7 +94,7 @@ def site(records, tmp_path_factory):
 
 def test_bands_are_of_every_octave(network, pictures, layers, records):
     """Against a pass of all pictures by hand."""
-    layer = list(layers)[0]
+    layer = next(iter(layers))
     examples = bulk.Records(records)["classified"][layer].examples
     shown = pictures.at((16, 16))
     images = np.stack([picture.image for picture in shown])
@@ -140,9 +140,9 @@ def examples_size(layer):
 def test_pages_show_the_records(network, layers, records, site):
     second = list(layers)[1]
     html = (site / "classified" / second / "3.html").read_text()
-    wires = strongest_inputs(network, f"{second}:3", list(layers)[0], 8)
+    wires = strongest_inputs(network, f"{second}:3", next(iter(layers)), 8)
     inputs = html[html.index(">Inputs<") : html.index(">Outputs<")]
-    named = [int(n) for n in re.findall(rf'class="name">{re.escape(list(layers)[0])}:(\d+)<', inputs)]
+    named = [int(n) for n in re.findall(rf'class="name">{re.escape(next(iter(layers)))}:(\d+)<', inputs)]
     assert named == [c.source.index for c in (*wires.excitatory, *wires.inhibitory)]
     numbers = json.loads((site / "classified" / second / "3.json").read_text())
     np.testing.assert_allclose(numbers["inputs"][0]["weights"], wires.excitatory[0].weights, rtol=2e-3)
@@ -175,7 +175,7 @@ def copied(records, tmp_path):
 @pytest.mark.parametrize("what", ["drawing", "crops", "examples", "wiring", "plan"])
 @pytest.mark.parametrize("how", ["shorter", "garbage"])
 def test_damaged_records_are_named_and_the_rest_is_shown(what, how, layers, copied, tmp_path):
-    first = list(layers)[0]
+    first = next(iter(layers))
     folder = copied / "classified"
     file = {
         "drawing": folder / first / "0002.png",
@@ -190,7 +190,7 @@ def test_damaged_records_are_named_and_the_rest_is_shown(what, how, layers, copi
     pages = sorted((tmp_path / "site" / "classified" / first).glob("[0-9]*.html"))
     assert len(pages) == 8
     network_page = (tmp_path / "site" / "classified" / "index.html").read_text()
-    assert file.name in network_page
+    assert file.name in network_page, network_page[-2000:]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_damaged_records_are_named_and_the_rest_is_shown(what, how, layers, copi
 )
 def test_descriptions_of_others_are_checked(text, copied, network, tmp_path):
     (copied / "classified" / FILE).write_text(text)
-    with pytest.raises(InputError, match="network.json: cannot be read") as error:
+    with pytest.raises(InputError, match=r"network\.json: ") as error:
         read_networks(copied, tmp_path)
     assert "\n" not in str(error.value)
     Facts.of(network, "x").write(copied / "classified")
@@ -219,7 +219,7 @@ def test_records_of_another_network(network, pictures, layers, copied):
 
 
 def test_crops_of_a_damaged_file(records, layers, tmp_path):
-    file = next((records / "classified" / list(layers)[0] / "crops").iterdir())
+    file = next((records / "classified" / next(iter(layers)) / "crops").iterdir())
     with pytest.raises(InputError, match="crops of unit 99"):
         read_crops(file, 99)
     data = bytearray(file.read_bytes())
@@ -238,7 +238,7 @@ def test_crops_of_a_damaged_file(records, layers, tmp_path):
 def test_negative_drawings_and_other_seeds(network, layers, copied, tmp_path):
     from jaxcircuits.pages.microscope.loader import NEGATIVE
 
-    first = list(layers)[0]
+    first = next(iter(layers))
     opposite = bulk.Directions(NEGATIVE, -np.eye(8, dtype=np.float32))
     with bulk.drawings(network, [bulk.Series(first, (0, 1), opposite)], RECIPE, copied) as job:
         job.run(progress=False)

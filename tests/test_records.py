@@ -1,9 +1,11 @@
-"""Records of units, whatever the product: passes and wiring that are shared, killed and taken up again; reading them."""
+"""Records of units, whatever the product: passes and wiring shared, killed and resumed; reading what is there."""
 
 import dataclasses
 import itertools
 import json
 import os
+import random
+import re
 import signal
 import socket
 import subprocess
@@ -21,6 +23,7 @@ from test_examples import COUNT, LAYERS, assert_same, exact_network, world
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe, bulk, circuits, evidence
 from jaxcircuits.circuits.wiring import neighbours
+from jaxcircuits.circuits.wiring_file import wiring_bytes
 
 QUICK = Recipe(size=32, steps=2, transforms=(), redirect_steps=0)
 MEMBERS = ("examples", "wiring")
@@ -38,7 +41,7 @@ def opened(product, network, out, layers, **options):
         return bulk.drawings(network, series, QUICK, out, batch_size=2, **options)
     if product == "wiring":
         return bulk.wiring(network, layers, out, **({"count": 3} | options))
-    pictures = jc.open_pictures(options.pop("pictures", None) or world())
+    pictures = jc.open_pictures(options.pop("pictures", world()))
     return bulk.examples(network, pictures, layers, out, **({"count": COUNT, "share": 8, "batch_size": 4} | options))
 
 
@@ -409,6 +412,7 @@ def _shard(**fields):
     return lambda plan: {**plan, "shards": [{**plan["shards"][0], **fields}, *plan["shards"][1:]]}
 
 
+LONG = re.compile(r'("(?:count|seed)": )\d+')
 BAD_PLANS = {
     "folder": (["drawings"], _shard(folder="../../victim")),
     "absolute folder": (["drawings"], _shard(folder="/tmp/victim")),
@@ -430,7 +434,7 @@ BAD_PLANS = {
     "shards": (["drawings", "examples", "wiring"], lambda plan: {**plan, "shards": 3}),
     "network": (["drawings", "examples", "wiring"], lambda plan: {**plan, "network": 3}),
     "count": (["examples", "wiring"], lambda plan: {**plan, "count": "3"}),
-    "digits": (["drawings", "examples", "wiring"], lambda plan: json.dumps(plan).replace("[0", "[" + "9" * 5000)),
+    "digits": (["drawings", "examples", "wiring"], lambda plan: LONG.sub(r"\g<1>" + "9" * 5000, json.dumps(plan))),
     "nesting": (["drawings", "examples", "wiring"], lambda plan: "[" * 100_000),
     "no UTF-8": (["drawings", "examples", "wiring"], lambda plan: b"\xff\xfe{}"),
     "empty": (["drawings", "examples", "wiring"], lambda plan: b""),
@@ -514,3 +518,67 @@ def test_nothing_is_finished_before_it_has_reached_the_disk(product, tiny, tmp_p
                 (written,) = (i for i, one in enumerate(happened) if one[0] == "replace" and one[2] == str(root / file))
                 assert ("fsync", str((root / file).parent)) in happened[written:number]
     assert entries >= 1
+
+
+def test_a_data_set_cut_short_is_drawn_again(tiny, tmp_path):
+    """A file of a hundred bytes is no finished shard, whatever its name."""
+    pytest.importorskip("array_record")
+    made("drawings", tiny, tmp_path, ["relu"], format="tfds")
+    whole = contents(tmp_path)
+    path = next(tmp_path.rglob("*array_record-00001"))
+    os.truncate(path, 100)
+    with opened("drawings", tiny, tmp_path, ["relu"], format="tfds") as job:
+        assert job.damaged == (path.name,) and job.todo == (1,)
+        job.run(progress=False)
+    assert contents(tmp_path) == whole
+
+
+def mutated(text: bytes, seed: int) -> bytes:
+    """Some bytes changed, removed, repeated or moved."""
+    rng = random.Random(seed)
+    data = bytearray(text)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(data))
+        upto = at + rng.choice([1, 1, 2, 8, 40])
+        match rng.randrange(4):
+            case 0:
+                data[at] = rng.randrange(256)
+            case 1:
+                del data[at:upto]
+            case 2:
+                data[at:at] = data[at:upto]
+            case 3:
+                data[at:upto] = rng.choice([b"0", b"-1", b'"', b"[]", b"{}", b"null", b"1e999", b"9" * 80, b"\\u0000"])
+        if not data:
+            break
+    return bytes(data)
+
+
+@pytest.mark.parametrize("product", ["drawings", "examples", "wiring"])
+def test_mutated_plans_are_plans_or_one_line(product, tiny, tmp_path):
+    network, layers = (exact_network(), LAYERS) if product == "examples" else (tiny, ["relu"])
+    with opened(product, network, tmp_path, layers) as job:
+        text = job.plan.to_json().encode()
+    refused = 0
+    for seed in range(400):
+        try:
+            plan = type(job.plan).from_json(mutated(text, seed))
+            job.product.with_plan(plan).check()
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error) and len(str(error)) < 2100
+    assert refused > 200
+
+
+def test_mutated_wiring_is_wiring_or_one_line(tmp_path, tiny):
+    whole = wiring_bytes(circuits.Wiring(tiny, 2)["relu"])
+    path = tmp_path / "wiring.safetensors"
+    refused = 0
+    for seed in range(300):
+        path.write_bytes(mutated(whole[: len(whole) // 2] if seed % 9 == 0 else whole, seed))
+        try:
+            assert circuits.read_wiring(path).layer
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(path) in str(error)
+    assert refused > 50

@@ -24,6 +24,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.bands import Band, bands
 from jaxcircuits.evidence.crops import View, view_at
 from jaxcircuits.evidence.layer_examples import LayerExamples
+from jaxcircuits.files import below
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
 from jaxcircuits.network.stream import answers
@@ -73,7 +74,7 @@ def crops(
             raise InputError(f"{out}: no examples of {layer} of {network.name}; look for them first")
     plan = CropsPlan(network.name, network.identity, shown.source, shown.named, strongest, each)
     size = shown.size or pictures[0].image.shape[:2]
-    folder = epath.Path(out) / network.name
+    folder = below(epath.Path(out), network.name)
     ours = Crops(
         network=network, folder=folder, plan=plan, pictures=pictures, wanted=dict(units), examples=found, size=size
     )
@@ -196,7 +197,8 @@ class Crops(Product):
 
     def _path(self, shard: int) -> epath.Path:
         one = self.plan.shards[shard]
-        return self.root / one.layer / "crops" / f"{min(one.units):04d}-{self.plan.of(shard)[:6]}.safetensors"
+        name = f"{min(one.units):04d}-{self.plan.of(shard)[:6]}.safetensors"
+        return below(self.root, one.layer) / "crops" / name
 
 
 def _crop(seen: View, name: str, label: str) -> Crop:

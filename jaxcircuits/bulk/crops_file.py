@@ -12,11 +12,14 @@ import numpy as np
 from PIL import Image
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json, read_tensors
 
 FORMAT = "jaxcircuits crops 1"
 HEAT = 28
 """Side of the map of where a unit fires in a crop."""
 QUALITY = 90
+LARGEST = 2**30
+"""Bytes of a file."""
 MOST_PIXELS = 2**24
 """Of the crops of a unit together."""
 
@@ -84,23 +87,21 @@ def read_crops(path: str | os.PathLike, unit: int) -> tuple[CropBand, ...]:
     Raises:
       InputError: for a file that is damaged, is something else or does not have the unit.
     """
-    from safetensors import SafetensorError, safe_open
-
+    tensors, metadata = read_tensors(path, "a file of crops", LARGEST)
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: not a file of crops; expected {FORMAT!r}, not {metadata.get('format')!r:.40}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path}: not a file of crops; expected {FORMAT!r}, not {metadata.get('format')!r}")
-            bands = json.loads(metadata["about"])[str(unit)]
-            count = sum(len(band["crops"]) for band in bands)
-            if not count:
-                return ()
-            data, heat = file.get_tensor(f"{unit}/images"), file.get_tensor(f"{unit}/heat")
+        about = parse_json(metadata["about"], "what a file of crops holds", LARGEST)
+        bands = about[str(unit)]
+        count = sum(len(band["crops"]) for band in bands)
+        if not count:
+            return ()
+        data, heat = tensors[f"{unit}/images"].load(), tensors[f"{unit}/heat"].load()
         if heat.shape != (count, HEAT, HEAT):
-            raise InputError(f"{path}: heat of shape {heat.shape}; expected {(count, HEAT, HEAT)}")
+            raise ValueError(f"heat of shape {heat.shape}; expected {(count, HEAT, HEAT)}")
         with Image.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as image:
             if image.width * image.height > MOST_PIXELS or image.width % count:
-                raise InputError(f"{path}: {image.width} x {image.height} px for {count} crops")
+                raise ValueError(f"{image.width} x {image.height} px for {count} crops")
             pixels = np.asarray(image.convert("RGB"))
         images = iter(np.split(pixels, count, axis=1))
         heats = iter(np.nan_to_num(heat.astype(np.float32)))
@@ -113,7 +114,5 @@ def read_crops(path: str | os.PathLike, unit: int) -> tuple[CropBand, ...]:
             )
             for band in bands
         )
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot be read as crops of unit {unit} ({error})") from None

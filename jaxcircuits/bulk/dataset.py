@@ -28,6 +28,7 @@ from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.pictures import encoded
 from jaxcircuits.bulk.product import entry_name
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import file_name
 from jaxcircuits.images.sheet import shown
 from jaxcircuits.vis import Rendering
 
@@ -104,7 +105,7 @@ class DataSet:
                 "picture": io.BytesIO(encoded(picture, "png", {})),
                 "layer": shard.layer,
                 "unit": unit,
-                "directions": shard.folder[len(shard.layer) + 1 :],
+                "directions": shard.folder.removeprefix(f"{file_name(shard.layer)}.") if shard.directions else "",
                 "score": score,
                 "seed": self.plan.seed,
                 "recipe": recipe_hash(self.plan.recipe),
@@ -201,7 +202,7 @@ class DataSet:
     def _failures(self, index: int) -> dict[str, str]:
         """Unit -> why its picture is not finite, of a shard."""
         marks = self._marks(index)
-        return json.loads(place.read(marks, LARGEST_MARKS)) if marks.name in place.names(self.root) else {}
+        return json.loads(place.read(marks, "failures", LARGEST_MARKS)) if marks.name in place.names(self.root) else {}
 
     def _marks(self, index: int) -> epath.Path:
         return self.root / f"failed-{index:05d}.json"

@@ -46,7 +46,9 @@ class Drawing:
         if self.failure:
             return {}
         try:
-            with Image.open(io.BytesIO(place.read(self.path, LARGEST_PICTURE)), formats=["PNG", "WEBP"]) as image:
+            with Image.open(
+                io.BytesIO(place.read(self.path, "a picture", LARGEST_PICTURE)), formats=["PNG", "WEBP"]
+            ) as image:
                 found = json.loads(image.getexif()[DESCRIPTION]) if image.format == "WEBP" else image.text
             return {str(name): str(value) for name, value in found.items()}
         except (OSError, SyntaxError, ValueError, KeyError, AttributeError) as error:

@@ -16,6 +16,7 @@ from jaxcircuits.bulk.ahead import Ahead
 from jaxcircuits.bulk.dataset import SPLIT, DataSet
 from jaxcircuits.bulk.drawing_plan import DrawingPlan, DrawingShard
 from jaxcircuits.bulk.hosts import ALONE, Hosts
+from jaxcircuits.bulk.index import is_inside
 from jaxcircuits.bulk.job import Job, opened
 from jaxcircuits.bulk.memory import pictures_at_once
 from jaxcircuits.bulk.pictures import Pictures
@@ -23,6 +24,7 @@ from jaxcircuits.bulk.plan import shortened
 from jaxcircuits.bulk.product import PLAN, Product
 from jaxcircuits.bulk.series import Series, folder
 from jaxcircuits.errors import InputError, whole
+from jaxcircuits.files import below
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, Recipe, Rendering, compile_ahead, render_batches
 from jaxcircuits.vis.arguments import as_recipe
@@ -76,7 +78,7 @@ def drawings(
         raise InputError(f"{type(recipe.parametrization).__name__} draws groups that share a picture; use render")
     for one in series:
         one.objective(one.units).check(network, recipe)
-    root = epath.Path(out) / network.name
+    root = below(epath.Path(out), network.name)
     ours = Drawings(network=network, folder=root, plan=plan, wanted=tuple(series), batch_size=batch_size)
     with opened(ours, hosts) as job:
         yield job
@@ -144,9 +146,7 @@ class Drawings(Product):
         seen: set[tuple[str, int]] = set()
         for shard in self.plan.shards:
             channels = self.network.layer(shard.layer).channels
-            # Of directions that are not asked for now, nothing but their name is known, and that from the folder.
-            called = shard.folder.removeprefix(f"{shard.layer}.").partition("/")[0] if shard.directions else ""
-            if shard.folder != folder(shard.layer, called, self._own_folder) or called in (".", ".."):
+            if not self._is_folder_of(shard):
                 raise InputError(f"folder {shortened(shard.folder)!r}; expected one of {shard.layer}")
             if not shard.directions and max(shard.units) >= channels:
                 raise InputError(f"unknown unit {max(shard.units)} of {shard.layer}; it has units 0 to {channels - 1}")
@@ -154,6 +154,14 @@ class Drawings(Product):
             if units & seen:
                 raise InputError(f"units of {shard.layer} are in several shards; expected each in one")
             seen |= units
+
+    def _is_folder_of(self, shard: DrawingShard) -> bool:
+        """Whether a shard's folder is its layer's; of directions not asked for now their name is not known."""
+        if not shard.directions:
+            return shard.folder == folder(shard.layer, variant=self._own_folder)
+        own = shard.folder.removesuffix(f"/{self._own_folder}") if self._own_folder else shard.folder
+        prefix = f"{folder(shard.layer)}."
+        return own.startswith(prefix) and "/" not in own.removeprefix(prefix) and is_inside(own)
 
     def extended(self) -> DrawingPlan:
         """See `Product`."""

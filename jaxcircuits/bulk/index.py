@@ -8,6 +8,7 @@ disk, so what it names was whole then; whether it still is, `check` finds out.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -17,9 +18,10 @@ from etils import epath
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.place import Stamp
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json
 
 FOLDER = ".records"
-"""Below a network's folder; no layer's folder has this name."""
+"""Below a network's folder; no name is written with a dot at its beginning, see `jaxcircuits.files.below`."""
 
 LARGEST = 2**24
 """Bytes of an entry."""
@@ -60,12 +62,11 @@ class Index:
         return known
 
     def add(self, name: str, of: str, files: Mapping[str, Stamp]) -> None:
-        """Writes an entry, of files that were written before.
+        """Writes an entry, of files that were written before, into a folder that is there.
 
         Raises:
           InputError: where it cannot be written.
         """
-        place.make(self.folder)
         text = json.dumps({"of": of, "files": {path: list(stamp) for path, stamp in sorted(files.items())}})
         place.write(self.folder / f"{name}.json", text.encode())
 
@@ -80,11 +81,11 @@ class Index:
         Returns:
           The files that are there and are something else; of those that are gone nothing needs to be said.
         """
-        damaged = []
+        damaged, listed = [], functools.cache(place.names)
         for name, entry in list(self.entries().items()):
             sound = True
             for path, stamp in entry.files.items():
-                found = place.stamp(self.root / path, stamp)
+                found = place.is_sound(self.root / path, stamp, listed)
                 sound &= found is True
                 if found is False:
                     damaged.append(path)
@@ -94,15 +95,16 @@ class Index:
 
     def _read(self, name: str) -> Entry | None:
         try:
-            said = json.loads(place.read(self.folder / f"{name}.json", LARGEST))
+            text = place.read(self.folder / f"{name}.json", "an entry of an index", LARGEST)
+            said = parse_json(text.decode(), "an entry of an index", LARGEST)
             files = {path: Stamp(*stamp) for path, stamp in said["files"].items()}
-            sound = isinstance(said["of"], str) and all(map(_is_inside, files))
+            sound = isinstance(said["of"], str) and all(map(is_inside, files))
             sound = sound and all(type(s.size) is int and isinstance(s.sha256, str) for s in files.values())
             return Entry(said["of"], files) if sound else None
-        except (InputError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (InputError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
 
-def _is_inside(path: str) -> bool:
+def is_inside(path: str) -> bool:
     """Whether a path leads from a folder to a file below it."""
     return not any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in path.split("/"))

@@ -17,6 +17,9 @@ from jaxcircuits.bulk.product import Product
 from jaxcircuits.bulk.writer import Writer
 from jaxcircuits.errors import InputError
 
+NAMED = 6
+"""Differences between plans that a message names."""
+
 SIGHT = 15
 """Seconds after which what one host wrote should be seen by the others."""
 
@@ -123,6 +126,7 @@ def opened(ours: Product, hosts: Hosts = ALONE) -> Iterator[Job]:
                 place.make(here.root)
                 place.write(here.root / here.plan_name, plan.to_json().encode())
             if missing:
+                place.make(here.index.folder)
                 here.prepare()
         said = {"plan": plan.to_json(), "variant": here.variant}
         return said | {"asked": asked, "missing": missing, "damaged": damaged}
@@ -158,7 +162,8 @@ def _kept(product: Product) -> Plan | None:
 
 def _refuse(here: Product, theirs: Plan, ours: Plan) -> None:
     if differences := theirs.differences(ours):
-        said = "; ".join(differences)
+        more = [f"{len(differences) - NAMED} more"] if len(differences) > NAMED else []
+        said = "; ".join(differences[:NAMED] + more)
         raise InputError(f"{here.root} holds {here.RECORDS} {here.MADE} otherwise ({said}); choose another --out")
 
 

@@ -26,6 +26,7 @@ from jaxcircuits.bulk.product import Product, entry_name
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence import Examples, UnreadablePictures
 from jaxcircuits.evidence import examples as examples_of
+from jaxcircuits.files import below, parse_json
 from jaxcircuits.images import Pictures
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
@@ -91,7 +92,7 @@ def examples(
     )
     ours = Passes(
         network=network,
-        folder=epath.Path(out) / network.name,
+        folder=below(epath.Path(out), network.name),
         plan=plan,
         pictures=pictures,
         layers=tuple(dict.fromkeys(layers)),
@@ -235,7 +236,7 @@ class Passes(Product):
         path = self.index.folder / "unreadable.txt"
         if path.name not in place.names(path.parent):
             return ()
-        return tuple(place.read(path, LARGEST_NOTE).decode(errors="replace").splitlines())
+        return tuple(place.read(path, "names of pictures", LARGEST_NOTE).decode(errors="replace").splitlines())
 
     def _seen(self, layers: Sequence[str], start: int, stop: int, tell: Callable[[int, int], None]) -> Share:
         options = {"start": start, "stop": stop, "batch_size": self.batch_size, "progress": tell}
@@ -265,12 +266,15 @@ class Passes(Product):
                 seen = dataclasses.replace(whole.seen, start=0, stop=shard.stop, skipped=skipped)
                 whole = dataclasses.replace(whole, seen=seen)
         if whole is None:
+            # Pictures that are mended will be looked at again.
+            self._remove(shards)
             why = f" ({unreadable[0]})" if unreadable else ""
             raise InputError(f"{self.plan.source}: none of {self.plan.pictures} pictures can be read{why}")
         path = self._path(layer)
         stamp = place.write(path, whole.layer_bytes(layer))
-        lines = "".join(f"{' '.join(line.split())}\n" for line in unreadable[:NAMED])
-        place.write(self.index.folder / "unreadable.txt", lines.encode(errors="replace"))
+        if unreadable:
+            lines = "".join(f"{' '.join(line.split())}\n" for line in unreadable[:NAMED])
+            place.write(self.index.folder / "unreadable.txt", lines.encode(errors="replace"))
         name = self.plan.entry_of(layer)
         self.index.add(name, self.plan.others[name], {self._name(path): stamp})
 
@@ -304,7 +308,8 @@ class Passes(Product):
         return found
 
     def _said(self, shard: int) -> dict:
-        return json.loads(place.read(self._note(shard), LARGEST_NOTE))
+        text = place.read(self._note(shard), "what a share says", LARGEST_NOTE)
+        return parse_json(text.decode(), "what a share says", LARGEST_NOTE)
 
     @functools.cached_property
     def _parts(self) -> epath.Path:
@@ -317,7 +322,7 @@ class Passes(Product):
         return self._parts / f"{shard:05d}-{self.plan.layers.index(layer):05d}.safetensors"
 
     def _path(self, layer: str) -> epath.Path:
-        return self.root / layer / FILE
+        return below(self.root, layer) / FILE
 
     def _name(self, path: epath.Path) -> str:
         return path.relative_to(self.root).as_posix()

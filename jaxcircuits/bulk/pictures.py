@@ -82,7 +82,9 @@ class Pictures:
         for folder, units in self.folders.items():
             marks = {unit: self._mark(folder, unit) for unit in units}
             failed |= {
-                f"{folder}/{unit}": place.read(mark, LARGEST_MARK).decode(errors="replace").strip()
+                f"{folder}/{unit}": place.read(mark, "why there is no picture", LARGEST_MARK)
+                .decode(errors="replace")
+                .strip()
                 for unit, mark in marks.items()
                 if self._name(mark) in there
             }
@@ -141,7 +143,7 @@ class Pictures:
         if path.name not in place.names(path.parent):
             return []
         try:
-            data = place.read(path, LARGEST_SHEET)
+            data = place.read(path, "a sheet", LARGEST_SHEET)
             with Image.open(io.BytesIO(data), formats=["PNG"]) as sheet:
                 units = json.loads(sheet.info.get("units", "[]"))
                 # Reads all of the file, and compares each part with its checksum.

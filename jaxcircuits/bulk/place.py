@@ -7,14 +7,15 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
 from etils import epath
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
+from jaxcircuits.files import read_bytes, replacing
+from jaxcircuits.files.writing import make_folder
 
 _REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 """Names that `replacing` gives to files that are being written."""
@@ -49,7 +50,7 @@ def make(folder: epath.Path) -> None:
     """
     try:
         if not is_remote(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(folder))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 
@@ -64,11 +65,8 @@ def write(path: epath.Path, data: bytes) -> Stamp:
       InputError: where it cannot be written.
     """
     if not is_remote(path):
-        with replacing(Path(path), folders=False) as temporary, temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(Path(path).parent)
+        with replacing(Path(path), folders=False) as temporary:
+            temporary.write_bytes(data)
         return Stamp.of(data)
     try:
         # Object stores show an object when all of it has arrived.
@@ -78,52 +76,52 @@ def write(path: epath.Path, data: bytes) -> Stamp:
     return Stamp.of(data)
 
 
-def read(path: epath.Path, most: int) -> bytes:
+def read(path: epath.Path, what: str, most: int) -> bytes:
     """The content of a regular file of `most` bytes or fewer.
 
+    Args:
+      path: of the file.
+      what: it is expected to be, for messages.
+      most: bytes of such a file.
+
     Raises:
-      InputError: where it is longer, is no regular file, or cannot be read.
+      InputError: where it is longer, is empty or no regular file, or cannot be read.
     """
+    if not is_remote(path):
+        return read_bytes(path, what, most)
     try:
-        if not is_remote(path):
-            found = os.stat(path)
-            if not stat.S_ISREG(found.st_mode):
-                raise InputError(f"{path}: not a regular file")
-            if found.st_size > most:
-                raise InputError(f"{path}: {found.st_size} bytes; expected {most} at most")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
-def stamp(path: epath.Path, expected: Stamp) -> bool | None:
+def is_sound(
+    path: epath.Path, expected: Stamp, listed: Callable[[epath.Path], Set[str]], hashed: bool = True
+) -> bool | None:
     """Whether a file is the one that is expected; None where there is none.
 
     Of an object store only the names are asked for: its objects are whole, and it checks what it holds itself.
+
+    Args:
+      path: of the file.
+      expected: by which it is known.
+      listed: `names`, or what remembers it.
+      hashed: read it and compare its hash, not its size alone.
     """
     if is_remote(path):
-        return True if path.name in names(path.parent) else None
+        return True if path.name in listed(path.parent) else None
     try:
         found = os.stat(path)
         if not stat.S_ISREG(found.st_mode) or found.st_size != expected.size:
             return False
+        if not hashed:
+            return True
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == expected.sha256
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
         return False
-
-
-def size(path: epath.Path) -> int | None:
-    """A regular file's size in bytes; None where there is none."""
-    try:
-        found = path.stat() if is_remote(path) else os.stat(path)
-    except OSError:
-        return None
-    if is_remote(path):
-        return found.length
-    return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
 
 def remove(path: epath.Path) -> None:
@@ -170,13 +168,3 @@ def claimed(folder: epath.Path, alone: bool) -> Iterator[None]:
                     f"{folder}: another command is at work here; several share one job by --distributed"
                 ) from None
         yield
-
-
-def _sync_folder(folder: Path) -> None:
-    """Has a folder's names reach the disk, where the system lets one ask for it."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -13,6 +13,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json
+
+LARGEST_PLAN = 2**28
+"""Bytes of a plan."""
 
 MOST_UNITS = 1_000_000
 """Units of a layer, or rows of a file of directions."""
@@ -94,10 +98,11 @@ class Plan:
           InputError: for text that is not a plan.
         """
         try:
-            fields = json.loads(text)
+            text = text if isinstance(text, str) else text.decode()
+            fields = parse_json(text, "a plan", LARGEST_PLAN)
             shards = tuple(cls.SHARD(**shard) for shard in fields.pop("shards"))
             return cls(**cls.settings(fields), shards=shards)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"this is no plan of {cls.SHARD.records} ({shortened(error)})") from None
 
     @classmethod

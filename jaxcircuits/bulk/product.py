@@ -16,14 +16,11 @@ from etils import epath
 
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.index import FOLDER, Index
-from jaxcircuits.bulk.plan import Plan
+from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 
 PLAN = "plan.json"
-
-LARGEST_PLAN = 2**28
-"""Bytes of a plan."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,7 +94,7 @@ class Product(abc.ABC):
         if self.plan_name not in place.names(self.root):
             return None
         path = self.root / self.plan_name
-        text = place.read(path, LARGEST_PLAN)
+        text = place.read(path, "a plan", LARGEST_PLAN)
         try:
             plan = type(self.plan).from_json(text)
             self.with_plan(plan).check()

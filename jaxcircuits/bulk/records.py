@@ -52,8 +52,8 @@ from jaxcircuits.bulk.drawing_plan import DrawingPlan
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.pictures import LARGEST_MARK
-from jaxcircuits.bulk.plan import Plan
-from jaxcircuits.bulk.product import LARGEST_PLAN, PLAN, entry_name
+from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
+from jaxcircuits.bulk.product import PLAN, entry_name
 from jaxcircuits.bulk.wiring_plan import WiringPlan
 from jaxcircuits.circuits import LayerWiring, read_wiring
 from jaxcircuits.errors import InputError, unknown
@@ -112,8 +112,7 @@ class LayerRecords:
         plan = self.network.plan("crops")
         for i, shard in enumerate(plan.shards if isinstance(plan, CropsPlan) else ()):
             if shard.layer == self.layer and unit in shard.units:
-                name = entry_name(i)
-                return self.network._read("crops", name, lambda path: read_crops(path, unit))
+                return self.network._read("crops", entry_name(i), lambda path: read_crops(path, unit))
         return None
 
     @functools.cached_property
@@ -151,8 +150,10 @@ class NetworkRecords(Mapping[str, LayerRecords]):
     def __init__(self, folder: epath.Path):
         self.folder = folder
         self.problems: list[str] = []
+        self._listed = functools.cache(place.names)
         there = place.names(folder)
         others = {"examples": ExamplesPlan, "wiring": WiringPlan, "crops": CropsPlan}
+        self._drawn: dict[tuple[str, str], Mapping[str, Mapping[int, Drawing]]] = {}
         self._plans: dict[str, Plan] = {}
         if PLAN in there:
             self._plan("drawings", PLAN, DrawingPlan)
@@ -204,7 +205,7 @@ class NetworkRecords(Mapping[str, LayerRecords]):
 
     def _plan(self, product: str, name: str, kind: type[Kind]) -> None:
         try:
-            text = place.read(self.folder / name, LARGEST_PLAN)
+            text = place.read(self.folder / name, "a plan", LARGEST_PLAN)
             self._plans[product] = kind.from_json(text)
         except InputError as error:
             said = str(error)
@@ -224,19 +225,21 @@ class NetworkRecords(Mapping[str, LayerRecords]):
     def _sound(self, files: Mapping[str, place.Stamp]) -> tuple[str, ...]:
         sound = []
         for path, stamp in files.items():
-            size = place.size(self.folder / path)
-            if size == stamp.size:
+            found = place.is_sound(self.folder / path, stamp, self._listed, hashed=False)
+            if found:
                 sound.append(path)
-            elif size is not None:
+            elif found is False:
                 self.problems.append(f"{self.folder / path}: damaged; the same command makes it again")
         return tuple(sound)
 
     def _drawings(self, variant: str, folder: str = "") -> Mapping[str, Mapping[int, Drawing]]:
-        return self._drawings_of(f"drawings.{variant}" if variant else "drawings", folder)
-
-    @functools.cache  # noqa: B019 (it lives as long as its records)
-    def _drawings_of(self, product: str, folder: str) -> Mapping[str, Mapping[int, Drawing]]:
         """Layer -> unit -> its drawing; of the directions in a folder, or of units for none."""
+        product = f"drawings.{variant}" if variant else "drawings"
+        if (product, folder) not in self._drawn:
+            self._drawn[product, folder] = self._drawings_of(product, folder)
+        return self._drawn[product, folder]
+
+    def _drawings_of(self, product: str, folder: str) -> Mapping[str, Mapping[int, Drawing]]:
         plan = self._plans.get(product)
         found: dict[str, dict[int, Drawing]] = {}
         for i, shard in enumerate(plan.shards if isinstance(plan, DrawingPlan) else ()):
@@ -247,9 +250,16 @@ class NetworkRecords(Mapping[str, LayerRecords]):
                 if (name := f"{base}.{plan.format}") in files:
                     own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed)
                 elif (name := f"{base}.failed.txt") in files:
-                    why = place.read(self.folder / name, LARGEST_MARK).decode(errors="replace").strip()
-                    own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed, why)
+                    own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed, self._why(name))
         return {layer: dict(sorted(own.items())) for layer, own in found.items()}
+
+    def _why(self, name: str) -> str:
+        try:
+            return (
+                place.read(self.folder / name, "why there is no picture", LARGEST_MARK).decode(errors="replace").strip()
+            )
+        except InputError as error:
+            return str(error)
 
     def _entry(self, product: str, layer: str) -> str | None:
         plan = self._plans.get(product)

@@ -12,8 +12,12 @@ import numpy as np
 
 from jaxcircuits.bulk.plan import MOST_UNITS
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import file_name, npy, opened
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, channel, direction
+
+MOST_BYTES = 4 * 2**30
+"""Of such a file: a million directions of 1,024 channels."""
 
 
 def folder(layer: str, directions: str = "", variant: str = "") -> str:
@@ -21,7 +25,8 @@ def folder(layer: str, directions: str = "", variant: str = "") -> str:
 
     `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
     """
-    named = f"{layer}.{directions}" if directions else layer
+    called = file_name(directions).replace("/", "%2F")
+    named = f"{file_name(layer)}.{called}" if directions else file_name(layer)
     return f"{named}/{variant}" if variant else named
 
 
@@ -50,15 +55,12 @@ class Directions:
           InputError: for a file that is not that, or numbers that are not finite.
         """
         expected = f"expected an .npy file of floats (N, channels), at most {MOST_UNITS} rows"
-        try:
-            stored = np.lib.format.open_memmap(path, mode="r")
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; {expected}") from None
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
-            raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]}); {expected}") from None
-        if stored.ndim != 2 or not 1 <= len(stored) <= MOST_UNITS or stored.dtype.kind != "f":
-            raise InputError(f"{path}: {stored.dtype} of shape {stored.shape}; {expected}")
-        vectors = np.asarray(stored, np.float32)
+        with opened(path, "an .npy file of floats (N, channels)", MOST_BYTES) as file:
+            header = npy.read_header(file, str(path))
+            rows = header.shape[0] if len(header.shape) == 2 else 0
+            if not 1 <= rows <= MOST_UNITS or header.dtype.kind != "f":
+                raise InputError(f"{path}: {header.dtype} of shape {header.shape}; {expected}")
+            vectors = np.asarray(npy.read_data(file, header, str(path)), np.float32)
         if not np.isfinite(vectors).all():
             raise InputError(f"{path}: row {int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; {expected}")
         return cls(path.stem, vectors)

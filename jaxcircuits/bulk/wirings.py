@@ -17,6 +17,7 @@ from jaxcircuits.bulk.wiring_plan import WiringPlan
 from jaxcircuits.circuits import LayerWiring, Wiring
 from jaxcircuits.circuits.wiring_file import wiring_bytes
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import below
 from jaxcircuits.network import Network
 from jaxcircuits.progress import view
 
@@ -49,7 +50,7 @@ def wiring(
     for name in layers:
         network.layer(name)
     plan = WiringPlan(network.name, network.identity, count)
-    folder = epath.Path(out) / network.name
+    folder = below(epath.Path(out), network.name)
     with opened(Wirings(network=network, folder=folder, plan=plan, layers=tuple(layers)), hosts) as job:
         yield job
 
@@ -132,4 +133,4 @@ class Wirings(Product):
         return f"the wiring of {units} in {self.folder}"
 
     def _path(self, shard: int) -> epath.Path:
-        return self.root / self.plan.shards[shard].layer / FILE
+        return below(self.root, self.plan.shards[shard].layer) / FILE

@@ -5,13 +5,35 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from typing import Annotated
 
+import msgspec
 import numpy as np
 
 from jaxcircuits.circuits.wiring import CLASSES, Classes, Connections, LayerWiring, Side
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
+from jaxcircuits.files import conforming, parse_json, read_tensors
 
 FORMAT = "jaxcircuits wiring 1"
+
+MOST_BYTES = 4 * 2**30
+"""A layer of 2,048 units with 16 inputs and outputs of 11 x 11 cells has 64 MB."""
+
+LONGEST = 2**24
+"""Characters of the description, which names every class."""
+
+
+class _Description(msgspec.Struct):
+    """What a file says of its layer."""
+
+    layer: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    units: Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+    labels: tuple[str, ...]
+    reasons: dict[str, str]
+    inputs: str | None
+    outputs: str | None
+    classes: str | None
+
 
 _KINDS = ("excitatory", "inhibitory")
 _SIDES = ("inputs", "outputs")
@@ -49,28 +71,19 @@ def read_wiring(path: str | os.PathLike) -> LayerWiring:
     Raises:
       InputError: for a file that is damaged or something else.
     """
-    from safetensors import SafetensorError, safe_open
-
+    stored, metadata = read_tensors(path, "a file of wiring", MOST_BYTES)
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: not a file of wiring; expected {FORMAT!r}, not {shown(metadata.get('format'))}")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path}: not a file of wiring; expected {FORMAT!r}, not {metadata.get('format')!r}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as wiring ({error})") from None
-    try:
-        about = json.loads(metadata["about"])
-        layer, units, labels, reasons = (about[name] for name in ("layer", "units", "labels", "reasons"))
-        ends = {name: about[name] for name in (*_SIDES, "classes")}
-        sound = isinstance(layer, str) and type(units) is int and units > 0
-        sound = sound and isinstance(labels, list) and isinstance(reasons, dict)
-        said = [*labels, *reasons.values(), *(end for end in ends.values() if end is not None)]
-        sound = sound and all(isinstance(text, str) for text in said)
-    except (KeyError, ValueError, TypeError, RecursionError):
-        sound = False
-    if not sound:
-        raise InputError(f"{path}: the description of the wiring is damaged")
+        about = conforming(
+            parse_json(metadata.get("about", "null"), "the description of the wiring", LONGEST),
+            _Description,
+            "the description of the wiring",
+        )
+        tensors = {name: tensor.load() for name, tensor in stored.items()}
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    units, ends = about.units, {name: getattr(about, name) for name in (*_SIDES, "classes")}
     sides = {side: _side(path, tensors, side, ends[side], units) for side in _SIDES}
     classes = None
     if ends["classes"] is not None:
@@ -78,7 +91,7 @@ def read_wiring(path: str | os.PathLike) -> LayerWiring:
         if len({array.shape for array in read.values()}) > 1 or read["up"].shape[1] > CLASSES:
             raise InputError(f"{path}: classes of shapes that do not agree")
         classes = Classes(ends["classes"], **read)
-    return LayerWiring(layer, units, **sides, classes=classes, labels=tuple(labels), reasons=reasons)
+    return LayerWiring(about.layer, units, **sides, classes=classes, labels=about.labels, reasons=about.reasons)
 
 
 def _side(

@@ -17,6 +17,7 @@ from jaxcircuits.cli.networks import networks
 from jaxcircuits.cli.render import render
 from jaxcircuits.cli.serve import serve
 from jaxcircuits.errors import InputError
+from jaxcircuits.printing import tell
 
 INTERRUPTED = 130
 """The exit code of commands that were stopped."""
@@ -51,7 +52,7 @@ def run() -> None:
     try:
         app()
     except InputError as error:
-        print(f"jaxcircuits: {error}", file=sys.stderr)
+        tell(error)
         sys.exit(2)
     except Stopped as stopped:
         raise KeyboardInterrupt(str(stopped)) from None

@@ -7,13 +7,26 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from jaxcircuits.printing import plain, say, show
 from jaxcircuits.zoo import ZOO
 
 if TYPE_CHECKING:
     from jaxcircuits.bulk import Hosts
+
+__all__ = [
+    "Coordinator",
+    "Distributed",
+    "NetworkName",
+    "Process",
+    "Processes",
+    "Stopped",
+    "met",
+    "say",
+    "say_damaged",
+    "show",
+    "stoppable",
+]
 
 NetworkName = Annotated[str, typer.Argument(help=f"One of {', '.join(ZOO)}, or a converted .safetensors file.")]
 
@@ -42,24 +55,11 @@ def stoppable(command: Callable[..., Any]) -> Callable[..., Any]:
     return stopped
 
 
-def show(table: Table) -> None:
-    """Prints a table; into a file or a pipe at its full width, so that no name is cut."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = console.measure(table, options=console.options.update(max_width=1000)).maximum
-    console.print(table)
-
-
-def say(text: str) -> None:
-    """Prints a line, or several."""
-    Console().print(text, highlight=False, soft_wrap=True)
-
-
 def say_damaged(files: Sequence[str]) -> None:
     """Names files of finished records that are not what was written."""
     if files:
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-        say(f"damaged, and made again where asked for: {files[0]}{more}")
+        say(f"damaged, and made again where asked for: {plain(files[0])}{more}")
 
 
 def met(distributed: bool, coordinator: str | None, processes: int | None, process: int | None) -> Hosts:

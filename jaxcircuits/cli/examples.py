@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jaxcircuits.cli.common import Coordinator, Distributed, NetworkName, Process, Processes, met, say, say_damaged
+from jaxcircuits.printing import plain
 
 
 def examples(
@@ -73,7 +74,7 @@ def examples(
         for unit in numbers:
             with replacing(folder / f"{unit:04d}.png") as temporary:
                 sheet(model, found, pictures, name, unit).save(temporary, "PNG", optimize=True)
-        say(f"{len(numbers)} sheets in {folder}")
+        say(f"{len(numbers)} sheets in {plain(folder)}")
     if found.seen.skipped:
         more = "" if found.seen.skipped == 1 else f" and {found.seen.skipped - 1} more"
-        say(f"left out, as they cannot be read: {unreadable[0]}{more}")
+        say(f"left out, as they cannot be read: {plain(unreadable[0])}{more}")

@@ -143,11 +143,7 @@ def _recipe(model: Network, name: str | None, **fields: object) -> Recipe:
     if name is None or name in RECIPES:
         recipe = as_recipe(model, name)
     else:
-        try:
-            recipe = Recipe.from_json(Path(name).read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            expected = f"{', '.join(RECIPES)} or a JSON file"
-            raise InputError(f"{name}: cannot be read ({error}); expected {expected}") from None
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
+        if not Path(name).exists():
+            raise InputError(f"{name}: there is no such file; expected {', '.join(RECIPES)} or a JSON file")
+        recipe = Recipe.read(name)
     return dataclasses.replace(recipe, **{field: value for field, value in fields.items() if value is not None})

@@ -167,7 +167,7 @@ def outlined(view: View) -> np.ndarray:
 
 
 def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, unit: int) -> Image.Image:
-    """What a unit saw in its strongest pictures, strongest first, with its activations; a line goes around where it fires.
+    """What a unit saw in its strongest pictures, strongest first, with its activations and lines around where it fires.
 
     The line is where its activation is half of that at the place that is shown.
 

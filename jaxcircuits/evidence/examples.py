@@ -25,7 +25,7 @@ from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.evidence.examples_file import layer_bytes, read_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
-from jaxcircuits.files import replacing
+from jaxcircuits.files import below, replacing
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network, stream
 
@@ -104,7 +104,7 @@ class Examples(Mapping[str, LayerExamples]):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `FOLDER/LAYER.safetensors` for each layer; returns the paths."""
-        paths = {name: Path(folder) / f"{name}.safetensors" for name in self}
+        paths = {name: below(Path(folder), name, ending=".safetensors") for name in self}
         for name, path in paths.items():
             with replacing(path) as temporary:
                 temporary.write_bytes(self.layer_bytes(name))

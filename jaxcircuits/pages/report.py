@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcircuits.circuits import Circuit, Unit, extract_circuit
-from jaxcircuits.files import replacing
+from jaxcircuits.files import below, replacing
 from jaxcircuits.network import Network
 from jaxcircuits.pages.diagram import circuit_diagram
 from jaxcircuits.pages.grid import weight_grids
@@ -56,7 +56,7 @@ def report_circuit(
     pictures = draw_units(network, circuit, recipe, seed=seed)
     about = f"Pictures of units: {steps} steps at {size} px, seed {seed}."
     (unit,) = circuit.rows[0]
-    return write_circuit(out / network.name / f"{unit.layer}-{unit.index}", circuit, pictures, about)
+    return write_circuit(below(out, network.name, f"{unit.layer}-{unit.index}"), circuit, pictures, about)
 
 
 def write_circuit(folder: Path, circuit: Circuit, pictures: dict[Unit, np.ndarray], about: str = "") -> list[Path]:

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
-import re
 from urllib.parse import quote
+
+from jaxcircuits.files import file_name
 
 ROOT_FILES = ("microscope.css", "microscope.js", "wall.js")
 """What all pages share, at the site's root."""
 
-LONGEST = 100
-"""Characters of a folder's name."""
-
-_FILES = (".html", ".js", ".css", ".webp", ".json", ".csv")
-"""Endings of the site's own files, which folders do not have."""
-
-_PLAIN = re.compile(r"[^A-Za-z0-9_.-]")
+_ENDINGS = (".html", ".js", ".css", ".webp", ".json", ".csv")
+"""Of the site's own files, which folders do not have."""
 
 
 def folder(name: str) -> str:
-    """A network's or layer's folder, below the one above: its name, whose `/` are folders.
-
-    No name leads out of the site: characters that file systems or addresses treat specially, the names `.` and `..`,
-    leading dots and empty parts are written as `~` and the character's code in hexadecimal.
-    """
-    return posixpath.join(*(_part(part) for part in name.split("/")))
+    """A layer's folder, below its network's: its name, whose `/` are folders; never one that leads elsewhere."""
+    return "/".join(map(_apart, file_name(name).split("/")))
 
 
 def folder_of_network(name: str) -> str:
     """A network's folder, from the site's root: one, whatever its name."""
-    return _part(name)
+    return _apart(file_name(name).replace("/", "%2F"))
 
 
 def layer(network: str, name: str) -> str:
@@ -48,13 +39,7 @@ def link(here: str, there: str) -> str:
     return quote(posixpath.relpath(there, here or "."), safe="/~#")
 
 
-def _part(part: str) -> str:
-    escaped = _PLAIN.sub(lambda match: f"~{ord(match[0]):x}", part)
-    if not escaped or escaped.startswith("."):
-        escaped = f"~2e{escaped[1:]}" if escaped else "~"
-    if escaped.lower().endswith(_FILES):
-        stem, _, suffix = escaped.rpartition(".")
-        escaped = f"{stem}~2e{suffix}"
-    # File systems hold 255 bytes a name; the digest says which of several long ones it is.
-    digest = hashlib.sha256(part.encode("utf-8", "surrogatepass")).hexdigest()
-    return escaped if len(escaped) <= LONGEST else f"{escaped[: LONGEST - 13]}~{digest[:12]}"
+def _apart(part: str) -> str:
+    """A folder's name that no file of the site has."""
+    stem, dot, ending = part.rpartition(".")
+    return f"{stem}%2E{ending}" if dot + ending.lower() in _ENDINGS else part

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
+from jaxcircuits.files import parse_json, read_text, replacing
 from jaxcircuits.network import Network
 from jaxcircuits.zoo import ZOO
 
@@ -61,10 +61,9 @@ class Facts:
           InputError: for a file that is missing, damaged or something else.
         """
         path = folder / FILE
+        text = read_text(path, "a description of a network", LARGEST)
         try:
-            if path.stat().st_size > LARGEST:
-                raise InputError(f"{path}: more than {LARGEST} bytes; expected a description of a network")
-            fields = json.loads(path.read_text("utf-8"))
+            fields = parse_json(text, "a description of a network", LARGEST)
             shapes = {_text(name): _sides(shape) for name, shape in fields["shapes"].items()}
             stages = tuple(map(_text, fields["stages"]))
             size = _sides(fields["size"])
@@ -72,11 +71,8 @@ class Facts:
                 raise ValueError("sizes or stages make no sense")
             texts = (_text(fields[name]) for name in ("name", "load", "summary"))
             return cls(*texts, size, stages, shapes, tuple(map(_text, fields["labels"])))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            if isinstance(error, InputError):
-                raise
-            said = error.strerror if isinstance(error, OSError) and error.strerror else str(error) or "damaged"
-            raise InputError(f"{path}: cannot be read as a description of a network ({said})") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: damaged; expected a description of a network ({error})") from None
 
 
 def _text(value: Any) -> str:

@@ -164,7 +164,7 @@ class RecordedLayer:
         if drawing is None or drawing.failure:
             return None
         try:
-            data = place.read(drawing.path, LARGEST_PICTURE)
+            data = place.read(drawing.path, "a picture", LARGEST_PICTURE)
             with Image.open(io.BytesIO(data), formats=["PNG", "WEBP"]) as image:
                 return np.asarray(image.convert("RGB"))
         except (InputError, OSError, SyntaxError, ValueError) as error:
