@@ -100,7 +100,7 @@ def curve(c: Curve) -> dict:
 def trunk(stages: Sequence[tuple[str, tuple[int, ...]]], size: tuple[int, int], channels: int = 3) -> dict:
     """The trunk to scale, for the template: a slab for each layer, as high as its map and as wide as its units.
 
-    Heights are in proportion to the side of a layer's map, widths to the square root of its number of units.
+    Heights are in proportion to the square root of the side of a layer's map, widths to that of its number of units.
     """
     high = 190.0
     shapes = [("input", (*size, channels)), *stages]
@@ -109,7 +109,7 @@ def trunk(stages: Sequence[tuple[str, tuple[int, ...]]], size: tuple[int, int], 
     slabs, x = [], 16.0
     for name, shape in shapes:
         side = shape[0] if len(shape) > 1 else 1
-        height = max(high * side / tallest, 6)
+        height = max(high * math.sqrt(side / tallest), 6)
         width = max(44 * math.sqrt(shape[-1]) / widest, 5)
         step = max(width, 58)
         slabs.append(

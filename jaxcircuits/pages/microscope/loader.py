@@ -278,7 +278,7 @@ def network_view(records: NetworkRecords, facts: Facts, root: Path) -> NetworkVi
         height, width = drawn.recipe.size
         about["Drawings"] = f"{drawn.recipe.steps} steps at {height} x {width} px, seed {drawn.seed}"
     if isinstance(shown := records.plan("examples"), ExamplesPlan):
-        about["Examples"] = f"{shown.pictures} pictures of {shown.source}"
+        about["Examples"] = f"{shown.source} ({shown.pictures} pictures)"
     if records.identity:
         about["Weights"] = f"SHA-256 {records.identity}"
     if records.problems:

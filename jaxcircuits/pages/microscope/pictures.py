@@ -24,7 +24,7 @@ CROP = 112
 """Longer side of an example at most, in pixels."""
 MASK = 28
 """Side of the map of where a unit fires, in pixels; shown smoothly enlarged."""
-DIM = 0.78
+DIM = 0.62
 """How dark a place is where the unit does not fire at all."""
 
 
@@ -149,12 +149,13 @@ def weights_url(weights: np.ndarray, scale: float) -> str:
     return _data_url(Image.fromarray(heat(weights, scale if scale > 0 else 1.0)))
 
 
-def masks_url(heats: Sequence[np.ndarray | None], most: float) -> tuple[str, list[int | None]]:
+def masks_url(heats: Sequence[np.ndarray | None]) -> tuple[str, list[int | None]]:
     """Where a unit fires in several pictures, as one sheet that darkens where it does not.
+
+    Each is in proportion to the largest activation over its own picture: where is shown, how much is said in numbers.
 
     Args:
       heats: activations over each picture, (rows, columns); None for none.
-      most: the activation that counts as full; the same for all pictures of a unit, so that they can be compared.
 
     Returns:
       A `data:` URL of the sheet, the masks side by side and one empty place; empty where there are none. The place of
@@ -165,16 +166,17 @@ def masks_url(heats: Sequence[np.ndarray | None], most: float) -> tuple[str, lis
         return "", [None] * len(heats)
     sheet = Image.new("LA", (MASK * (len(there) + 1), MASK))
     places: list[int | None] = []
+    count = 0
     for h in heats:
         if h is None:
             places.append(None)
             continue
-        share = np.clip(np.asarray(h, np.float32) / (most if most > 0 else 1.0), 0, 1)
+        share = np.clip(np.asarray(h, np.float32) / max(float(h.max()), np.finfo(np.float32).tiny), 0, 1)
         alpha = Image.fromarray(np.round(255 * DIM * (1 - np.sqrt(share))).astype(np.uint8))
         alpha = alpha.resize((MASK, MASK), Image.Resampling.BILINEAR)
-        place = sum(p is not None for p in places)
-        sheet.paste(Image.merge("LA", (Image.new("L", alpha.size), alpha)), (MASK * place, 0))
-        places.append(place)
+        sheet.paste(Image.merge("LA", (Image.new("L", alpha.size), alpha)), (MASK * count, 0))
+        places.append(count)
+        count += 1
     file = io.BytesIO()
     sheet.convert("RGBA").save(file, "WEBP", quality=30, alpha_quality=60, method=4)
     return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}", places

@@ -29,10 +29,9 @@ def write_unit(site: Site, known: Known, unit: int) -> UnitView:
         "previous": layer.units[place - 1] if place else None,
         "next": layer.units[place + 1] if place + 1 < len(layer.units) else None,
     }
-    intervals = view.intervals or ()
     histogram = None
     if view.histogram is not None:
-        bounds = [(i.low, i.high) for i in intervals if not i.title]
+        bounds = [(i.low, i.high) for i in view.intervals or () if not i.title]
         histogram = charts.histogram(view.histogram, bounds)
     numbers = _numbers(view)
     write_text(site.root / known.folder / f"{unit}.json", compact(numbers) + "\n")
@@ -73,8 +72,7 @@ def _pictures(site: Site, known: Known, view: UnitView) -> tuple[_Shown, dict[st
     unique: dict[int, Image.Image] = {id(e.image): bounded(e.image, CROP) for e in examples}
     images = [picture for _, picture in drawn] + meant + list(unique.values())
     shown = _Shown()
-    most = max((e.value for e in examples), default=0.0)
-    url, masks = masks_url([e.heat for e in examples], most)
+    url, masks = masks_url([e.heat for e in examples])
     mask = {"url": url, "count": sum(m is not None for m in masks) + 1}
     if not images:
         return shown, mask
