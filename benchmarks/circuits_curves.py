@@ -33,7 +33,8 @@ from benchmarks.measuring import arguments_of, report
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
 from jaxcircuits.circuits.motifs.null import against_search
-from jaxcircuits.evidence import tuning
+from jaxcircuits.evidence import circular
+from jaxcircuits.evidence.curves import RADII, curve_tuning, line_answers
 
 CONTRAST, EARLY_CONTRAST, STRONG = 3.0, 2.0, 0.33
 SHUFFLES = 19
@@ -44,7 +45,7 @@ SETTINGS = {
         "layers": ("mixed4a", "mixed4b"),
         "from": "mixed4a",
         "size": 96,
-        "radii": tuning.RADII,
+        "radii": RADII,
         "straight": np.inf,
     },
     "inceptionv1": {
@@ -68,18 +69,18 @@ def curve_units(network: jc.Network) -> dict[str, dict[str, np.ndarray]]:
     """Layer -> orientation (radians), contrast, straightness and peak of all its units."""
     setting = setting_of(network)
     layers, size = setting["layers"], setting["size"]
-    orientations, answers = tuning.curve_tuning(network, layers, 24, size, setting["radii"])
-    _, straight = tuning.line_answers(network, layers, size=size)
+    orientations, answers = curve_tuning(network, layers, 24, size, setting["radii"])
+    _, straight = line_answers(network, layers, size=size)
     measured = {}
     for layer in layers:
-        preferred, contrast = tuning.preference(orientations, answers[layer])
+        preferred, contrast = circular.preference(orientations, answers[layer])
         peak = answers[layer].max(0)
         measured[layer] = {
             "orientation": preferred,
             "contrast": contrast,
             "straight": straight[layer].max(0) / np.maximum(peak, 1e-9),
             "peak": peak,
-            "width": tuning.half_width(orientations, answers[layer]),
+            "width": circular.half_width(orientations, answers[layer]),
         }
     return measured
 
@@ -104,13 +105,13 @@ def like_excites_like(weights: np.ndarray, early: np.ndarray, late: np.ndarray) 
       early, late: orientations, radians.
     """
     sums = weights.sum((1, 2))
-    off = tuning.difference(late[:, None], early)
+    off = circular.difference(late[:, None], early)
 
     def correlation(differences: np.ndarray) -> float:
         return float(np.corrcoef(np.cos(differences).ravel(), sums.ravel())[0, 1])
 
     rng = np.random.default_rng(0)
-    chance = [correlation(tuning.difference(rng.permutation(late)[:, None], early)) for _ in range(1000)]
+    chance = [correlation(circular.difference(rng.permutation(late)[:, None], early)) for _ in range(1000)]
     found = correlation(off)
     bins = []
     for start in range(0, 180, 30):
@@ -140,8 +141,8 @@ def equivariance(weights: np.ndarray, orientations: np.ndarray) -> list[dict[str
         found = motifs.equivariance(weights, transform, exchange=turning, shuffles=SHUFFLES)
         expected = orientations + np.radians(degrees) if turning else np.pi + 2 * np.radians(degrees) - orientations
         tried.append(found)
-        error = np.degrees(np.abs(tuning.difference(orientations[found.units], expected)))
-        nearest = [np.degrees(np.abs(tuning.difference(orientations, one))).min() for one in expected]
+        error = np.degrees(np.abs(circular.difference(orientations[found.units], expected)))
+        nearest = [np.degrees(np.abs(circular.difference(orientations, one))).min() for one in expected]
         rows.append(
             {
                 name: degrees,
@@ -205,7 +206,7 @@ def measure(network: jc.Network) -> dict[str, Any]:
         "late": {
             "layer": late_layer,
             "units": listed(late_layer, late),
-            "largest_gap_degrees": round(float(np.degrees(tuning.largest_gap(orientations))), 1),
+            "largest_gap_degrees": round(float(np.degrees(circular.largest_gap(orientations))), 1),
         },
         "early_to_late": like_excites_like(weights, measured[early_layer]["orientation"][early], orientations),
         "strongest_pairs": pairs(weights, early, late),

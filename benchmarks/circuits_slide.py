@@ -30,7 +30,7 @@ import jaxcircuits as jc
 from benchmarks.circuits_objects import SHUFFLES, arrangement, direct
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits.circuits import kernel, motifs
-from jaxcircuits.evidence import tuning
+from jaxcircuits.evidence.responses import responses
 from jaxcircuits.evidence.stimuli import figures
 from jaxcircuits.slide import scenes
 
@@ -56,7 +56,7 @@ def sides(network: jc.Network) -> dict[str, np.ndarray]:
         return jax.vmap(lambda radius, nod, shade: figures.head(facing, radius, nod, colour=jnp.full(3, shade)))(*grid)
 
     facings = {"left": figures.LEFT, "right": figures.RIGHT}
-    return {side: tuning.responses(network, draw(facing), [BEFORE])[BEFORE].mean(0) for side, facing in facings.items()}
+    return {side: responses(network, draw(facing), [BEFORE])[BEFORE].mean(0) for side, facing in facings.items()}
 
 
 def heads(network: jc.Network, left: list[int], right: list[int], both: list[int]) -> dict[str, Any]:

@@ -30,7 +30,8 @@ from benchmarks.circuits_curves import curve_units, families, setting_of
 from benchmarks.measuring import arguments_of, report
 from benchmarks.photographs import Photographs
 from jaxcircuits import circuits
-from jaxcircuits.evidence import handwritten, tuning
+from jaxcircuits.evidence import circular, handwritten
+from jaxcircuits.evidence.curves import curve_tuning
 from jaxcircuits.slide import scenes
 
 ORIENTATIONS = 72
@@ -42,12 +43,12 @@ def compare(network: jc.Network, hand: jc.Network, layer: str, units: np.ndarray
     """Tuning of the trained units and of those written by hand; and the factors that make their peaks equal."""
     setting = setting_of(network)
     arguments = ORIENTATIONS, setting["size"], setting["radii"]
-    orientations, trained = tuning.curve_tuning(network, [layer], *arguments)
-    _, written = tuning.curve_tuning(hand, ["curves"], *arguments)
+    orientations, trained = curve_tuning(network, [layer], *arguments)
+    _, written = curve_tuning(hand, ["curves"], *arguments)
     curves = {"trained": trained[layer][:, units], "by_hand": written["curves"]}
-    peaks = {name: tuning.preference(orientations, values)[0] for name, values in curves.items()}
-    widths = {name: np.degrees(tuning.half_width(orientations, values)) for name, values in curves.items()}
-    off = np.degrees(tuning.difference(peaks["by_hand"], peaks["trained"]))
+    peaks = {name: circular.preference(orientations, values)[0] for name, values in curves.items()}
+    widths = {name: np.degrees(circular.half_width(orientations, values)) for name, values in curves.items()}
+    off = np.degrees(circular.difference(peaks["by_hand"], peaks["trained"]))
     correlation = [np.corrcoef(one, other)[0, 1] for one, other in zip(*(values.T for values in curves.values()))]
     # All turned to the same orientation.
     mean = {}
@@ -108,7 +109,7 @@ def replaced(
     """
     names = [f"{layer}:{unit}" for unit in units]
     silent = circuits.ablate(network, names)
-    wrong = np.abs(tuning.difference(facing[:, None] + np.pi, facing)).argmin(1)
+    wrong = np.abs(circular.difference(facing[:, None] + np.pi, facing)).argmin(1)
     seen: dict[str, list[np.ndarray]] = {}
     for pictures, classes in batches:
         own = on_the_grid(network, hand, layer, pictures) * factors

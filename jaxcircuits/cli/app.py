@@ -10,6 +10,7 @@ import typer
 from jaxcircuits import __version__
 from jaxcircuits.cli.circuit import circuit
 from jaxcircuits.cli.common import Stopped, stoppable
+from jaxcircuits.cli.compare import compare
 from jaxcircuits.cli.examples import examples
 from jaxcircuits.cli.layers import layers
 from jaxcircuits.cli.microscope import microscope
@@ -28,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (render, circuit, examples, microscope, serve, networks, layers):
+for command in (render, circuit, examples, compare, microscope, serve, networks, layers):
     app.command()(stoppable(command))
 
 
