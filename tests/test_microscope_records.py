@@ -13,6 +13,8 @@ from test_cli import command
 
 from jaxcircuits import bulk
 from jaxcircuits.bulk.crops_file import HEAT, read_crops
+from jaxcircuits.bulk.findings import FILE as FINDINGS
+from jaxcircuits.bulk.findings import Findings, find_matches, find_tuning, read_tunings
 from jaxcircuits.circuits import strongest_inputs
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
@@ -20,9 +22,8 @@ from jaxcircuits.evidence.bands import bands
 from jaxcircuits.evidence.crops import views
 from jaxcircuits.images import open_pictures
 from jaxcircuits.network import Network
-from jaxcircuits.pages.microscope import write_site
+from jaxcircuits.pages.microscope import read_networks, write_site
 from jaxcircuits.pages.microscope.facts import FILE, Facts
-from jaxcircuits.pages.microscope.loader import read_networks
 from jaxcircuits.vis import Recipe
 from jaxcircuits.zoo import InputConvention
 
@@ -249,6 +250,77 @@ def test_negative_drawings_and_other_seeds(network, layers, copied, tmp_path):
     assert list(view.layers[0].unit(2).drawings) == ["strongest"]
     rendered = [np.asarray(Image.open(copied / "classified" / p)) for p in (f"{first}.{NEGATIVE}/0001.png",)]
     np.testing.assert_array_equal(view.layers[0].unit(1).drawings["negative: what silences it"], rendered[0])
+
+
+def test_counterparts_are_found_and_linked(network, pictures, layers, copied, tmp_path):
+    """A network whose second layer's units are in another order: each one's counterpart is itself."""
+    first, second = layers
+    order = np.random.default_rng(2).permutation(10)
+    one, two, three = network.params
+    other = Network.from_function(
+        classified, [one, two[..., order], three[order]], network.convention, name="other/way", labels=LABELS
+    )
+    folder = copied / "classified"
+    find_matches(network, other, [second], pictures, folder)
+    written = (folder / FINDINGS).stat().st_mtime_ns
+    find_matches(network, other, [second], pictures, folder)  # it is there: nothing is looked for
+    assert (folder / FINDINGS).stat().st_mtime_ns == written
+    best = Findings.read(folder).matches["other/way"][second].best
+    for unit, (layer, number, value) in best.items():
+        assert (layer, order[number]) == (second, unit) and value == pytest.approx(1, abs=1e-3)
+    assert len(best) > 5
+    (view,) = read_networks(copied, tmp_path)
+    unit = next(iter(best))
+    (found,) = view.layers[1].unit(unit).counterparts
+    assert (found.network, found.layer, found.unit) == ("other/way", *best[unit][:2])
+    assert view.maps[0].columns == (first, second) and view.maps[0].values[0][1] == pytest.approx(1, abs=1e-3)
+    other = Network.from_function(classified, [2 * one, two, three], network.convention, name="classified")
+    with pytest.raises(InputError, match="of other weights"):
+        find_matches(other, network, [second], pictures, folder)
+
+
+def test_tuning_is_plotted(network, layers, copied, tmp_path):
+    second = list(layers)[1]
+    find_tuning(network, [second], copied / "classified")
+    tunings = read_tunings(copied / "classified")
+    (view,) = read_networks(copied, tmp_path)
+    curves = view.layers[1].unit(3).tuning
+    assert [curve.title for curve in curves] == [
+        "orientation of a curve", "radius of a curve", "orientation of a line", "orientation of a grating",
+        "wavelength of a grating", "hue",
+    ]  # fmt: skip
+    expected = tunings["curve"].answers[second][3].mean(1)
+    np.testing.assert_allclose(curves[0].y, expected, rtol=1e-5)
+    np.testing.assert_allclose(curves[0].x, np.arange(24) * 15, atol=1e-9)
+    np.testing.assert_allclose(curves[2].y[:12], curves[2].y[12:])  # a line is the same after half a turn
+    assert view.layers[0].unit(3).tuning is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"weights": "x", "families": {"a": {"b": [-1]}}, "matches": {}}',
+        '{"weights": "x", "families": {"a": {"b": [1e9]}}, "matches": {}}',
+        '{"weights": "x", "families": {}, "matches": {"o": {"l": {"layers": ["a"], "hard": [], "best": {}}}}}',
+        '{"weights": "x", "families": {}, "matches": {"o": {"l": {"layers": [], "hard": [], "best": {"a": 1}}}}}',
+        '{"weights": "other", "families": {}, "matches": {}}',
+    ],
+)  # fmt: skip
+def test_findings_of_others_are_checked(text, copied, tmp_path):
+    (copied / "classified" / FINDINGS).write_text(text)
+    (view,) = read_networks(copied, tmp_path)
+    assert "findings" in view.about["Damaged"] and "\n" not in view.about["Damaged"]
+
+
+def test_families_are_shown(network, layers, records, copied, tmp_path):
+    first = next(iter(layers))
+    families = {first: {"curves": (0, 3), "lines": (5,)}}
+    Findings(network.identity, families).write(copied / "classified")
+    write_site(tmp_path, read_networks(copied, tmp_path))
+    assert ">curves</a>" in (tmp_path / "classified" / first / "3.html").read_text()
+    page = (tmp_path / "classified" / first / "index.html").read_text()
+    assert "<option>curves</option><option>lines</option>" in page
+    assert f'["{first}","curves",[0,3]]' in (tmp_path / "classified" / "names.js").read_text()
 
 
 @pytest.mark.slow

@@ -42,6 +42,13 @@ def microscope(
     seeds: Annotated[int, typer.Option(help="Drawings of each unit, from as many random starts.")] = 1,
     negative: Annotated[bool, typer.Option("--negative", help="Draw what silences each unit too.")] = False,
     count: Annotated[int, typer.Option(help="Strongest examples of each unit; half as many of each octave below.")] = 6,
+    tuning: Annotated[
+        bool, typer.Option("--tuning", help="Measure what each unit is tuned to: curves, lines, gratings, hues.")
+    ] = False,
+    families: Annotated[bool, typer.Option("--families", help="Look for families of units, by stimuli.")] = False,
+    match: Annotated[
+        list[str] | None, typer.Option(help="Another network, in which each unit's counterpart is looked for.")
+    ] = None,
     circuits: Annotated[bool, typer.Option("--circuits", help="Make a page of each unit's circuit too.")] = False,
     draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Make the drawings that are missing.")] = True,
     records: Annotated[
@@ -55,6 +62,7 @@ def microscope(
     stopped; other layers, units and networks are added to the same site. `jaxcircuits serve OUT` shows it meanwhile.
     """
     from jaxcircuits import bulk
+    from jaxcircuits.bulk.findings import find_families, find_matches, find_tuning
     from jaxcircuits.cli.render import _recipe, chosen_layers
     from jaxcircuits.errors import whole
     from jaxcircuits.network import load
@@ -63,7 +71,9 @@ def microscope(
 
     whole(count, "--count", 1, 100)
     whole(seeds, "--seeds", 1, 16)
-    model = load(network)
+    if match and images is None:
+        raise InputError("--match needs --images: units are matched by what they answer to pictures")
+    model, others = load(network), [load(name) for name in match or []]
     pictures = _pictures(images, split)
     kept = records or out / "records"
     chosen = {}
@@ -74,7 +84,8 @@ def microscope(
     with bulk.wiring(model, list(chosen), kept) as job:
         say_damaged(job.damaged)
         job.run()
-    Facts.of(model, network).write(Path(job.product.folder))
+    folder = Path(job.product.folder)
+    Facts.of(model, network).write(folder)
     if pictures is not None:
         with bulk.examples(model, pictures, list(chosen), kept) as job:
             say_damaged(job.damaged)
@@ -82,6 +93,12 @@ def microscope(
         with bulk.crops(model, pictures, chosen, kept, strongest=count, each=count // 2) as job:
             say_damaged(job.damaged)
             job.run()
+    if tuning:
+        find_tuning(model, list(chosen), folder)
+    if families:
+        find_families(model, list(chosen), folder)
+    for other in others:
+        find_matches(model, other, list(chosen), pictures, folder)
     if draw:
         _pages(kept, out)
         series = [bulk.Series(name, tuple(own)) for name, own in chosen.items()]
@@ -105,7 +122,7 @@ def microscope(
 def _pages(records: Path, out: Path) -> Path:
     """Writes all pages from records; returns the first."""
     from jaxcircuits.pages.microscope import write_site
-    from jaxcircuits.pages.microscope.loader import read_networks
+    from jaxcircuits.pages.microscope.networks import read_networks
     from jaxcircuits.progress import view
 
     bar, said = view("pages"), ""

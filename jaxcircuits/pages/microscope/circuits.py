@@ -13,7 +13,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.pages.microscope import addresses
 from jaxcircuits.pages.microscope.facts import Facts
-from jaxcircuits.pages.microscope.loader import network_view
+from jaxcircuits.pages.microscope.networks import network_view
 from jaxcircuits.pages.microscope.site import write_text
 from jaxcircuits.pages.page import circuit_page
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.pages.microscope.loader import read_networks
+from jaxcircuits.pages.microscope.networks import read_networks
 from jaxcircuits.pages.microscope.write import write_site
 
 PERIOD = 3.0

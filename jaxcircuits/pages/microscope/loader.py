@@ -15,22 +15,18 @@ from PIL import Image
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.crops_file import CropBand
 from jaxcircuits.bulk.drawing import LARGEST_PICTURE, Drawing
-from jaxcircuits.bulk.drawing_plan import DrawingPlan
-from jaxcircuits.bulk.examples_plan import ExamplesPlan
-from jaxcircuits.bulk.records import LayerRecords, NetworkRecords, Records
+from jaxcircuits.bulk.records import LayerRecords
 from jaxcircuits.circuits.wiring import NONE, Connections, LayerWiring, Side
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import LayerExamples
-from jaxcircuits.pages.microscope import addresses
-from jaxcircuits.pages.microscope.facts import Facts
+from jaxcircuits.pages.microscope.known import Known
 from jaxcircuits.pages.microscope.likeness import likest
 from jaxcircuits.pages.microscope.views import (
     Example,
     Histogram,
     Interval,
     Likeness,
-    NetworkView,
     UnitView,
     Wire,
     Wiring,
@@ -56,12 +52,14 @@ class RecordedLayer:
       shape: of one picture's activation.
       depth: of the stage, from 1 on.
       folder: of its pages, where circuits' pages may be.
+      known: what has been found about the network's layers.
     """
 
     records: LayerRecords
     shape: tuple[int, ...]
     depth: int
     folder: Path
+    known: Known
 
     @property
     def name(self) -> str:
@@ -101,7 +99,7 @@ class RecordedLayer:
 
     @property
     def families(self) -> Mapping[str, tuple[int, ...]]:
-        return {}
+        return self.known.findings.families.get(self.name, {})
 
     @functools.cached_property
     def likeness(self) -> np.ndarray | None:
@@ -146,10 +144,19 @@ class RecordedLayer:
             drawings=self._drawings(unit, drawing),
             failed=drawing.failure if drawing else "",
             intervals=None if crops is None else tuple(_interval(i, band) for i, band in enumerate(crops)),
+            families=tuple(name for name, units in self.families.items() if unit in units),
+            counterparts=tuple(self._counterparts(unit)),
+            tuning=self.known.tuning(self.name, unit),
             circuit=circuit if (self.folder / circuit).is_file() else "",
             **wired,
             **seen,
         )
+
+    def _counterparts(self, unit: int) -> Iterator[Likeness]:
+        for other, layers in self.known.findings.matches.items():
+            if self.name in layers and (best := layers[self.name].best.get(unit)):
+                layer, number, value = best
+                yield Likeness(layer, number, value, other)
 
     def _drawings(self, unit: int, drawing: Drawing | None) -> dict[str, np.ndarray]:
         own = {"strongest": drawing}
@@ -251,63 +258,3 @@ def _side(side: Side | None, unit: int) -> tuple[Wiring, ...]:
                 yield Wire(side.layer, int(other), np.asarray(weights), float(strength))
 
     return (Wiring(side.layer, tuple(wires(side.excitatory)), tuple(wires(side.inhibitory))),)
-
-
-def network_view(records: NetworkRecords, facts: Facts, root: Path) -> NetworkView:
-    """A network's view.
-
-    Args:
-      records: of the network.
-      facts: of the network.
-      root: the site's folder, where circuits' pages may be.
-    """
-    stages = facts.stages
-    names = [*(name for name in stages if name in records), *(name for name in records if name not in stages)]
-    layers = tuple(
-        RecordedLayer(
-            records[name],
-            facts.shapes[name],
-            stages.index(name) + 1 if name in stages else 0,
-            root / addresses.layer(facts.name, name),
-        )
-        for name in names
-        if name in facts.shapes
-    )
-    about = {}
-    if isinstance(drawn := records.plan("drawings"), DrawingPlan):
-        height, width = drawn.recipe.size
-        about["Drawings"] = f"{drawn.recipe.steps} steps at {height} x {width} px, seed {drawn.seed}"
-    if isinstance(shown := records.plan("examples"), ExamplesPlan):
-        about["Examples"] = f"{shown.source} ({shown.pictures} pictures)"
-    if records.identity:
-        about["Weights"] = f"SHA-256 {records.identity}"
-    if records.problems:
-        about["Damaged"] = "; ".join(records.problems)
-    trunk = tuple((name, facts.shapes[name]) for name in stages)
-    return NetworkView(facts.name, facts.summary, facts.size, trunk, layers, facts.labels, about, (), facts.load)
-
-
-def read_networks(folder: str | Path, root: str | Path) -> list[NetworkView]:
-    """Views of all networks below a folder of records.
-
-    Args:
-      folder: of records, see `jaxcircuits.bulk.Records`.
-      root: the site's folder.
-
-    Returns:
-      One a network that `jaxcircuits microscope` has described.
-
-    Raises:
-      InputError: where there is no folder, or no network in it that is described.
-    """
-    records, views, problems = Records(folder), [], []
-    for name in records:
-        try:
-            views.append(network_view(records[name], Facts.read(Path(records[name].folder)), Path(root)))
-        except InputError as error:
-            problems.append(str(error))
-    if not views:
-        raise InputError(
-            problems[0] if problems else f"{folder}: no records there; `jaxcircuits microscope` makes them"
-        )
-    return views
