@@ -52,10 +52,9 @@ class Known:
         """A unit's answers along each parameter of each stimulus, the mean over the others; None where not measured."""
         found = []
         for name, tuning in self.tunings.items():
+            if layer not in tuning or unit >= len(tuning[layer]):
+                continue
             for parameter, values in tuning.grid.items():
-                own = tuning.get(layer)
-                if own is None or unit >= len(own):
-                    continue
                 x, y = np.asarray(values, np.float64), tuning.along(layer, parameter)[unit]
                 title = f"{parameter} of a {name}" if parameter != name else name
                 if UNITS.get(parameter) == "degrees":
