@@ -10,8 +10,8 @@ Result:    examples/results/universality.json
 What is finished is in the result; the same command does the rest.
 
 Depths: all stages of every pair of networks, and the layers where families were found, by `universality.depth_map`,
-over every fourth photograph. Each number is given beside what it is where the second network sees other photographs than the
-first. Two networks agree on depth by the rank correlation of a layer's depth with that of its best match.
+over every fourth photograph. Each number is given beside what it is where the second network sees other photographs
+than the first. Two networks agree on depth by the rank correlation of a layer's depth with that of its best match.
 
 Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: every unit's answers dealt out anew
 among all the stimuli of a definition, 40 times; p-values are of the best of all layers.

@@ -256,7 +256,12 @@ def test_a_depth_map_is_all_matches_in_one_pass():
     (first, second), pictures = pair(), world()
     seen = []
     found = universality.depth_map(
-        first, second, pictures, second_layers=["fine", "coarse"], progress=lambda *at: seen.append(at)
+        first,
+        second,
+        pictures,
+        first_layers=["fine", "coarse"],
+        second_layers=["fine", "coarse"],
+        progress=lambda *at: seen.append(at),
     )
     assert seen[-1] == (11, 11) and found.layers == (("fine", "coarse"), ("fine", "coarse"))
     for a, b in itertools.product(*found.layers):
