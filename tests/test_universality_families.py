@@ -100,7 +100,7 @@ def test_families_of_two_networks_are_each_others_matches(found):
     assert json.loads(json.dumps(row)) == row
 
 
-def planted(kinds=16, conditions=4, units=60, tuned=10, seed=0):
+def planted(kinds=16, conditions=12, units=60, tuned=10, seed=0):
     """Answers: some units prefer one direction in every condition, others are as strong but in no order."""
     rng = np.random.default_rng(seed)
     best = rng.uniform(0, 2 * np.pi, tuned)
@@ -111,7 +111,7 @@ def planted(kinds=16, conditions=4, units=60, tuned=10, seed=0):
     others = rng.exponential(0.3, (units - tuned, kinds, conditions))
     return {
         "curve": np.concatenate([curves, others]).astype(np.float32),
-        "line": np.concatenate([np.full((tuned, 8, 4), 0.1), rng.exponential(0.3, (units - tuned, 8, 4))]),
+        "line": np.concatenate([np.full((tuned, 8, 12), 0.1), rng.exponential(0.3, (units - tuned, 8, 12))]),
     }, best
 
 

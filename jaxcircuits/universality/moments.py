@@ -290,8 +290,8 @@ def _check(comparing: Comparing, shapes: list, networks: tuple[Network, Network]
         lengths = {len(one), len(other)}
         if max(lengths) > 3 or (2 in lengths and 1 not in lengths and one[:-1] != other[:-1]):
             raise InputError(
-                f"{a} of {networks[0].name} {one} and {b} of {networks[1].name} {other}: positions along one axis alone "
-                "have no place in another's map; expected layers (h, w, channels) or (channels,)"
+                f"{a} of {networks[0].name} {one} and {b} of {networks[1].name} {other}: positions along one axis "
+                "alone have no place in another's map; expected layers (h, w, channels) or (channels,)"
             )
     state = jax.eval_shape(lambda: comparing.start(shapes))
     size = sum(np.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
