@@ -16,6 +16,7 @@ from jaxcircuits.cli.layers import layers
 from jaxcircuits.cli.networks import networks
 from jaxcircuits.cli.render import render
 from jaxcircuits.errors import InputError
+from jaxcircuits.printing import tell
 
 INTERRUPTED = 130
 """The exit code of commands that were stopped."""
@@ -50,7 +51,7 @@ def run() -> None:
     try:
         app()
     except InputError as error:
-        print(f"jaxcircuits: {error}", file=sys.stderr)
+        tell(error)
         sys.exit(2)
     except Stopped as stopped:
         raise KeyboardInterrupt(str(stopped)) from None

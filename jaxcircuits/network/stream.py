@@ -30,6 +30,19 @@ NAMED = 100
 PICTURES = "pictures"
 """The axis of the devices that share a batch."""
 
+
+class NothingSeen(InputError):
+    """None of the pictures of a pass, or of a share of one, can be read.
+
+    Attributes:
+      unreadable: `NAME: why` of the first of them.
+    """
+
+    def __init__(self, message: str, unreadable: tuple[str, ...]):
+        super().__init__(message)
+        self.unreadable = unreadable
+
+
 State = Any
 """A pytree of arrays."""
 
@@ -162,14 +175,15 @@ def reduce(
       reduction: what is kept.
       batch_size: pictures at once, on all devices together; by default `BATCH` a device on CPUs, `LARGE_BATCH` on
         accelerators.
-      start, stop: numbers of pictures, for a share of them; all by default.
+      start: number of the first picture, for a share of them.
+      stop: number of the picture before which to end; by default all the rest is shown.
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
     Returns:
       The `Reduced`.
 
     Raises:
-      InputError: for an unknown layer, and where no picture can be read.
+      InputError: for an unknown layer; `NothingSeen` where no picture can be read.
     """
     view, options = View(network, (pictures,), tuple(layers)), {"start": start, "stop": stop, "progress": progress}
     return reduce_views([view], _OfOne(reduction), batch_size=batch_size, **options)
@@ -205,13 +219,15 @@ def reduce_views(
       views: the networks, with sequences of pictures that are equally long.
       reduction: what is kept.
       batch_size: pictures of each sequence at once, see `reduce`.
-      start, stop, progress: see `reduce`.
+      start: see `reduce`.
+      stop: see `reduce`.
+      progress: see `reduce`.
 
     Returns:
       The `Reduced`; what could be read is counted in the first sequence of the first view.
 
     Raises:
-      InputError: for an unknown layer, and where no picture can be read.
+      InputError: for an unknown layer; `NothingSeen` where no picture can be read.
     """
     for network, _, names in views:
         for name in names:
@@ -245,10 +261,7 @@ def reduce_views(
                     shapes.append(tuple(view.network.shapes(of_view[0].images.shape[1:3], view.layers).items()))
                 shown_at = batch.images.shape[1:3]
                 state = programs.start(tuple(shapes))
-            held = [
-                [(one.images, Held(one.numbers, one.labels, one.read)) for one in of_view]
-                for of_view in batches_of_views
-            ]
+            held = [[(b.images, Held(b.numbers, b.labels, b.read)) for b in of_view] for of_view in batches_of_views]
             held = jax.device_put(held, NamedSharding(mesh, PartitionSpec(PICTURES)))
             state, done = programs.step(params, state, held)
             # Reading may be faster than seeing: were it not held back, all pictures would wait in memory.
@@ -259,7 +272,8 @@ def reduce_views(
             _wait(pending.popleft(), start, stop, bar)
     if state is None:
         why = f" ({unreadable[0]})" if unreadable else ""
-        raise InputError(f"{source.description}: none of {stop - start} pictures can be read{why}")
+        said = f"{source.description}: none of {stop - start} pictures can be read{why}"
+        raise NothingSeen(said, tuple(unreadable))
     states = jax.device_get(state)
     return Reduced(
         tuple(jax.tree.map(lambda leaf, i=i: leaf[i], states) for i in range(len(devices))),
