@@ -39,9 +39,9 @@ class Found:
       family: what was looked for.
       network: its name.
       layers: layer -> its `Members`, of all layers that were looked at.
-      layer: that with the most members beyond chance.
+      layer: that with the largest share of members beyond chance.
       depth: of that layer, see `jaxcircuits.universality.depths`.
-      p_value: how often dealing the answers out anew gives any layer as many members beyond its chance.
+      p_value: how often dealing the answers out anew gives any layer as large a share beyond its chance.
     """
 
     family: Family
@@ -236,9 +236,10 @@ def layers_of(network: Network) -> tuple[str, ...]:
 
 def _found(network: Network, family: Family, seen: Answers) -> Found:
     by_layer = {layer: members(family, own, seed) for seed, (layer, own) in enumerate(seen.items())}
-    best = max(by_layer, key=lambda layer: by_layer[layer].excess)
-    null = np.max([own.null - own.null.mean() for own in by_layer.values()], axis=0)
-    p_value = float((1 + (null >= by_layer[best].excess).sum()) / (1 + len(null)))
+    share = {layer: own.excess / network.layers[layer].channels for layer, own in by_layer.items()}
+    best = max(share, key=share.get)
+    null = [(own.null - own.null.mean()) / network.layers[layer].channels for layer, own in by_layer.items()]
+    p_value = float((1 + (np.max(null, axis=0) >= share[best]).sum()) / (1 + len(null[0])))
     return Found(family, network.name, by_layer, best, float(depths(network, [best])[0]), p_value)
 
 
