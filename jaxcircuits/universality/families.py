@@ -18,16 +18,19 @@ from typing import Any
 import numpy as np
 
 from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.evidence import examples
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network
 from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
-from jaxcircuits.universality.family import FAMILIES, Family, Members, coverage, members
+from jaxcircuits.universality.family import FAMILIES, REACH, Family, Members, coverage, members
 from jaxcircuits.universality.matching import Matching, depth_map
 
 LEAST = 0.05
 """The p-value from which on a family is not said to be found."""
+EXAMPLES = 8
+"""Strongest pictures of a unit, whose mean says what it can answer."""
 TURN = 2 * np.pi
 
 
@@ -179,7 +182,7 @@ def families(
 
     Args:
       networks: of different names.
-      pictures: over which members are correlated, see `match`.
+      pictures: over which members are correlated, and whose strongest say what a unit can answer; see `match`.
       layers: network's name -> where to look; by default `layers_of`.
       wanted: the families.
       bank: the stimuli that they name.
@@ -187,7 +190,7 @@ def families(
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
     Returns:
-      The `Families`: of each pair of networks, one pass over the pictures.
+      The `Families`. Each network and each pair of networks takes one pass over the pictures.
 
     Raises:
       InputError: for two networks of one name, for families of unknown stimuli, and as `match` and `evidence.tuning`.
@@ -205,6 +208,10 @@ def families(
     for network in networks:
         chosen = tuple((layers or {}).get(network.name) or layers_of(network))
         seen[network.name] = answers(network, chosen, {name: bank[name] for name in needed})
+        strongest = examples(network, pictures, chosen, EXAMPLES, batch_size=batch_size, progress=progress)
+        for layer in chosen:
+            reach = np.nanmean(strongest[layer].values, axis=1)
+            seen[network.name][layer][REACH] = np.maximum(reach, 0).reshape(-1, 1, 1)
         for family in wanted:
             found[family.name, network.name] = _found(network, family, seen[network.name])
     found = {(family.name, name): found[family.name, name] for family in wanted for name in names}
