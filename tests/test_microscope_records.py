@@ -1,5 +1,6 @@
 """The microscope from records: of one small network, made by the jobs that the command runs."""
 
+import itertools
 import json
 import re
 import shutil
@@ -14,7 +15,7 @@ from test_cli import command
 from jaxcircuits import bulk
 from jaxcircuits.bulk.crops_file import HEAT, read_crops
 from jaxcircuits.bulk.findings import FILE as FINDINGS
-from jaxcircuits.bulk.findings import Findings, find_matches, find_tuning, read_tunings
+from jaxcircuits.bulk.findings import Findings, find_matches, find_monosemanticity, find_tuning, read_tunings
 from jaxcircuits.circuits import strongest_inputs
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
@@ -296,14 +297,39 @@ def test_tuning_is_plotted(network, layers, copied, tmp_path):
     assert view.layers[0].unit(3).tuning is None
 
 
+def test_monosemanticity_is_what_a_loop_over_pairs_says(network, pictures, layers, copied, tmp_path):
+    first, second = layers
+    folder = copied / "classified"
+    find_monosemanticity(network, network, [first], pictures, folder)
+    images = np.stack([picture.image for picture in pictures.at((16, 16))])
+    seen = {name: np.asarray(v, np.float64) for name, v in network.activations(images, [first, second]).items()}
+    answers, embeddings = seen[first].max((1, 2)), seen[second].mean((1, 2))
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    answers -= answers.min(0)
+    answers /= answers.max(0)
+    (view,) = read_networks(copied, tmp_path)
+    found = view.layers[0].measures["monosemanticity by classified"]
+    for unit in (0, 5):
+        above = below = 0.0
+        for i, j in itertools.combinations(range(len(images)), 2):
+            weight = answers[i, unit] * answers[j, unit]
+            above, below = above + weight * (embeddings[i] @ embeddings[j]), below + weight
+        assert found[unit] == pytest.approx(above / below, abs=2e-4)
+    assert view.layers[0].unit(5).facts["monosemanticity by classified"] == pytest.approx(found[5])
+
+
+def findings(**fields):
+    return json.dumps({"weights": "x", "families": {}, "matches": {}, "measures": {}} | fields)
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        "", "[]", "{}", '{"weights": "x", "families": {"a": {"b": [-1]}}, "matches": {}}',
-        '{"weights": "x", "families": {"a": {"b": [1e9]}}, "matches": {}}',
-        '{"weights": "x", "families": {}, "matches": {"o": {"l": {"layers": ["a"], "hard": [], "best": {}}}}}',
-        '{"weights": "x", "families": {}, "matches": {"o": {"l": {"layers": [], "hard": [], "best": {"a": 1}}}}}',
-        '{"weights": "other", "families": {}, "matches": {}}',
+        "", "[]", "{}",
+        findings(families={"a": {"b": [-1]}}), findings(families={"a": {"b": [1e9]}}),
+        findings(matches={"o": {"l": {"layers": ["a"], "hard": [], "best": {}}}}),
+        findings(matches={"o": {"l": {"layers": [], "hard": [], "best": {"a": 1}}}}),
+        findings(measures={"a": {"b": ["c"]}}), findings(weights="other"),
     ],
 )  # fmt: skip
 def test_findings_of_others_are_checked(text, copied, tmp_path):

@@ -19,10 +19,12 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import stimuli
+from jaxcircuits.evidence.clarity import monosemanticity
 from jaxcircuits.evidence.tuning import tuning
 from jaxcircuits.evidence.tuning_result import Tuning
 from jaxcircuits.files import below, parse_json, read_text, replacing
 from jaxcircuits.images import Pictures
+from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
 from jaxcircuits.universality.bank import answers
 from jaxcircuits.universality.family import FAMILIES, members
@@ -35,6 +37,9 @@ MOST = 2**20
 """Numbers of units and names of other networks that it may have."""
 LEAST = 0.05
 """Correlation below which a unit has no counterpart in another network."""
+
+TOGETHER = 32
+"""Pictures that two networks look at together."""
 
 TURN = 2 * np.pi
 TUNED: Mapping[str, tuple[Any, Mapping[str, np.ndarray]]] = {
@@ -72,11 +77,13 @@ class Findings:
       weights: its identity, see `Network.identity`.
       families: layer -> name -> units; a layer that has been looked at is there with no families too.
       matches: other network's name -> layer -> `Match`.
+      measures: layer -> name -> a number of each unit; None where it has none.
     """
 
     weights: str
     families: Mapping[str, Mapping[str, tuple[int, ...]]] = dataclasses.field(default_factory=dict)
     matches: Mapping[str, Mapping[str, Match]] = dataclasses.field(default_factory=dict)
+    measures: Mapping[str, Mapping[str, tuple[float | None, ...]]] = dataclasses.field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Writes them into the folder of the network's records."""
@@ -103,7 +110,14 @@ class Findings:
                 str(other): {str(layer): _match(one) for layer, one in own.items()}
                 for other, own in said["matches"].items()
             }
-            return cls(str(said["weights"]), families, matches)
+            measures = {
+                str(layer): {
+                    str(name): tuple(None if value is None else float(value) for value in values)
+                    for name, values in own.items()
+                }
+                for layer, own in said["measures"].items()
+            }
+            return cls(str(said["weights"]), families, matches, measures)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: damaged; expected a file of findings ({error})") from None
 
@@ -165,6 +179,51 @@ def find_matches(network: Network, other: Network, layers: Sequence[str], pictur
         own[layer] = Match(tuple(theirs), hard, best)
     matches = {**kept.matches, other.name: {**before, **own}}
     dataclasses.replace(kept, matches=matches).write(folder)
+
+
+def find_monosemanticity(
+    network: Network, other: Network, layers: Sequence[str], pictures: Pictures, folder: Path
+) -> None:
+    """Measures how much alike the pictures are that units answer, by the last stage of another network, and keeps it.
+
+    See `evidence.clarity.monosemanticity`. Pictures that cannot be read are left out.
+
+    Args:
+      network: whose units.
+      other: the network whose means over positions of its last stage say how alike pictures are.
+      layers: of the first.
+      pictures: that are looked at.
+      folder: of the first network's records.
+
+    Raises:
+      InputError: for unknown layers, a network without stages, and findings of other weights in the folder.
+    """
+    kept, name = _kept(network, folder), f"monosemanticity by {other.name}"
+    wanted = [layer for layer in layers if name not in kept.measures.get(layer, {})]
+    if not wanted:
+        return
+    if not other.graph.stages:
+        raise InputError(f"{other.name} has no stages, by the last of which pictures could be compared")
+    last = other.graph.stages[-1]
+    seen: dict[str, list[np.ndarray]] = {layer: [] for layer in (*wanted, last)}
+    beside = [pictures.at(one.convention.size, one.convention.channels) for one in (network, other)]
+    with LookingProgress(f"{network.name} monosemanticity", len(pictures), True) as bar:
+        for own, theirs in zip(*(one.batches(TOGETHER) for one in beside)):
+            there = own.read & theirs.read
+            for batch, model, names, mean in ((own, network, wanted, False), (theirs, other, [last], True)):
+                images = batch.images / np.float32(255) if batch.images.dtype == np.uint8 else batch.images
+                for layer, values in model.activations(images, names).items():
+                    flat = np.asarray(values).reshape(len(values), -1, values.shape[-1])
+                    seen[layer].append((flat.mean(1) if mean else flat.max(1))[there])
+            bar.update(min(int(own.numbers[-1]) + 1, len(pictures)))
+    embeddings = np.concatenate(seen.pop(last))
+    alive = np.linalg.norm(embeddings, axis=1) > 0
+    measures = {layer: dict(own) for layer, own in kept.measures.items()}
+    for layer in wanted:
+        scores = monosemanticity(np.concatenate(seen[layer])[alive], embeddings[alive])
+        values = tuple(None if np.isnan(score) else round(float(score), 5) for score in scores)
+        measures.setdefault(layer, {})[name] = values
+    dataclasses.replace(kept, measures=measures).write(folder)
 
 
 def find_tuning(network: Network, layers: Sequence[str], folder: Path) -> None:

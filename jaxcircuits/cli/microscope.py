@@ -62,7 +62,7 @@ def microscope(
     stopped; other layers, units and networks are added to the same site. `jaxcircuits serve OUT` shows it meanwhile.
     """
     from jaxcircuits import bulk
-    from jaxcircuits.bulk.findings import find_families, find_matches, find_tuning
+    from jaxcircuits.bulk.findings import find_families, find_matches, find_monosemanticity, find_tuning
     from jaxcircuits.cli.render import _recipe, chosen_layers
     from jaxcircuits.errors import whole
     from jaxcircuits.network import load
@@ -77,7 +77,7 @@ def microscope(
     pictures = _pictures(images, split)
     kept = records or out / "records"
     chosen = {}
-    for name, text in chosen_layers(model, [*(names or []), *(layer or ["all"] if not names else [])]).items():
+    for name, text in chosen_layers(model, [*(names or []), *(layer or [])] or ["all"]).items():
         channels = model.layer(name).channels
         chosen[name] = numbers_of(text or units or "all", channels, name)
     drawn_by = _recipe(model, recipe, steps=steps, size=size)
@@ -99,6 +99,7 @@ def microscope(
         find_families(model, list(chosen), folder)
     for other in others:
         find_matches(model, other, list(chosen), pictures, folder)
+        find_monosemanticity(model, other, list(chosen), pictures, folder)
     if draw:
         _pages(kept, out)
         series = [bulk.Series(name, tuple(own)) for name, own in chosen.items()]

@@ -83,19 +83,22 @@ class RecordedLayer:
 
     @functools.cached_property
     def measures(self) -> Mapping[str, np.ndarray]:
-        """Density, selectivity, mean and largest activation, of units with pages."""
+        """Density, selectivity, mean and largest activation of units with pages, and what else has been measured."""
         examples, own = self.records.examples, list(self.units)
-        if examples is None:
-            return {}
         found = {
-            "density": examples.density,
-            "selectivity": examples.selectivity,
-            "mean": examples.mean,
-            "largest": examples.strongest.values[:, 0],
+            name: [np.nan if value is None else value for value in values]
+            for name, values in self.known.findings.measures.get(self.name, {}).items()
+            if len(values) == self.channels
         }
-        return {
-            name: np.asarray(values, np.float64)[own] for name, values in found.items() if np.isfinite(values).any()
-        }
+        if examples is not None:
+            found = {
+                "density": examples.density,
+                "selectivity": examples.selectivity,
+                "mean": examples.mean,
+                "largest": examples.strongest.values[:, 0],
+            } | found
+        measures = {name: np.asarray(values, np.float64)[own] for name, values in found.items()}
+        return {name: values for name, values in measures.items() if np.isfinite(values).any()}
 
     @property
     def families(self) -> Mapping[str, tuple[int, ...]]:
@@ -189,6 +192,9 @@ class RecordedLayer:
             "standard deviation": float(np.sqrt(examples.variance[unit])),
             "largest": float(examples.strongest.values[unit, 0]),
         }
+        for name, values in self.known.findings.measures.get(self.name, {}).items():
+            if len(values) == self.channels and values[unit] is not None:
+                facts[name] = values[unit]
         similar: tuple[Likeness, ...] = ()
         if self.likeness is not None and unit in self.units:
             own = likest(self.likeness, self.units.index(unit), SIMILAR)

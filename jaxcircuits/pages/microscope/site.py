@@ -132,10 +132,16 @@ def write_shared(root: Path) -> None:
 
 
 def in_parallel(do: Callable[[Any], None], items: Iterable[Any]) -> None:
-    """Does something for each item on all processors; pictures are encoded without Python's lock."""
-    with ThreadPoolExecutor(os.cpu_count() or 1, "pages") as pool:
+    """Does something for each item on all processors; pictures are encoded without Python's lock.
+
+    What goes wrong, and Ctrl-C, ends it: what has not been begun is not.
+    """
+    pool = ThreadPoolExecutor(os.cpu_count() or 1, "pages")
+    try:
         for _ in pool.map(do, items):
             pass
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def rounded(value: Any, digits: int = 4) -> Any:
