@@ -56,7 +56,12 @@ def write_network(site: Site, units_of_class: Mapping[str, Sequence[tuple[str, i
     names: dict[str, Any] = {
         "network": network.name,
         "layers": [
-            [known.view.name, known.folder.removeprefix(f"{site.folder}/"), _ranges(known.view.units)]
+            [
+                known.view.name,
+                known.folder.removeprefix(f"{site.folder}/"),
+                _ranges(known.view.units),
+                known.thumbs.sheets,
+            ]
             for known in site.layers.values()
         ],
         "families": [

@@ -85,6 +85,11 @@ class Thumbs:
             if self._there.intersection(part):
                 write_webp(folder / f"drawings{first // PER_SHEET}.webp", sheet)
 
+    @property
+    def sheets(self) -> list[int]:
+        """The numbers of the sheets that there are."""
+        return sorted({self._place[unit] // PER_SHEET for unit in self._there})
+
     def place(self, unit: int) -> Thumb | None:
         """Where a unit's drawing is; None where there is none."""
         if unit not in self._there:

@@ -97,13 +97,13 @@ def _pictures(site: Site, known: Known, view: UnitView) -> tuple[_Shown, dict[st
 
 
 def _ends(view: UnitView) -> dict[str, Any]:
-    """The classes with the largest and the smallest numbers, with the width of each one's bar in percent."""
+    """The classes with the largest and the smallest numbers, with the length of each one's bar, 0 to 1."""
     ranked = sorted(view.classes.items(), key=lambda item: -item[1])
     up = [(label, value) for label, value in ranked[:MOST_CLASSES] if value > 0]
     down = [(label, value) for label, value in reversed(ranked[-MOST_CLASSES:]) if value < 0]
     most = max((abs(value) for _, value in up + down), default=1.0) or 1.0
     return {
-        side: [(label, value, round(100 * abs(value) / most, 1)) for label, value in rows]
+        side: [(label, value, round(abs(value) / most, 3)) for label, value in rows]
         for side, rows in (("up", up), ("down", down))
     }
 
@@ -119,7 +119,7 @@ def _wirings(wirings: Sequence[Wiring] | None) -> list[dict[str, Any]] | None:
             "layer": wire.layer,
             "unit": wire.unit,
             "strength": wire.strength,
-            "bar": round(100 * wire.strength / (strongest or 1), 1),
+            "bar": round(wire.strength / (strongest or 1), 3),
             "picture": weights_url(wire.weights, scale),
             "said": f"{height} x {width} weights from {charts.short(float(wire.weights.min()))} "
             f"to {charts.short(float(wire.weights.max()))}",

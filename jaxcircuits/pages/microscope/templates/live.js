@@ -49,7 +49,7 @@
   const choose = make("p");
   choose.append(label, file);
   panel.append(title, choose, said, shown);
-  document.querySelector("main").append(panel);
+  document.querySelector(".heading").after(panel);
 
   const short = (value) => value === null ? "?" : Number(value.toPrecision(3)).toString();
   const kept = `look of ${network}`;
@@ -68,10 +68,14 @@
         else if (number >= first) place += number - first;
       }
       const link = make("a", "", { class: "unit", href: `${folder}/${number}.html` });
-      const thumb = make("span", "", { class: "thumb", "aria-hidden": "true" });
-      thumb.style.backgroundImage = `url("${folder}/drawings${Math.floor(place / 256)}.webp")`;
-      thumb.style.setProperty("--x", place % 256 % 16);
-      thumb.style.setProperty("--y", Math.floor(place % 256 / 16));
+      const sheet = Math.floor(place / 256);
+      const drawn = entry[3].includes(sheet);
+      const thumb = make("span", drawn ? "" : String(number), { class: drawn ? "thumb" : "thumb none", "aria-hidden": "true" });
+      if (drawn) {
+        thumb.style.backgroundImage = `url("${folder}/drawings${sheet}.webp")`;
+        thumb.style.setProperty("--x", place % 256 % 16);
+        thumb.style.setProperty("--y", Math.floor(place % 256 / 16));
+      }
       const percent = share === null ? short(value) : `${Math.round(100 * share)} %`;
       link.append(thumb, make("span", `${name}:${number}`, { class: "name" }), " ", make("span", percent, { class: "value" }));
       row.append(link);

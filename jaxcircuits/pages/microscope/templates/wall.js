@@ -123,6 +123,7 @@
   }
 
   form.hidden = false;
+  control("more").open = matchMedia("(min-width: 40rem)").matches || location.hash.length > 1;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", (event) => {
     // Most of a measure, and the most alike, are looked for first.
