@@ -18,6 +18,7 @@ RANKS = {
     "vis": 4,
     "circuits": 4,
     "evidence": 4,
+    "arguments": 5,
     "slide": 5,
     "bulk": 6,
     "pages": 7,

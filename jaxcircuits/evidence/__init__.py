@@ -1,9 +1,36 @@
 """What makes a unit fire: pictures of the world, synthetic stimuli, a procedural world of them, tuning curves."""
 
-from jaxcircuits.evidence import stimuli
+import importlib
+from typing import Any
+
+from jaxcircuits.evidence import poses, stimuli
 from jaxcircuits.evidence.examples import Examples, UnreadablePictures, examples
+from jaxcircuits.evidence.joint import JointTuning, joint_tuning
 from jaxcircuits.evidence.layer_examples import LayerExamples
+from jaxcircuits.evidence.likeness import likeness
+from jaxcircuits.evidence.poses import Invariance, invariance
 from jaxcircuits.evidence.tuning import tuning
 from jaxcircuits.evidence.tuning_result import Tuning
 
-__all__ = ["Examples", "LayerExamples", "Tuning", "UnreadablePictures", "examples", "stimuli", "tuning"]
+__all__ = [
+    "Examples",
+    "Invariance",
+    "JointTuning",
+    "LayerExamples",
+    "Tuning",
+    "UnreadablePictures",
+    "examples",
+    "invariance",
+    "joint_tuning",
+    "likeness",
+    "poses",
+    "stimuli",
+    "tuning",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """`evidence.arguments`, which draws and reads weights too and so lives above this room, where imports go down."""
+    if name == "arguments":
+        return importlib.import_module("jaxcircuits.arguments").arguments
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,7 +5,7 @@
 >>> found["mixed3b"].shape                             # units, orientations, radii
 (480, 24, 2)
 >>> preferred, selectivity = found.preference("mixed3b", "orientation")
->>> pages.tuning_plot(found, "mixed3b", [379, 406], "orientation").save("curves.svg")
+>>> pages.tuning_plot(found, "mixed3b", [379, 406], "orientation", "curves.svg")
 
 After Cammarata et al., Curve Detectors (Distill 2020). Any pure function that draws a picture from numbers is a
 stimulus, and any function of a picture and numbers transforms pictures in place of drawing them (joint tuning).
