@@ -62,6 +62,7 @@ RAISED = {
     "diversity": -jc.diversity(LAYER, group=3),
     "alignment": jc.alignment(LAYER, group=3),
     "channel_interpolate": jc.channel_interpolate(LAYER, 1, LAYER, 2, steps=3),
+    "facet": jc.facet(jc.channel("mixed4a", [1, 2]), LAYER, VECTORS),
     "alpha": jc.channel(LAYER, [1, 2]) * (1 - jc.mean_alpha()) - 0.1 * jc.blur_alpha_each_step(),
 }
 

@@ -45,6 +45,17 @@ def own_relu(x):
 
 own_relu.defvjp(lambda x: (own_relu(x), x), lambda x, gradient: (jnp.where(x > 0, gradient, 0),))
 
+
+def in_scan(x):
+    """Layers of one kind one after another, as `nn.scan` and `nnx.scan` run them; what it hands out is not carried."""
+
+    def layer(carry, weights):
+        x, total = carry
+        return (jax.nn.relu(x * weights), total + 1), x.sum()
+
+    return jax.lax.scan(layer, (x, 0), jnp.array([1.0, 2.0, 0.5]))[0][0]
+
+
 FLAT = {
     "jax.nn.relu": jax.nn.relu,
     "flax.linen.relu": nn.relu,
@@ -56,6 +67,14 @@ FLAT = {
     "inside nested jit": jax.jit(lambda x: with_jit(x + 0)),
     "inside remat": jax.remat(lambda x: jax.nn.relu(x * 2)),
     "with a gradient of its own": own_relu,
+    "inside scan": lambda x: jax.lax.scan(lambda x, _: (jax.nn.relu(x) + 0, x), x, None, length=2)[0],
+    "inside scan, over weights": in_scan,
+    "inside fori_loop": lambda x: jax.lax.fori_loop(0, 2, lambda i, x: jax.nn.relu6(x * 1.0), x),
+    "inside cond": lambda x: jax.lax.cond(x.sum() > 1e9, lambda x: 2 * x, jax.nn.relu, x),
+    "inside scan, inside remat": jax.remat(lambda x: in_scan(2 * x)),
+    "inside cond, inside scan": lambda x: jax.lax.scan(
+        lambda x, i: (jax.lax.switch(i, [jax.nn.relu, lambda x: x + 0], x), None), x, jnp.arange(2)
+    )[0],
     "times itself": lambda x: x * (x > 0),
     "relu6": jax.nn.relu6,
     "clip on both sides": lambda x: jnp.clip(x, 0, 6),

@@ -15,6 +15,7 @@ from jaxcircuits.network import rules
 from jaxcircuits.network.axes import PICTURES, Axes, find_axes
 from jaxcircuits.network.graph import INPUT, Graph
 from jaxcircuits.network.grouped import grouped_convolutions
+from jaxcircuits.network.loops import loops
 from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.run import Run
@@ -125,7 +126,7 @@ class Forward:
         if self.linear:
             exchange = rules.linear(program) | grouped_convolutions(program)
         elif redirect is not None:
-            exchange = exchange | rules.redirections(program, located.axes, redirect)
+            exchange = exchange | rules.redirections(program, located.axes, graph.loops, redirect)
         run = Run(program, values, exchange, hooks(self.patches, arrays, located) if self.patches else {})
         answers = run.get([located.value(name) for name in names])
         return {name: located.canonical(name, answer)[:count] for name, answer in zip(names, answers)}
@@ -258,7 +259,7 @@ def _graph(model: Model, tree: Any, avals: tuple, shape: tuple[int, int, int], l
     height, width, channels = shape
     one = shape if layout == "HWC" else (channels, height, width)
     two, three = (trace(model, params, jax.ShapeDtypeStruct((count, *one), dtype)) for count in PICTURES)
-    return Graph(two, find_axes(two, three, 3 if layout == "HWC" else 1))
+    return Graph(two, find_axes(two, three, 3 if layout == "HWC" else 1), loops(two, three))
 
 
 @functools.lru_cache(maxsize=256)

@@ -5,8 +5,8 @@ steps only: per picture, where the whole gradient through an activation function
 push values further into the flat side (`lucid/misc/redirected_relu_grad.py`, for ReLU and ReLU6). Lucent leaks a tenth
 always, which leaves artefacts.
 
-The rule is put into any network, however it writes its activation functions (`rules.redirections`). Functions inside
-`scan`, `while` and `cond` keep their own gradient.
+The rule is put into any network, however it writes its activation functions (`rules.redirections`), inside `scan` and
+`cond` too. Through `while` JAX has no gradient.
 """
 
 from __future__ import annotations

@@ -48,7 +48,9 @@ def report(network: Network, seed: int) -> dict[str, Any]:
 
 def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> dict[str, Any]:
     """Accuracy in all and by class, and the fraction of each layer's units that never fire."""
-    fired = {layer.name: np.zeros(layer.channels, bool) for layer in network.layers.values() if layer.op == "relu"}
+    fired = {
+        layer.name: np.zeros(layer.channels, bool) for layer in network.layers.values() if layer.kind == "activation"
+    }
     correct = []
     # A few of each class at a time, for the memory that all activations take.
     portion = 4

@@ -2,6 +2,7 @@
 
 from jaxcircuits.vis.objectives.base import INPUT, Objective, Seen, node
 from jaxcircuits.vis.objectives.comparison import activation_difference, caricature
+from jaxcircuits.vis.objectives.facets import facet
 from jaxcircuits.vis.objectives.groups import alignment, channel_interpolate, diversity
 from jaxcircuits.vis.objectives.masks import masked
 from jaxcircuits.vis.objectives.pictures import (
@@ -45,6 +46,7 @@ __all__ = [
     "direction_cossim",
     "direction_neuron",
     "diversity",
+    "facet",
     "input_diff",
     "masked",
     "mean_alpha",

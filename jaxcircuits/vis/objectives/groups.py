@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, whole
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, node
 from jaxcircuits.vis.objectives.units import channel, seen_shape
@@ -120,8 +120,7 @@ def channel_interpolate(
     Returns:
       An objective with `steps` rows a way; `group=steps` lines them up by `alignment` or shared parameters.
     """
-    if not isinstance(steps, int) or steps < 2:
-        raise InputError(f"steps {steps!r}; expected a number of pictures from 2 on")
+    steps = whole(steps, "steps", 2)
     first, second = np.broadcast_arrays(np.atleast_1d(units1), np.atleast_1d(units2))
     t = np.tile(np.linspace(0, 1, steps, dtype=np.float32), len(first))
     return (1 - t) * channel(layer1, np.repeat(first, steps)) + t * channel(layer2, np.repeat(second, steps))

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import zlib
 from collections.abc import Sequence
 
@@ -16,6 +15,8 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.tokens import Grid
+from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
 from jaxcircuits.vis.recipe import Recipe
@@ -54,7 +55,7 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _at(seen.activations[self.layer], self.position)[self.units]
+        return _at(seen, self.layer, self.position)[self.units]
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -92,7 +93,7 @@ class DirectionNeuron(_Named):
     power: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _aligned(_at(seen.activations[self.layer], self.position), self.vectors, self.power)
+        return _aligned(_at(seen, self.layer, self.position), self.vectors, self.power)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         _check_vectors(self, network)
@@ -154,8 +155,8 @@ def neuron(
       layer: a name of `network.layers`, with positions.
       units: the channel, or one for each picture.
       position: row and column in the layer's map of the view, or one such pair for each picture; by default the
-        centre, (height // 2, width // 2). Of tokens row and column in the grid of patches, which are the last of them
-        and make the largest square that they fill; or a token's number.
+        centre, (height // 2, width // 2). Of tokens row and column in the grid that they make
+        (`jaxcircuits.network.tokens`), or a token's number.
     """
     objective = Neuron(layer, _units(units), _positions(position))
     return objective.rows(objective.count)
@@ -257,25 +258,23 @@ def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None)
     return (mean_over_space(activation) * vectors).sum()
 
 
-def _at(activation: jax.Array, position: jax.Array | None) -> jax.Array:
+def _at(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array:
     """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
+    activation, grid = seen.activations[layer], seen.grids.get(layer)
     if activation.ndim == 2:
-        return activation[_token(len(activation), position)].astype(jnp.float32)
+        return activation[_token(len(activation), grid, position)].astype(jnp.float32)
     height, width = activation.shape[:2]
     row, column = (height // 2, width // 2) if position is None else position
     return activation[row, column].astype(jnp.float32)
 
 
-def _token(tokens: int, position: jax.Array | None) -> jax.Array | int:
-    """The token at a position: its number, or row and column of the grid of patches.
-
-    The grid is the largest square; the class's token and registers come before it.
-    """
+def _token(tokens: int, grid: Grid | None, position: jax.Array | None) -> jax.Array | int:
+    """The token at a position: its number, or row and column of the grid of patches."""
     if position is not None and len(position) == 1:
         return position[0]
-    side = math.isqrt(tokens)
-    row, column = (side // 2, side // 2) if position is None else position
-    return tokens - side * side + row * side + column
+    if grid is None:
+        return tokens // 2
+    return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
 
 
 def _check_position(objective: Neuron | DirectionNeuron, network: Network, recipe: Recipe) -> None:
@@ -292,12 +291,18 @@ def _check_position(objective: Neuron | DirectionNeuron, network: Network, recip
         if not (positions.min() >= 0 and positions.max() < shape[0]):
             raise InputError(f"position {positions.max()} of {layer}, which has {shape[0]} tokens")
         return
-    if len(shape) == 2:
-        shape = (math.isqrt(shape[0]), math.isqrt(shape[0]), shape[1])
-    for row, column in [] if objective.position is None else objective.position.tolist():
-        if not (0 <= row < shape[0] and 0 <= column < shape[1]):
+    rows, columns = shape[:2]
+    if len(shape) == 2 and len(positions):
+        grid = token_grid(network.forward, network.params, layer, view)
+        if grid is None:
             raise InputError(
-                f"position ({row}, {column}) of {layer}, which has {shape[0]} rows and {shape[1]} columns "
+                f"position {tuple(positions[0])} of {layer}, whose {rows} tokens are no map's: give a number"
+            )
+        rows, columns = grid.rows, grid.columns
+    for row, column in positions.tolist():
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise InputError(
+                f"position ({row}, {column}) of {layer}, which has {rows} rows and {columns} columns "
                 f"where the network sees {view[0]}x{view[1]} px"
             )
 

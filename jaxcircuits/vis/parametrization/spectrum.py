@@ -17,7 +17,7 @@ import numpy as np
 import typer
 from PIL import Image
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, whole
 from jaxcircuits.vis.color import CORRELATION_SQRT
 from jaxcircuits.vis.parametrization.magnitude import Spectrum, write_spectrum
 
@@ -45,8 +45,7 @@ def estimate_spectrum(pictures: str | Path | Iterable[np.ndarray], size: int = 2
     Raises:
       InputError: for a folder without pictures, a file that cannot be read, or pictures of another shape.
     """
-    if not isinstance(size, int) or size < 32:
-        raise InputError(f"size {size!r}; expected a whole number of pixels from 32 on")
+    size = whole(size, "size", 32)
     if isinstance(pictures, (str, Path)):
         pictures = read_pictures(Path(pictures), size)
     matrix = CORRELATION_SQRT.astype(np.float64)
