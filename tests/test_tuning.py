@@ -241,7 +241,7 @@ def test_saves_and_reads(known, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("damage", ["bytes", "format", "axes", "shape", "size", "more"])
+@pytest.mark.parametrize("damage", ["bytes", "format", "axes", "shape", "size", "place", "more"])
 def test_damaged_files_are_refused(known, tmp_path, damage):
     tuning, *_ = known
     path = tuning.save(tmp_path / "known.safetensors")
@@ -253,11 +253,11 @@ def test_damaged_files_are_refused(known, tmp_path, damage):
         with safe_open(path, "numpy") as file:
             metadata = dict(file.metadata())
         tensors = load_file(path)
-        metadata |= {
-            "format": {"format": "else"},
-            "axes": {"axes": json.dumps(["radius", "orientation"])},
-            "size": {"size": "[1]"},
-        }.get(damage, {})
+        said = json.loads(metadata["tuning"])
+        said |= {"axes": {"axes": ["radius", "orientation"]}, "size": {"size": [1]}, "place": {"place": 3}}.get(
+            damage, {}
+        )
+        metadata = {"format": "else" if damage == "format" else metadata["format"], "tuning": json.dumps(said)}
         tensors |= {
             "shape": {"grid/radius": np.zeros(5)},
             "more": {"answers/other": np.zeros((1, 72, 3), np.float32)},

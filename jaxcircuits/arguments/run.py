@@ -164,11 +164,12 @@ def _sample(network: Network, pictures: Pictures, examples: Examples, count: int
     """Pictures of the pass, evenly spread over it, those left out that cannot be read."""
     shown = pictures.at(examples.seen.size, network.convention.channels)
     images = []
-    for number in np.linspace(examples.seen.start, examples.seen.stop - 1, count).round().astype(int).tolist():
+    spread = np.linspace(examples.seen.start, examples.seen.stop - 1, count).round().astype(int)
+    for number in np.unique(spread).tolist():
         try:
             images.append(shown[number].image)
         except InputError:
             continue
     if len(images) < 2:
-        raise InputError(f"{pictures!r}: {len(images)} of {count} pictures could be read; expected two or more")
+        raise InputError(f"{pictures!r}: {len(images)} pictures could be read; expected two or more")
     return np.stack(images)
