@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import Examples, Tuning, stimuli, tuning
-from jaxcircuits.evidence.stimulus import Stimulus
+from jaxcircuits.evidence.stimulus import Stimulus, parameter_names
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
 
@@ -105,15 +104,11 @@ def default_grid(stimulus: Stimulus, size: int) -> dict[str, ArrayLike]:
     Raises:
       InputError: for a stimulus without an orientation.
     """
-    function = stimulus
-    while isinstance(function, functools.partial):
-        function = function.func
-    code = getattr(function, "__code__", None)
-    takes = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    takes = parameter_names(stimulus)
     if "orientation" not in takes:
-        raise InputError(f"stimulus {getattr(function, '__name__', function)} has no orientation; give a grid")
+        raise InputError(f"a stimulus of {', '.join(takes)} has no orientation; give a grid")
     grid: dict[str, ArrayLike] = {"orientation": np.arange(24) * TURN / 24}
-    if function is stimuli.curve:
+    if getattr(stimulus, "func", stimulus) is stimuli.curve:
         grid["radius"] = np.array(RADII) * size
     return grid | ({"colour": SHADES} if "colour" in takes else {})
 
