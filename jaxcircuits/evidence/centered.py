@@ -99,6 +99,5 @@ def middle_pixels(network: Network, layer: str, places: np.ndarray, size: tuple[
     found = windows(network, INPUT, layer, size, linear=True)
     if found is None:
         return np.tile([(side - 1) / 2 for side in size], (len(places), 1))
-    return np.stack(
-        [window.start + window.stride * places[:, axis] + (window.size - 1) / 2 for axis, window in enumerate(found)], 1
-    )
+    spans = [[window.span(cell) for cell in places[:, axis].tolist()] for axis, window in enumerate(found)]
+    return np.array([[(first + end - 1) / 2 for first, end in of_axis] for of_axis in spans]).T

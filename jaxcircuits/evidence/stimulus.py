@@ -80,7 +80,7 @@ def drawing(stimulus: Stimulus, names: Sequence[str], size: int | None, transfor
         key: tuple(value) if isinstance(value, list) else value for key, value in fixed.items() if key not in data
     }
     for key, value in static.items():
-        if not isinstance(value, Hashable):
+        if not isinstance(static[key], Hashable):
             raise InputError(f"{key} of stimulus {name} is a {type(value).__name__}; expected numbers or text")
     return Drawing(name, fixed, functools.partial(_program(function, tuple(sorted(static.items()))), data))
 
