@@ -185,9 +185,9 @@ def test_a_rotated_layer_keeps_its_cka_and_loses_its_match():
 def assert_same(found, other, turned=False):
     correlation, pairs = (found.correlation.T, found.pairs[:, ::-1]) if turned else (found.correlation, found.pairs)
     np.testing.assert_allclose(correlation, other.correlation, atol=1e-6)
-    assert sorted(map(tuple, pairs.tolist())) == other.pairs.tolist()
+    assert sorted(pairs.tolist()) == other.pairs.tolist()
     mutual = found.mutual[:, ::-1] if turned else found.mutual
-    assert sorted(map(tuple, mutual.tolist())) == sorted(map(tuple, other.mutual.tolist()))
+    assert sorted(mutual.tolist()) == sorted(other.mutual.tolist())
     np.testing.assert_allclose(found.scores, other.scores, atol=1e-6)
     np.testing.assert_allclose(found.shuffled, other.shuffled, atol=1e-6)
 
