@@ -1,5 +1,7 @@
 """Pictures, figures and web pages that a person opens."""
 
+from jaxcircuits.pages.compare import compare_page
+from jaxcircuits.pages.compare_report import report_comparison
 from jaxcircuits.pages.diagram import circuit_diagram
 from jaxcircuits.pages.grid import weight_grid, weight_grids
 from jaxcircuits.pages.page import circuit_page
@@ -10,9 +12,11 @@ from jaxcircuits.pages.report import report_circuit, write_circuit
 __all__ = [
     "circuit_diagram",
     "circuit_page",
+    "compare_page",
     "draw_units",
     "prediction_plot",
     "report_circuit",
+    "report_comparison",
     "weight_grid",
     "weight_grids",
     "write_circuit",
