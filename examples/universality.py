@@ -107,7 +107,7 @@ def circuits(network: jc.Network, found: universality.Families, pictures: jc.Pic
         others = np.linspace(0, len(pictures) - 1, OTHERS).astype(int)
         kinds = tuple(photographed(network, pictures, chosen) for chosen in (dogs, vehicles, others))
     heads, cars, others = kinds
-    layers = universality.layers_of(network)
+    layers = universality.apart(network, universality.layers_of(network))
     # From a third of the way on: what is before is too small for an object.
     late = [layer for layer, depth in zip(layers, universality.depths(network, layers)) if depth > 0.3]
     return [

@@ -278,6 +278,8 @@ def test_a_depth_map_is_all_matches_in_one_pass():
 def test_depths_are_those_of_the_longest_way():
     found = universality.depths(jc.load("slide"), ["conv2d0", "conv2d2", "mixed3a", "mixed3b", "mixed5b"])
     np.testing.assert_allclose(found, np.array([1, 3, 5, 7, 21]) / 22)
+    names = ["conv2d0", "conv2d1", "conv2d2", "mixed3a_3x3_bottleneck", "mixed3a", "mixed3b"]
+    assert universality.apart(jc.load("slide"), names) == ["conv2d0", "conv2d2", "mixed3a", "mixed3b"]
 
 
 def test_networks_see_files_at_their_own_sizes_and_leave_out_damaged_ones(tmp_path):
