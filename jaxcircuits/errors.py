@@ -6,6 +6,7 @@ import difflib
 import math
 import operator
 from collections.abc import Callable, Iterable
+from typing import Any
 
 
 class InputError(ValueError):
@@ -15,7 +16,7 @@ class InputError(ValueError):
     """
 
 
-def unknown(kind: str, name: object, choices: Iterable[object], where: str = "") -> InputError:
+def unknown(kind: str, name: object, choices: Iterable[object], where: object = "") -> InputError:
     """The error for a name that is not among `choices`.
 
     Args:
@@ -39,7 +40,7 @@ def _abbreviated(names: list[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" ... ({len(names)} in all)" if len(names) > most else "")
 
 
-def whole(value: object, name: str, least: int, most: int | None = None) -> int:
+def whole(value: Any, name: str, least: int, most: int | None = None) -> int:
     """A whole number, of Python, NumPy or JAX, as Python's own.
 
     Args:
@@ -61,7 +62,7 @@ def whole(value: object, name: str, least: int, most: int | None = None) -> int:
     return number
 
 
-def real(value: object, name: str, expected: str, valid: Callable[[float], bool]) -> float:
+def real(value: Any, name: str, expected: str, valid: Callable[[float], bool]) -> float:
     """A finite number, of Python, NumPy or JAX, as Python's own.
 
     Args:

@@ -87,4 +87,4 @@ def _tensor(path: Path, file: Any, name: str) -> Published:
         with open_safetensors(path) as file:
             return file.get_tensor(name)
 
-    return Published(tuple(declared.get_shape()), SAFETENSORS_DTYPES.get(dtype, dtype), load)
+    return Published(tuple(declared.get_shape()), SAFETENSORS_DTYPES.get(dtype, str(dtype)), load)

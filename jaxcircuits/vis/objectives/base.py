@@ -26,7 +26,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, dataclass_transform
 
 import jax
 import numpy as np
@@ -152,6 +152,7 @@ class Objective:
     __rmul__ = __mul__
 
 
+@dataclass_transform(frozen_default=True, eq_default=False)
 def node(*static: str):
     """Class decorator: a frozen dataclass that is a pytree, with the fields named in `static` as structure."""
 
