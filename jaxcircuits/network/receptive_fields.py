@@ -27,6 +27,10 @@ SAME = (
 """Operations whose cells read the cells of their inputs that lie in the same place."""
 
 
+ROUNDING = 1e-6
+"""Weights of an interpolation that are smaller, beside its largest, are the rounding of zeros."""
+
+
 def through(program: Program, operation: Operation, output: int, reaches: Mapping[int, Reaches]) -> Reaches:
     """The reaches of what an operation makes, from those of what it reads.
 
@@ -205,7 +209,8 @@ def _multiplied(program: Program, operation: Operation, source: int, reach: Mapp
         matrix = _number(program, operation.inputs[1 - side])
         if matrix is None or matrix.ndim != 2 or len(contracted[side]) != 1 or batch[side]:
             return None
-        used = (matrix if contracted[1 - side][0] == 0 else matrix.T) != 0
+        matrix = np.abs(matrix if contracted[1 - side][0] == 0 else matrix.T)
+        used = matrix > ROUNDING * matrix.max()
         if not used.any(0).all():
             return None
         spans = [(int(cells.argmax()), len(cells) - int(cells[::-1].argmax())) for cells in used.T]

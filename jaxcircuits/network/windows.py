@@ -83,7 +83,7 @@ def windows(network: Network, source: str, target: str, size: Sequence[int], *, 
 
     Returns:
       Two windows; None where cells read everything (behind a flattening, a mean, attention), or where what they read
-      is no rectangle.
+      is no rectangle. Cells that became channels (space to depth) count as read together from there on.
 
     Raises:
       InputError: where the target is not computed from the source.
