@@ -58,17 +58,19 @@ def photographs(batch: int = 50, size: int = 224) -> Iterator[tuple[list[str], n
 
 
 @pytest.fixture(scope="session")
-def converted(tmp_path_factory):
-    """A function from a zoo name to its weights file, converted once from the published one."""
+def converted(tmp_path_factory, worker_id):
+    """A function from a zoo name to its weights file, converted once from the published one, by whichever worker."""
     from weights_convert import convert
 
-    folder = tmp_path_factory.mktemp("weights")
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "weights"
+    folder.mkdir(exist_ok=True)
 
     def find(name: str) -> Path:
         weights, labels = PUBLISHED[name]
         path = folder / f"{name}.safetensors"
         if not path.exists():
-            convert(data("weights", weights), path, labels=data("weights", labels))
+            convert(data("weights", weights), path, labels=data("weights", labels))  # whole or not at all
         return path
 
     return find
