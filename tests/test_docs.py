@@ -39,7 +39,9 @@ SETTINGS = {
         "5th to 95th percentile", "below 0.05", "50 % by chance",
     ),
     "drawing.md": ("4 crops a step", "steps 0 to", "counts as 0,"),
-    "examples.md": ("and 16 bits", "four to a factor of two, from 2^-24 to 2^24 on either side of 0", "above 0", "2018)"),
+    "examples.md": (
+        "and 16 bits", "four to a factor of two, from 2^-24 to 2^24 on either side of 0", "above 0", "2018)",
+    ),
     "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
 }  # fmt: skip
 """Phrases in which a template may write a number itself: settings, names, years, levels; nothing measured."""
