@@ -62,7 +62,7 @@ def render(template: str) -> str:
 def wrapped(paragraph: str) -> str:
     """A paragraph in lines of at most `WIDTH`; tables, code, lists and what is short enough as they are."""
     lines = paragraph.strip("\n").split("\n")
-    if max(map(len, lines)) <= WIDTH or any(not line or line[0] in "|#!-*> `" for line in lines):
+    if max(map(len, lines)) <= WIDTH or any(line[:1] in "|#!-*> " or line.startswith("```") for line in lines):
         return paragraph
     text = textwrap.fill(" ".join(lines), WIDTH, break_long_words=False, break_on_hyphens=False)
     return paragraph.replace("\n".join(lines), text)
