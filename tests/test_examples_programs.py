@@ -158,8 +158,9 @@ def test_accuracy_in_place_and_its_differences(small):
 
 
 def test_figures_go_round_the_circle():
-    family = [{"unit": 10 + i, "degrees": degrees} for i, degrees in enumerate((3, 20, 92, 181, 350))]
-    assert circuit_figures.round_the_circle(family, 4) == [10, 12, 13]
+    family = [{"unit": 10 + i, "degrees": degrees} for i, degrees in enumerate((3, 20, 92, 181))]
+    assert circuit_figures.round_the_circle(family, 4) == [10, 12, 13]  # 270 is nearest to 181, which is there already
+    assert circuit_figures.round_the_circle([*family, {"unit": 7, "degrees": 350}], 4) == [10, 12, 13, 7]
 
 
 @pytest.mark.slow
