@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import jaxcircuits as jc
-from examples import answers, cars, circuit_figures, circuits_curves, figures, handwritten_curves, heads
+from examples import answers, cars, circuit_figures, circuits_curves, figures, handwritten_curves, heads, renew
 from jaxcircuits import circuits
 
 ROOT = Path(__file__).parents[1]
@@ -161,6 +161,13 @@ def test_figures_go_round_the_circle():
     family = [{"unit": 10 + i, "degrees": degrees} for i, degrees in enumerate((3, 20, 92, 181))]
     assert circuit_figures.round_the_circle(family, 4) == [10, 12, 13]  # 270 is nearest to 181, which is there already
     assert circuit_figures.round_the_circle([*family, {"unit": 7, "degrees": 350}], 4) == [10, 12, 13, 7]
+
+
+def test_renewing_runs_every_program_that_has_a_result(tmp_path):
+    """So that one command renews whatever the pages state."""
+    paths = {Path(command[-1]).name for command in renew.commands(None, None, False)}
+    assert paths == {"circuits_curves.slide.json", "handwritten_curves.slide.json", "circuits_slide.json", "render.py"}
+    assert all((ROOT / "examples" / f"{c[1].split('.')[1]}.py").exists() for c in renew.commands(None, None, True)[:-1])
 
 
 @pytest.mark.slow
