@@ -35,7 +35,7 @@ SETTINGS = {
     "circuits.md": (
         "Google's 2015 release", "95 % bootstrap interval", "95th percentile",
         "no straight line more than 0.7 times as well",
-        "within 30°", "150° to 180° apart", "90° by chance", "turned by 180°", "in 95 of 100:",
+        "within 30°", "150° to 180° apart", "90° by chance", "turned by 180°",
         "0.6 times as well upside down",
         "5th to 95th percentile", "below 0.05", "50 % by chance",
     ),
