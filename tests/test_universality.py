@@ -185,9 +185,9 @@ def test_a_rotated_layer_keeps_its_cka_and_loses_its_match():
 def assert_same(found, other, turned=False):
     correlation, pairs = (found.correlation.T, found.pairs[:, ::-1]) if turned else (found.correlation, found.pairs)
     np.testing.assert_allclose(correlation, other.correlation, atol=1e-6)
-    assert sorted(map(tuple, pairs.tolist())) == other.pairs.tolist()
+    assert sorted(pairs.tolist()) == other.pairs.tolist()
     mutual = found.mutual[:, ::-1] if turned else found.mutual
-    assert sorted(map(tuple, mutual.tolist())) == sorted(map(tuple, other.mutual.tolist()))
+    assert sorted(mutual.tolist()) == sorted(other.mutual.tolist())
     np.testing.assert_allclose(found.scores, other.scores, atol=1e-6)
     np.testing.assert_allclose(found.shuffled, other.shuffled, atol=1e-6)
 
@@ -278,6 +278,8 @@ def test_a_depth_map_is_all_matches_in_one_pass():
 def test_depths_are_those_of_the_longest_way():
     found = universality.depths(jc.load("slide"), ["conv2d0", "conv2d2", "mixed3a", "mixed3b", "mixed5b"])
     np.testing.assert_allclose(found, np.array([1, 3, 5, 7, 21]) / 22)
+    names = ["conv2d0", "conv2d1", "conv2d2", "mixed3a_3x3_bottleneck", "mixed3a", "mixed3b"]
+    assert universality.apart(jc.load("slide"), names) == ["conv2d0", "conv2d2", "mixed3a", "mixed3b"]
 
 
 def test_networks_see_files_at_their_own_sizes_and_leave_out_damaged_ones(tmp_path):

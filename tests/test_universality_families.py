@@ -21,10 +21,24 @@ from jaxcircuits.images.sheet import to_image
 from jaxcircuits.pages.compare import Shown, compare_page, spread
 from jaxcircuits.pages.compare_report import numbers, related_row
 from jaxcircuits.universality import FAMILIES, objects
+from jaxcircuits.universality.bank import BANK, around
+from jaxcircuits.universality.bank import Shown as Stimuli
 from jaxcircuits.universality.family import coverage, members
 
 BY_NAME = {family.name: family for family in FAMILIES}
 WINDOW = 33
+LIGHT = [[0.9, 0.9, 0.9]]
+OWN_BANK = BANK | {
+    "curve": Stimuli(
+        stimuli.curve,
+        {"orientation": around(16), "radius": [12.0, 13.0, 14.0, 15.0, 16.0], "colour": LIGHT},
+        "orientation",
+    ),
+    "line": Stimuli(
+        stimuli.line, {"orientation": around(12, np.pi), "length": [24.0, 28.0, 40.0], "colour": LIGHT}, "orientation"
+    ),
+}
+"""Figures of the size and the shade that the units below are made for."""
 CURVES, LINES, NOISE = range(8), range(8, 14), range(14, 24)
 
 
@@ -71,7 +85,8 @@ def found():
     )
     wanted = [dataclasses.replace(BY_NAME[name], contrast=2.0) for name in ("curves", "lines")]
     layers = {"one": ["units"], "two": ["units"]}
-    return universality.families(networks, pictures, layers=layers, wanted=wanted, progress=False), order, pictures
+    options = {"layers": layers, "wanted": wanted, "bank": OWN_BANK, "progress": False}
+    return universality.families(networks, pictures, **options), order, pictures
 
 
 def test_units_made_for_a_family_are_found_whatever_their_numbers(found):
@@ -242,9 +257,16 @@ def test_the_command_compares_two_files_and_refuses_what_it_cannot(tmp_path, mon
     for i, picture in enumerate(matching.world(6, 32)):
         to_image(picture).save(tmp_path / "pictures" / f"{i}.png")
     (tmp_path / "two_small.py").write_text(
-        "import test_universality as matching\n"
-        "def one():\n    return matching.network('first', 0, size=32)\n"
-        "def two():\n    return matching.network('second', 1, size=32, window=4)\n"
+        "import jax, jaxcircuits as jc\n"
+        "def look(params, x):\n"
+        "    numbers = ('NHWC', 'HWIO', 'NHWC')\n"
+        "    seen = jax.lax.conv_general_dilated(x, params, (2, 2), 'SAME', dimension_numbers=numbers)\n"
+        "    return {'units': jax.nn.relu(seen)}\n"
+        "def network(seed, name):\n"
+        "    kernel = jax.random.normal(jax.random.key(seed), (5, 5, 3, 6))\n"
+        "    return jc.Network.from_function(look, kernel, jc.InputConvention((32, 32), mean=0.5), name=name)\n"
+        "def one():\n    return network(0, 'first')\n"
+        "def two():\n    return network(1, 'second')\n"
     )
     monkeypatch.chdir(tmp_path)
     arguments = ["--images", "pictures", "--out", "out", "--steps", "2", "--size", "16"]
