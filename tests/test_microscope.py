@@ -127,7 +127,7 @@ def test_pictures_are_what_they_should_be(site):
         assert np.argmin(errors) == unit
     html = (site / "one" / "second" / "4.html").read_text()
     strip_ = np.asarray(Image.open(site / "one" / "second" / "4.webp")).astype(float)
-    assert np.abs(strip_[:64, :64] - ripples(4)).mean() < 25  # the quality of WebP
+    assert np.abs(strip_[2:66, 2:66] - ripples(4)).mean() < 25  # the quality of WebP
     assert html.count('class="example"') == 12 + 6
 
     weights = np.random.default_rng(0).normal(size=(4, 3, 5))
