@@ -21,6 +21,7 @@ RANKS = {
     "vis": 4,
     "circuits": 4,
     "evidence": 4,
+    "arguments": 5,
     "slide": 5,
     "universality": 5,
     "bulk": 6,

@@ -3,6 +3,9 @@
 import functools
 import itertools
 import json
+import os
+import subprocess
+import sys
 
 import jax.numpy as jnp
 import numpy as np
@@ -241,7 +244,7 @@ def test_saves_and_reads(known, tmp_path):
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("damage", ["bytes", "format", "axes", "shape", "size", "more"])
+@pytest.mark.parametrize("damage", ["bytes", "format", "axes", "shape", "size", "place", "more"])
 def test_damaged_files_are_refused(known, tmp_path, damage):
     tuning, *_ = known
     path = tuning.save(tmp_path / "known.safetensors")
@@ -253,11 +256,11 @@ def test_damaged_files_are_refused(known, tmp_path, damage):
         with safe_open(path, "numpy") as file:
             metadata = dict(file.metadata())
         tensors = load_file(path)
-        metadata |= {
-            "format": {"format": "else"},
-            "axes": {"axes": json.dumps(["radius", "orientation"])},
-            "size": {"size": "[1]"},
-        }.get(damage, {})
+        said = json.loads(metadata["tuning"])
+        said |= {"axes": {"axes": ["radius", "orientation"]}, "size": {"size": [1]}, "place": {"place": 3}}.get(
+            damage, {}
+        )
+        metadata = {"format": "else" if damage == "format" else metadata["format"], "tuning": json.dumps(said)}
         tensors |= {
             "shape": {"grid/radius": np.zeros(5)},
             "more": {"answers/other": np.zeros((1, 72, 3), np.float32)},
@@ -265,6 +268,33 @@ def test_damaged_files_are_refused(known, tmp_path, damage):
         save_file(tensors, path, metadata)
     with pytest.raises(InputError, match=r"known\.safetensors"):
         Tuning.read(path)
+
+
+SHARED = """
+import sys
+import jax, numpy as np
+import jaxcircuits as jc
+from jaxcircuits.evidence import poses, stimuli, tuning
+
+network, around = jc.load("slide"), np.arange(5) * 2 * np.pi / 5
+drawn = tuning(network, stimuli.curve, {"orientation": around}, "conv2d2", size=32, progress=False)
+pictures = np.random.default_rng(0).uniform(size=(3, 32, 32, 3)).astype(np.float32)
+turned = tuning(network, poses.turned, {"angle": around}, "conv2d2", pictures=pictures, size=32, progress=False)
+np.savez(sys.argv[1], drawn=drawn["conv2d2"], turned=turned["conv2d2"], devices=len(jax.local_devices()))
+"""
+
+
+def test_answers_do_not_depend_on_the_number_of_devices(tmp_path):
+    found = {}
+    for count in (1, 2, 8):
+        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
+        path = tmp_path / f"{count}.npz"
+        done = subprocess.run([sys.executable, "-c", SHARED, path], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        found[count] = np.load(path)
+        assert found[count]["devices"] == count
+    for name, count in itertools.product(("drawn", "turned"), (2, 8)):
+        np.testing.assert_allclose(found[count][name], found[1][name], rtol=1e-4, atol=1e-4)
 
 
 def test_progress_is_told(tiny):

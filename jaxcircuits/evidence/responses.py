@@ -42,7 +42,7 @@ def responses(
     size = batch_size()
     answer = answering(network, layers, place)
     for chosen, count in in_batches(len(pictures), size):
-        seen = answer(network.check_pictures(pictures[chosen]))
+        seen = answer(shared(network.check_pictures(pictures[chosen])))
         for layer, values in seen.items():
             parts[layer].append(np.asarray(values)[:count])
     return {layer: np.concatenate(values) for layer, values in parts.items()}
@@ -58,7 +58,8 @@ def answering(network: Network, layers: Sequence[str], place: Place) -> Callable
         network.layer(layer)
     if place not in PLACES:
         raise unknown("place", place, PLACES)
-    return functools.partial(_answering(network.forward, tuple(layers), place), network.params)
+    params = jax.device_put(network.params, NamedSharding(_devices(), PartitionSpec()))
+    return functools.partial(_answering(network.forward, tuple(layers), place), params)
 
 
 def in_batches(count: int, size: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -84,8 +85,11 @@ def batch_size(asked: int | None = None) -> int:
 
 def shared(arrays: Any) -> Any:
     """Arrays whose first axis counts pictures, shared evenly by this process's devices."""
-    mesh = Mesh(np.array(jax.local_devices()), (PICTURES,))
-    return jax.device_put(arrays, NamedSharding(mesh, PartitionSpec(PICTURES)))
+    return jax.device_put(arrays, NamedSharding(_devices(), PartitionSpec(PICTURES)))
+
+
+def _devices() -> Mesh:
+    return Mesh(np.array(jax.local_devices()), (PICTURES,))
 
 
 def finite(network: Network, layer: str, values: np.ndarray) -> np.ndarray:

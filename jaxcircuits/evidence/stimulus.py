@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -76,8 +76,20 @@ def drawing(stimulus: Stimulus, names: Sequence[str], size: int | None, transfor
             f"stimulus {name} needs {' and '.join(missing)}; put it into the grid, or fix it with functools.partial"
         )
     data = {key: jnp.asarray(value, jnp.float32) for key, value in fixed.items() if _is_data(value)}
-    static = tuple(sorted((key, value) for key, value in fixed.items() if key not in data))
-    return Drawing(name, fixed, functools.partial(_program(function, static), data))
+    static = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fixed.items() if key not in data
+    }
+    for key, value in static.items():
+        if not isinstance(static[key], Hashable):
+            raise InputError(f"{key} of stimulus {name} is a {type(value).__name__}; expected numbers or text")
+    return Drawing(name, fixed, functools.partial(_program(function, tuple(sorted(static.items()))), data))
+
+
+def parameter_names(stimulus: Stimulus) -> list[str]:
+    """What may be varied of a stimulus, a `functools.partial` of one or not; raises `InputError` as `drawing` does."""
+    while isinstance(stimulus, functools.partial):
+        stimulus = stimulus.func
+    return [p.name for p in _parameters(stimulus, getattr(stimulus, "__name__", type(stimulus).__name__))]
 
 
 def _parameters(function: Callable[..., Any], name: str) -> list[inspect.Parameter]:
@@ -96,7 +108,8 @@ def _is_data(value: Any) -> bool:
     if isinstance(value, (np.ndarray, jax.Array)):
         return True
     if isinstance(value, (tuple, list)):
-        return len(value) > 0 and all(isinstance(one, (int, float)) or _is_data(one) for one in value)
+        numbers = all(isinstance(one, (int, float)) or _is_data(one) for one in value)
+        return numbers and any(_is_data(one) for one in value)
     return isinstance(value, (float, np.floating))
 
 

@@ -5,7 +5,7 @@
 >>> found["mixed3b"].shape                             # units, orientations, radii
 (480, 24, 2)
 >>> preferred, selectivity = found.preference("mixed3b", "orientation")
->>> pages.tuning_plot(found, "mixed3b", [379, 406], "orientation").save("curves.svg")
+>>> pages.tuning_plot(found, "mixed3b", [379, 406], "orientation", "curves.svg")
 
 After Cammarata et al., Curve Detectors (Distill 2020). Any pure function that draws a picture from numbers is a
 stimulus, and any function of a picture and numbers transforms pictures in place of drawing them (joint tuning).
@@ -23,7 +23,7 @@ from jax.typing import ArrayLike
 
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence.responses import Place, answering, batch_size, finite, in_batches, shared
-from jaxcircuits.evidence.stimulus import PICTURE, Stimulus, drawing
+from jaxcircuits.evidence.stimulus import PICTURE, Drawing, Stimulus, drawing
 from jaxcircuits.evidence.tuning_result import Tuning
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
@@ -126,7 +126,11 @@ def _batch_size(asked: int | None, points: int) -> int:
 
 
 def _drawn(
-    network: Network, drawn, axes: Mapping[str, np.ndarray], places: tuple[np.ndarray, ...], pictures: jax.Array | None
+    network: Network,
+    drawn: Drawing,
+    axes: Mapping[str, np.ndarray],
+    places: tuple[np.ndarray, ...],
+    pictures: jax.Array | None,
 ) -> jax.Array:
     """The pictures of some points of a grid, as the network takes them."""
     at = dict(zip(axes, places))

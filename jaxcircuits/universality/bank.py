@@ -131,7 +131,7 @@ BANK: dict[str, Shown] = {
     ),
     "high-low": Shown(
         stimuli.high_low_frequency,
-        _EDGE | {"high": [4.0, 5.5], "low": [20.0], "grain": [0.7, 0.2]},
+        _EDGE | {"high": [4.0, 5.5], "low": [20.0], "grain": [0.7, 0.2], "phase": [0.0, 2.0]},
         "orientation",
         ("centre",),
         middle=True,

@@ -238,7 +238,8 @@ def _matching(networks: tuple[str, str], layers: tuple[str, str], found: Compare
     correlation, shuffled = (_correlation(cross, sd) for cross in (found.cross, found.shuffled))
     scores, pairs, mutual = _scored(correlation, live, _cka(found.cross, found))
     by_chance, _, _ = _scored(shuffled, live, _cka(found.shuffled, found))
-    return Matching(networks, layers, correlation.astype(np.float32), pairs, mutual, scores, by_chance, found.pictures)
+    tables = correlation.astype(np.float32), shuffled.astype(np.float32)
+    return Matching(networks, layers, *tables, pairs, mutual, scores, by_chance, found.pictures)
 
 
 def _correlation(cross: Covariance, sd: list[np.ndarray]) -> np.ndarray:

@@ -285,12 +285,13 @@ def _first_read(pictures: Pictures) -> int:
 
 def _check(comparing: Comparing, shapes: list, networks: tuple[Network, Network]) -> None:
     """Says what cannot be compared, before anything is seen."""
-    rows = [{name: len(shape) for name, shape in of_view.items()} for of_view in shapes]
     for a, b in ((a, b) for a in comparing.first for b in comparing.second):
-        if {rows[0][a], rows[1][b]} in ({2, 3}, {2, 4}) or (rows[0][a] == 2 and shapes[0][a][0] != shapes[1][b][0]):
+        one, other = shapes[FIRST][a], shapes[SECOND][b]
+        lengths = {len(one), len(other)}
+        if max(lengths) > 3 or (2 in lengths and 1 not in lengths and one[:-1] != other[:-1]):
             raise InputError(
-                f"{a} of {networks[0].name} {shapes[0][a]} and {b} of {networks[1].name} {shapes[1][b]}: positions "
-                "along one axis alone have no place in the other's map; expected layers (h, w, channels) or (channels,)"
+                f"{a} of {networks[0].name} {one} and {b} of {networks[1].name} {other}: positions along one axis "
+                "alone have no place in another's map; expected layers (h, w, channels) or (channels,)"
             )
     state = jax.eval_shape(lambda: comparing.start(shapes))
     size = sum(np.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

@@ -26,6 +26,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Callable, Sequence
+from typing import dataclass_transform
 
 import jax
 import numpy as np
@@ -134,6 +135,7 @@ class Objective:
     __rmul__ = __mul__
 
 
+@dataclass_transform(frozen_default=True, eq_default=False)
 def node(*static: str):
     """Class decorator: a frozen dataclass that is a pytree, with the fields named in `static` as structure."""
 

@@ -1,24 +1,19 @@
 """Do the weights tell what an edit of a circuit will change?
 
-Command:   python -m benchmarks.edits_predicted WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
+Command:   python -m examples.edits_predicted WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
            (PHOTOGRAPHS: a folder of class folders of JPEG files, such as 800 ImageNet pictures)
 Hardware:  two CPU cores
 Cost:      3.5 minutes
-Result:    benchmarks/results/edits_predicted.json
-
-Seven edits of inceptionv1-2015. Told from the weights of the linearized network, the change of the edited units has a
-correlation with the outcome of 1.00 where no bottleneck's ReLU is left out and of 0.70 to 0.97 elsewhere, and comes out
-smaller than told (slope 0.38 to 0.89). One block on it is 0.50 to 0.95 (slope 0.16 to 1.01), two blocks on 0.28 to 0.68
-(slope 0.01 to 0.19): the weights carry on what in the network meets silent units, so sizes are told far too large and
-single targets even with the wrong sign. With the weights at each picture, which know the silent units (the edited block
-computed as it is, from there on the gradient before the edit), it is 0.99 to 1.00 one block on and 0.97 to 1.00 two
-blocks on, at slopes of 0.95 to 1.04; the worst of all 280 targets has 0.94.
+Result:    examples/results/edits_predicted.json
 
 Circuits are edited in seven ways. Units and their inputs are chosen on 16 photographs, by what they contribute there;
 outcomes are those on 32 others. Each edit is predicted by `circuits.predict_edit` at the edited units, at the 20 units
 of the next block to which they contribute most, and at 20 of the block after that. Compared is the change of the
-pre-activation, over photographs and cells, for every target by itself; the numbers are medians over targets, and
-nothing is left out.
+pre-activation, over photographs and cells, for every target by itself; the numbers are medians over targets, with
+bootstrap intervals over photographs, and nothing is left out. `changed` says of how many targets the edit changes
+anything. The weights at each picture know which units are silent there (the edited block is computed as it is, from
+there on it is the gradient before the edit), so at the edited units they are the outcome by construction, and are not
+measured.
 """
 
 from __future__ import annotations
@@ -31,7 +26,7 @@ from PIL import Image
 
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
-from benchmarks.photographs import Photographs
+from examples.figures import RESAMPLES, interval, open_photographs, read, rounded
 from jaxcircuits import circuits
 from jaxcircuits.pages import prediction_plot
 
@@ -40,9 +35,29 @@ TARGETS = 20
 """Units that are looked at in each block beyond the edited one."""
 
 
-def spread(photographs: Photographs, count: int, first: int) -> np.ndarray:
+def spread(photographs: jc.Pictures, count: int, first: int) -> np.ndarray:
     """(count, 224, 224, 3) in [0, 1]: photograph `first`, and others at equal distances, so of many classes."""
-    return photographs.read(range(first, len(photographs), len(photographs) // count)[:count])
+    return read(photographs, np.arange(first, len(photographs), max(len(photographs) // count, 1))[:count])
+
+
+def correlation_interval(found: circuits.Prediction) -> list[float]:
+    """Of the median over targets of the correlation, over photographs: from each photograph's sums."""
+    predicted, outcome = (
+        np.float64(values).reshape(len(values), -1, len(found.units)) for values in (found.predicted, found.outcome)
+    )
+    sums = [part.sum(1) for part in (predicted, outcome, predicted**2, outcome**2, predicted * outcome)]
+    cells, changed = predicted.shape[1], np.isfinite(found.correlation)
+    if not changed.any():
+        return [float("nan")] * 2
+
+    def median(p: np.ndarray, o: np.ndarray, pp: np.ndarray, oo: np.ndarray, po: np.ndarray) -> float:
+        n = cells * len(p)
+        covariance = po.sum(0) - p.sum(0) * o.sum(0) / n
+        variances = (pp.sum(0) - p.sum(0) ** 2 / n) * (oo.sum(0) - o.sum(0) ** 2 / n)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.nanmedian(np.where(variances > 0, covariance / np.sqrt(variances), np.nan)))
+
+    return [rounded(end, 4) for end in interval(median, *(part[:, changed] for part in sums))]
 
 
 def most_active(network: jc.Network, layer: str, branch: str, pictures: np.ndarray, count: int) -> list[int]:
@@ -112,6 +127,8 @@ def compare(network: jc.Network, choice: np.ndarray, held_out: np.ndarray, plots
                 values = {name: getattr(found, name) for name in ("correlation", "slope", "explained")}
                 row[kind] = {name: round(float(np.nanmedian(value)), 4) for name, value in values.items()}
                 row[kind] |= {
+                    "correlation_interval": correlation_interval(found),
+                    "changed": int(np.isfinite(found.correlation).sum()),
                     "correlations": [round(float(r), 3) for r in found.correlation],
                     "outcome_over_spread": round(float(found.outcome.std() / found.before.std()), 4),
                 }
@@ -124,7 +141,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=32, help="photographs to take outcomes on")
     parser.add_argument("--plots", type=Path, help="file for plots of prediction against outcome")
     arguments = parser.parse_args()
-    network, photographs = jc.load(arguments.network), Photographs(arguments.photographs)
+    network, (photographs, _) = jc.load(arguments.network), open_photographs(arguments.photographs)
     choice, held_out = spread(photographs, 16, 1), spread(photographs, arguments.count, 0)
     plots: list[Image.Image] = []
     rows = list(compare(network, choice, held_out, plots))
@@ -132,7 +149,8 @@ def main() -> None:
         jc.contact_sheet(np.stack([np.asarray(plot) for plot in plots]) / 255, columns=4).save(arguments.plots)
     result = {
         "network": network.name,
-        "photographs": len(held_out),
+        "photographs": {"that_choose": len(choice), "that_measure": len(held_out)},
+        "resamples": RESAMPLES,
         "rows": rows,
     }
     report(result, arguments.out)
