@@ -18,7 +18,7 @@ THUMB = 72
 """Side of the drawings in walls and lists, in pixels."""
 COLUMNS = 16
 PER_SHEET = COLUMNS * COLUMNS
-QUALITY = 82
+QUALITY = 76
 """Of WebP; what is lost below 75 are the fine lines that drawings are made of."""
 CROP = 112
 """Longer side of an example at most, in pixels."""
@@ -149,9 +149,15 @@ def write_webp(path: Path, image: Image.Image) -> int:
     return file.tell()
 
 
-def weights_url(weights: np.ndarray, scale: float) -> str:
-    """Weights as a picture of one pixel each, in the house's colors, as a `data:` URL."""
-    return _data_url(Image.fromarray(heat(weights, scale if scale > 0 else 1.0)))
+def weights_url(maps: Sequence[np.ndarray], scale: float) -> str:
+    """Weights as one picture, a pixel each, in the house's colors, as a `data:` URL.
+
+    Args:
+      maps: (h, w), all of one shape; side by side, with one empty place behind them.
+      scale: the weight of the strongest color.
+    """
+    beside = np.concatenate([*maps, np.zeros_like(maps[0])], axis=1)
+    return _data_url(Image.fromarray(heat(beside, scale if scale > 0 else 1.0)))
 
 
 def masks_url(heats: Sequence[np.ndarray | None]) -> tuple[str, list[int | None]]:
