@@ -183,10 +183,15 @@ def selective(
     strength: np.ndarray, selectivity: np.ndarray, others: Sequence[np.ndarray] = (), least: float = SELECTIVE
 ) -> np.ndarray:
     """The units of a layer that are selective, strong and answer no other figure as well; see `SELECTIVE`."""
-    chosen = (selectivity >= least) & (strength >= STRONG * np.percentile(strength, 95)) & (strength > 0)
+    chosen = selectivity >= least
     for other in others:
         chosen &= other <= UNLIKE
-    return np.flatnonzero(chosen)
+    return np.intersect1d(np.flatnonzero(chosen), strong(strength))
+
+
+def strong(strength: np.ndarray) -> np.ndarray:
+    """The units of a layer that answer the stimulus at least `STRONG` times as well as its 95th percentile."""
+    return np.flatnonzero((strength >= STRONG * np.percentile(strength, 95)) & (strength > 0))
 
 
 Written = Callable[[np.ndarray], Network]

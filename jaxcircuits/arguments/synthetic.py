@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
-from jaxcircuits.arguments.case import Case
+from jaxcircuits.arguments.case import Case, strong
 
 
 def synthetic(case: Case) -> Argument:
@@ -15,7 +15,8 @@ def synthetic(case: Case) -> Argument:
     with np.errstate(invalid="ignore"):
         contrast = np.where(np.isinf(selectivity), 1.0, (selectivity - 1) / (selectivity + 1))
     contrast = np.where(case.strength[case.layer] > 0, contrast, 0.0)
-    rest = np.setdiff1d(np.arange(len(contrast)), case.family)
+    # What a unit that hardly answers answers to half of the stimuli says nothing.
+    rest = np.setdiff1d(strong(case.strength[case.layer]), case.family)
     width = case.tuning.half_width(case.layer, case.parameter, case.period)
     figures = {
         "best_over_opposite": {name: value for name, value in case.named(selectivity[case.units]).items()},
@@ -33,7 +34,7 @@ def synthetic(case: Case) -> Argument:
         value=float(contrast[case.units].mean()),
         chance=float(np.median(contrast[rest])) if rest.size else 0.0,
         bound=float(np.percentile(contrast[rest], 95)) if rest.size else 0.0,
-        against="all other units of the layer",
+        against="other units of the layer that answer the stimulus as strongly",
         count=len(case.units),
         units=case.named(contrast[case.units]),
         figures=figures,
