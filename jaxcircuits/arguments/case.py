@@ -186,12 +186,7 @@ def selective(
     chosen = selectivity >= least
     for other in others:
         chosen &= other <= UNLIKE
-    return np.intersect1d(np.flatnonzero(chosen), strong(strength))
-
-
-def strong(strength: np.ndarray) -> np.ndarray:
-    """The units of a layer that answer the stimulus at least `STRONG` times as well as its 95th percentile."""
-    return np.flatnonzero((strength >= STRONG * np.percentile(strength, 95)) & (strength > 0))
+    return np.flatnonzero(chosen & (strength > 0) & (strength >= STRONG * np.percentile(strength, 95)))
 
 
 Written = Callable[[np.ndarray], Network]
