@@ -81,7 +81,14 @@ def environment() -> jinja2.Environment:
     filters = (ci, num, signed, percent, listed, count, across, thousands, pluck, mean_ci, three, shares)
     made.filters |= {function.__name__: function for function in (*filters, shares_of_default)}
     slide = json.loads((ROOT / "jaxcircuits" / "zoo" / "weights" / "slide.json").read_text())
-    made.globals |= {"result": result, "slide": slide, "recipe": jc.Recipe, "exists": exists, "models": models}
+    made.globals |= {
+        "result": result,
+        "slide": slide,
+        "recipe": jc.Recipe,
+        "exists": exists,
+        "has": has,
+        "models": models,
+    }
     return made
 
 
@@ -92,6 +99,11 @@ def result(name: str) -> dict[str, Any]:
         if (path := folder / f"{name}.json").exists():
             return json.loads(path.read_text())
     raise FileNotFoundError(f"no result {name}.json in {' or '.join(map(str, RESULTS))}")
+
+
+def has(name: str) -> bool:
+    """Whether there is such a result."""
+    return any((folder / f"{name}.json").exists() for folder in RESULTS)
 
 
 def exists(path: str) -> bool:

@@ -10,7 +10,7 @@ Result:    examples/results/universality.json
 What is finished is in the result; the same command does the rest.
 
 Depths: all stages of every pair of networks, and the layers where families were found, by `universality.depth_map`,
-over every fourth photograph. Each number is given beside what it is where the second network sees other photographs
+over every eighth photograph. Each number is given beside what it is where the second network sees other photographs
 than the first. Two networks agree on depth by the rank correlation of a layer's depth with that of its best match.
 
 Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: every unit's answers dealt out anew
@@ -48,7 +48,7 @@ VEHICLES = (
 )  # fmt: skip
 """Ambulance, beach wagon, cab, convertible, fire engine, garbage truck, go-kart, golf cart, jeep, limousine, minivan,
 Model T, moving van, pickup, police van, racer, school bus, sports car, tow truck, trolleybus."""
-EVERY = 4
+EVERY = 8
 """Of the photographs, for correlations; all of dogs and vehicles serve for circuits."""
 OTHERS, SCENES = 120, 64
 """Photographs or scenes that others are held against, and scenes of a kind."""

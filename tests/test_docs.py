@@ -29,6 +29,7 @@ SETTINGS = {
         "pad 12, jitter 8, scale 0.9 to 1.1, rotate -10 to 10 degrees, jitter 4, Adam 0.05,",
         "static size, 140 px, where Lucid's changes size with the scale (125 to 154 px)",
         "140 px views", "224 px, the whole network", "480 units by 256 channels",
+        "(N, height, width, 3)", "(N, 528)",
         "below 1e-5 at the first layers and 1e-4 at the last",
     ),
     "circuits.md": (
@@ -41,6 +42,7 @@ SETTINGS = {
     "drawing.md": ("4 crops a step", "steps 0 to", "counts as 0,"),
     "examples.md": (
         "and 16 bits", "four to a factor of two, from 2^-24 to 2^24 on either side of 0", "above 0", "2018)",
+        "in shares of 256 or more",
     ),
     "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
 }  # fmt: skip

@@ -183,10 +183,10 @@ def selective(
     strength: np.ndarray, selectivity: np.ndarray, others: Sequence[np.ndarray] = (), least: float = SELECTIVE
 ) -> np.ndarray:
     """The units of a layer that are selective, strong and answer no other figure as well; see `SELECTIVE`."""
-    chosen = (selectivity >= least) & (strength >= STRONG * np.percentile(strength, 95)) & (strength > 0)
+    chosen = selectivity >= least
     for other in others:
         chosen &= other <= UNLIKE
-    return np.flatnonzero(chosen)
+    return np.flatnonzero(chosen & (strength > 0) & (strength >= STRONG * np.percentile(strength, 95)))
 
 
 Written = Callable[[np.ndarray], Network]
