@@ -18,7 +18,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
-from jaxcircuits.vis.objectives.position import at, check_position, place, positions_of
+from jaxcircuits.vis.objectives.position import at, check_position, place, positions_of, seen_shape
 from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 
