@@ -137,7 +137,7 @@ def _weights() -> list[bytes]:
 
 def _signed(data: bytes) -> bytes:
     """A weights file whose header has its own hash, where it still is one."""
-    with contextlib.suppress(ValueError, KeyError, TypeError, struct.error, AttributeError):
+    with contextlib.suppress(ValueError, KeyError, TypeError, struct.error, AttributeError, RecursionError):
         size = struct.unpack("<Q", data[:8])[0]
         header = json.loads(data[8 : 8 + size])
         header["__metadata__"]["header_sha256"] = header_digest(header["__metadata__"])

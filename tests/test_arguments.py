@@ -71,7 +71,23 @@ def test_what_names_a_recipe_and_a_network(tiny):
 
 
 class Unregistered(Objective):
+    """As people write one: a plain class."""
+
     layers = ("relu",)
+
+    def __init__(self, unit=1):
+        self.unit = unit
+
+    def score(self, seen: Seen):
+        return seen["relu"][..., self.unit].mean()
+
+
+class NoLayers(Unregistered):
+    layers = Objective.layers
+
+
+class Several(Unregistered):
+    group = 2
 
 
 @node()
@@ -91,8 +107,21 @@ REFUSED = {
     "no such layer": (lambda n: jc.render(n, "rel:1"), "unknown layer 'rel' of convolved; did you mean relu"),
     "no such unit": (lambda n: jc.render(n, "relu:12"), "unknown unit 12 of relu; it has units 0 to 11"),
     "two layers": (lambda n: jc.render(n, ["relu:1", "conv:1"]), "units of conv and relu; expected units of one layer"),
-    "unregistered": (lambda n: jc.render(n, Unregistered()), r"objective Unregistered: .* write @node"),
-    "unregistered sum": (lambda n: jc.channel("relu", 1) + Unregistered(), r"objective Unregistered: .* write @node"),
+    "unregistered, of several": (lambda n: jc.render(n, Several()), r"objective Several: .* write @node"),
+    "no layers": (lambda n: jc.render(n, NoLayers()), "objective NoLayers has no layers; expected a property `layers`"),
+    "function of an unknown layer": (lambda n: jc.render(n, lambda s: s["rel"].max()), "unknown layer 'rel'.* relu"),
+    "function without a number": (
+        lambda n: jc.render(n, lambda s: s["relu"]),
+        r"lambda gives a score of shape \(8, 8, 12\)",
+    ),
+    "function that fails": (
+        lambda n: jc.render(n, lambda s: s["relu"] @ s["conv"]),
+        "objective lambda: TypeError: .*such as",
+    ),
+    "class for an objective": (
+        lambda n: jc.render(n, Unregistered),
+        "objective <class .*; expected one such as channel",
+    ),
     "no scalar": (
         lambda n: jc.render(n, Vector(), QUICK),
         r"Vector gives scores of shape \(12,\); expected one number",
@@ -259,3 +288,39 @@ def test_networks_of_the_zoo_are_pickled(tiny):
     picture = np.full((1, 32, 32, 3), 0.25, np.float32)
     answers = [n.activations(picture, "conv2d0")["conv2d0"] for n in (network, again)]
     np.testing.assert_array_equal(*answers)
+
+
+def peak(seen):
+    return seen["relu"][..., 1].mean() + 0 * seen["conv"].sum()
+
+
+OWN = {
+    "function": peak,
+    "lambda": lambda seen: seen["relu"][..., 1].mean(),
+    "unregistered class": Unregistered(),
+    "in a sum": Unregistered() * 0.5 + 0.5 * jc.channel("relu", 1),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_objectives_of_ones_own_need_no_registration(tiny, name):
+    """What is drawn is what the channel's own objective draws, from the same random numbers."""
+    recipe = dataclasses.replace(QUICK, transforms=())
+    start = np.full(
+        (*recipe.size, 3) if isinstance(recipe.size, tuple) else (recipe.size, recipe.size, 3), 0.4, np.float32
+    )
+    own, known = (
+        jc.render(tiny, objective, recipe, start=start, seed=[3, 4], progress=False)
+        for objective in (OWN[name], jc.channel("relu", 1))
+    )
+    np.testing.assert_allclose(own.images, known.images, atol=1e-5)
+    np.testing.assert_allclose(own.scores, known.scores, rtol=1e-5)
+    assert name == "in a sum" or own[:1].labels[0].startswith(("relu:", "conv:"))
+
+
+def test_what_an_unregistered_objective_holds_may_change(tiny):
+    objective = Unregistered(1)
+    first = jc.render(tiny, objective, QUICK, progress=False)
+    objective.unit = 2
+    second = jc.render(tiny, objective, QUICK, progress=False)
+    assert not np.array_equal(first.images, second.images)

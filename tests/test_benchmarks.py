@@ -12,7 +12,7 @@ import pytest
 from conftest import SMALL
 from PIL import Image
 
-from benchmarks import against_pytorch, floor, hlo
+from benchmarks import against_pytorch, first_and_second, floor, hlo
 from jaxcircuits import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +67,18 @@ def test_bytes_that_a_tpu_program_moves():
     """By hand: the fusion reads x, padded to 8 x 128 floats; the copy writes 5 x 8 x 256 halves; x is read again."""
     assert hlo.moved(hlo.loop_body(PROGRAM)) == 8 * 128 * 4 + 5 * 8 * 256 * 2 + 8 * 128 * 4
     assert hlo.size("(f32[8,3]{1,0}, pred[7]{0:T(512)}, s32[]{:T(128)})") == 8 * 3 * 4 + 512 + 4
+
+
+@pytest.mark.slow
+def test_gpu_program_runs_on_a_cpu(tmp_path):
+    small = ("--layers", "conv2d1", "--batch-sizes", "2", "--arithmetic", "float32,tf32", "--repetitions", "2")
+    whole = ("--whole", "conv2d1", "--units", "3", "--steps", "2", "--dtype", "float32", "--pictures", "4")
+    result = run(tmp_path, "gpu", *small, *whole)
+    assert result["missing"] == [] and result["layer"]["pictures"] == 3 and result["layer"]["finite"]
+    assert [row["arithmetic"] for row in result["steps"]] == ["float32", "tf32"]
+    assert set(result["pass"]["rows"]) == {"plain", "examples of an array"}
+    late = run(tmp_path, "gpu", *small, *whole, "--minutes", "0")
+    assert late["missing"] == ["layer", "pass", "steps"]
 
 
 @pytest.mark.slow
@@ -143,3 +155,9 @@ def test_examples_speed(tmp_path):
     result = run(tmp_path, "examples_speed", *options, arguments=["slide", str(tmp_path)])
     assert result["passes"]["pictures"] == 3 and result["memory_MiB"][0]["resident"] > 100
     assert set(result["passes"]["rows"]) == {"plain", "examples of an array", "examples of files"}
+
+
+def test_ratios_are_of_the_cores_time():
+    before = [{"what": "one", "clock": 9.0, "cores": 6.0}, {"what": "two", "clock": 1.0, "cores": 2.0}]
+    after = [{"what": "one", "clock": 1.0, "cores": 1.5}, {"what": "two", "clock": 1.0, "cores": 2.5}]
+    assert first_and_second.ratios({"before": before, "after": after}) == {"one": 4.0, "two": 0.8, "all": 2.0}

@@ -160,11 +160,9 @@ def looping(x):
 
 
 @pytest.mark.parametrize(("function", "name"), [(branching, "cond"), (looping, "scan")])
-def test_loops_and_branches_are_one_layer_that_keeps_its_own_gradient(function, name):
+def test_loops_and_branches_are_one_layer(function, name):
     net = network(function)
     assert list(net.layers) == ["dense", name, "output"] and not functions(net.graph.program)
-    redirected, usual = (gradients(net, PICTURES - 9, jnp.full(3, redirect)) for redirect in (True, False))
-    same(redirected, usual)
     with pytest.raises(jc.InputError, match=f"not linear in dense( through {name})?; give pictures with at="):
         circuits.expanded_weights(net, "dense", "output", [0])
     assert circuits.expanded_weights(net, "dense", "output", [0], at=PICTURES[0]).shape == (1, 4, 4, 4)
@@ -346,3 +344,42 @@ def test_the_native_view_is_the_whole_picture(size, native, border):
     inside = slice(2, -2)  # bilinear at the edge
     expected = ramp(native) + (0.5 / native - 0.5 / size) * np.array([1, 1, 0])
     np.testing.assert_allclose(view[inside, inside], expected[inside, inside], atol=2e-2 if size < native else 5e-3)
+
+
+# Resizes.
+
+
+@pytest.mark.parametrize("method", ["nearest", "linear", "cubic"])
+def test_a_resize_leaves_channels_where_they_are_and_has_no_weights(method):
+    def enlarged(x):
+        first = jax.nn.relu(x @ KERNEL)
+        n, h, w, c = first.shape
+        return jax.image.resize(first, (n, 2 * h, 3 * w, c), method).mean((1, 2)) @ HEAD + 0 * first.mean()
+
+    def up(x):
+        return jax.nn.relu(jax.image.resize(x @ KERNEL, (len(x), 8, 12, 4), method))
+
+    net = network(up)
+    assert net.layers["output"].shape == (8, 12, 4) and "dense_1" not in net.layers
+    same(net.activations(PICTURES)["output"], up(jnp.asarray(PICTURES - 0.5)))
+    assert network(enlarged).graph.stages == ("relu",)
+
+
+class Mixer(nn.Module):
+    """Dense layers over tokens and over channels in turn; the sum has what was mixed first."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = x.reshape(len(x), -1, x.shape[-1])
+        y = nn.gelu(nn.Dense(7, name="tokens")(jnp.swapaxes(x, 1, 2)))
+        y = jnp.swapaxes(nn.Dense(16, name="back")(y), 1, 2)
+        return nn.gelu(nn.Dense(5, name="channels")(y + x))
+
+
+def test_mixing_tokens_leaves_channels_where_they_are():
+    module = Mixer()
+    variables = module.init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)))
+    net = jc.Network.from_linen(module, variables, jc.InputConvention(size=(4, 4)))
+    assert net.layers["add"].shape == (16, 3) and net.layers["channels"].shape == (16, 5)
+    assert net.layers["back"].shape == (16, 3) and net.layers["tokens"].shape == (7, 3)
+    same(net.activations(PICTURES)["output"], module.apply(variables, jnp.asarray(PICTURES)))

@@ -237,6 +237,9 @@ def test_page_shows_the_circuit(page, circuit):
     layout = lay_out(circuit)
     assert page.evaluate("document.querySelectorAll('.line').length") == len(layout.lines)
     assert page.evaluate("document.querySelectorAll('.weights').length") == sum(bool(x.heatmap) for x in layout.lines)
+    said = " ".join(page.evaluate("document.body.textContent").split())
+    assert "Percentages: share of the target's weights, by their norms, that passes through a unit." in said
+    assert "max-pools as the mean of their window" in said
     labels = page.evaluate("[...document.querySelectorAll('.bar text')].map((t) => t.textContent)")
     largest = [max(np.abs(c.weights).max() for c in circuit.level(row)) for row in (1, 2)]
     assert labels == [text for w in largest for text in ("weight", number(-w), "0", number(w))]

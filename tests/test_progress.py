@@ -31,6 +31,21 @@ def test_a_file_gets_lines_now_and_then(tiny, capsys, monkeypatch):
     assert any(re.search(r"pictures/s  \d+ s left$", line) for line in lines)
 
 
+def test_a_circuits_bars_end_full(capsys, monkeypatch):
+    """One a row of units, each to its last unit and step."""
+    from jaxcircuits.circuits import circuit_between
+    from jaxcircuits.pages.pictures import draw_units
+
+    slide = jc.load("slide")
+    circuit = circuit_between(slide, ["conv2d1:3", ["conv2d0:1", "conv2d0:2"]])
+    monkeypatch.setattr(progress, "FILE_PERIODS", (0.0, 0.0))
+    draw_units(slide, circuit, QUICK)
+    lines = capsys.readouterr().err.splitlines()
+    for layer, count in (("conv2d1", 1), ("conv2d0", 2)):
+        *_, last, ending = (line for line in lines if line.startswith(f"{layer}  "))
+        assert last.startswith(f"{layer}  {count}/{count} units  step 4/4") and "in" in ending
+
+
 def test_the_time_left_does_not_jump(monkeypatch):
     """A dear layer after a cheap one: it changes as the mean of all that was drawn does."""
     now = [0.0]

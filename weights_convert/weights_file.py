@@ -79,7 +79,13 @@ def write_weights(
     Args:
       path: the file.
       tensors: those of `architecture`; float16 stays, for half the size, and others are stored as float32.
-      architecture, convention, network, labels, source, source_sha256, source_format: see `WeightsFile`.
+      architecture: whose tensors these are.
+      convention: what the network expects of a picture.
+      network: its name.
+      labels: names of its classes.
+      source: name of the file that the weights come from.
+      source_sha256: hash of that file.
+      source_format: what kind of file that was.
 
     Raises:
       InputError: for tensors that are not those of `architecture`, and for a name that no network has.

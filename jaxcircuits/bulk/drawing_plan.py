@@ -16,6 +16,7 @@ from jaxcircuits.vis import Recipe
 from jaxcircuits.vis.batching import batch_width
 
 FORMATS = ("png", "webp", "tfds")
+"""What pictures are kept as: a file each, or a TensorFlow data set."""
 
 LONGEST_NAME = 32
 """Characters of a variant's name; what would be longer is a hash."""

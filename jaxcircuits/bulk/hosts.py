@@ -53,6 +53,7 @@ class Hosts:
 
 
 ALONE = Hosts()
+"""One process, which does everything."""
 
 
 def meet(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> Hosts:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxcircuits.circuits.circuit import Circuit
 from jaxcircuits.circuits.weights.direct import connecting_weights
 from jaxcircuits.circuits.weights.strongest import Connection
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, whole
 from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit, channels, family
 
@@ -53,9 +53,7 @@ def extract_circuit(
       InputError: for unknown units and layers, layers that are not computed from one another, numbers below 1, and
         targets with nothing below them.
     """
-    for name, value in (("depth", depth), ("top", top)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{name} {value!r}; expected a whole number from 1 on")
+    depth, top = whole(depth, "depth", 1), whole(top, "top", 1)
     layer, units = family(network, targets)
     below = list(layers) if layers is not None else _layers_below(network, layer)[:depth]
     if not below:

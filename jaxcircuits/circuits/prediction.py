@@ -120,7 +120,7 @@ def predict_edit(
     """
     units = check_units(network, layer, units)
     target = network.graph.first_name(before_activation(network, layer))
-    if network.layers[target].op == "softmax":
+    if network.graph.is_softmax(target):
         raise InputError(f"{target} is not linear; take the logits, {network.logits}")
     features = _edited(network, edited, target)
     predict = _predictor(network.forward, edited.forward, features, target, not gated)

@@ -45,8 +45,8 @@ def examples(
     from jaxcircuits.cli.render import chosen_layers
     from jaxcircuits.evidence import Examples
     from jaxcircuits.evidence.crops import sheet
-    from jaxcircuits.files import replacing
     from jaxcircuits.images import open_pictures
+    from jaxcircuits.images.sheet import save_image
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of
 
@@ -72,8 +72,7 @@ def examples(
     for path, (name, numbers) in zip(written, chosen.items()):
         folder = Path(path).with_suffix("")
         for unit in numbers:
-            with replacing(folder / f"{unit:04d}.png") as temporary:
-                sheet(model, found, pictures, name, unit).save(temporary, "PNG", optimize=True)
+            save_image(sheet(model, found, pictures, name, unit), folder / f"{unit:04d}.png")
         say(f"{len(numbers)} sheets in {plain(folder)}")
     if found.seen.skipped:
         more = "" if found.seen.skipped == 1 else f" and {found.seen.skipped - 1} more"

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.examples import Examples
+from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.images import Pictures, contact_sheet
 from jaxcircuits.images.decode import fitted
 from jaxcircuits.images.sources import Unreadable
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
+from jaxcircuits.network.reach import Reach
 from jaxcircuits.network.stream import answers
-from jaxcircuits.network.windows import Window, windows
+from jaxcircuits.network.tokens import grid
+from jaxcircuits.network.windows import windows
 
 SIDE = 112
 """Pixels to which crops are brought in sheets, the longer side."""
@@ -33,17 +36,35 @@ def field(network: Network, layer: str, place: tuple[int, int], size: tuple[int,
     Args:
       network: whose layer.
       layer: its name.
-      place: row and column of the cell.
+      place: row and column of the cell, or of the token in its grid; (-1, its number) of one beside it.
       size: height and width at which the picture is shown, in pixels.
 
     Returns:
       Top, left, bottom and right in pixels; all of the picture where cells read everything.
     """
     found = windows(network, INPUT, layer, size, linear=True)
-    if found is None:
-        return 0, 0, *size
-    spans = [_inside(window, cell, length) for window, cell, length in zip(found, place, size)]
-    return spans[0][0], spans[1][0], spans[0][1], spans[1][1]
+    reaches = [window.reach for window in found] if found else None
+    tokens = None if found else grid(network.forward, network.params, layer, size)
+    if tokens is not None and tokens.reach and place[0] >= 0:
+        reaches = tokens.reach
+    return _part(reaches, place, size) if reaches else (0, 0, *size)
+
+
+def patch(network: Network, layer: str, place: tuple[int, int], size: tuple[int, int]) -> tuple[float, ...] | None:
+    """The part of a picture that a token stands for, as a share of its sides.
+
+    Args:
+      network, layer, place, size: see `field`.
+
+    Returns:
+      Top, left, bottom and right, from 0 to 1; None for layers that are maps or have no positions, and for tokens
+      beside the grid.
+    """
+    tokens = grid(network.forward, network.params, layer, size)
+    if tokens is None or place[0] < 0:
+        return None
+    row, column = place
+    return row / tokens.rows, column / tokens.columns, (row + 1) / tokens.rows, (column + 1) / tokens.columns
 
 
 def crop(pictures: Pictures, index: int, part: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
@@ -81,7 +102,7 @@ class View(NamedTuple):
     Attributes:
       image: float32 (h, w, 3) in [0, 1], the longer side of `SIDE` pixels.
       heat: float32 (h, w), the unit's activation at these pixels over that of the cell, from 0 on; between the centers
-        of its cells' receptive fields it is interpolated.
+        of its cells' receptive fields it is interpolated. Tokens have none: what they stand for is framed.
       value: the cell's activation.
     """
 
@@ -104,7 +125,8 @@ def views(
     Args:
       network: whose unit.
       pictures: that were shown.
-      layer, unit: which.
+      layer: its name.
+      unit: its number.
       numbers: (n,), of pictures.
       places: int (n, 2), row and column of a cell in each.
       size: height and width at which they were shown, see `Shown`.
@@ -116,17 +138,49 @@ def views(
     shown_at = pictures.at(network.convention.size, network.convention.channels)
     seen = np.stack([shown_at[int(number)].image for number in numbers])
     maps = np.concatenate([np.asarray(part)[..., unit] for part in answers(network, layer, seen)])
-    found = []
-    for number, place, fires in zip(numbers, places, maps):
-        part = field(network, layer, tuple(place.tolist()), size)
-        image = _scaled(crop(pictures, int(number), part, size), part)
-        value = float(fires[tuple(place)] if fires.ndim == 2 else fires)
-        heat = np.zeros(image.shape[:2], np.float32)
-        if fires.ndim == 2 and value > 0:
-            rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
-            heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
-        found.append(View(image, heat, value))
-    return found
+    return [view_at(network, pictures, layer, *one, size) for one in zip(numbers, places, maps)]
+
+
+def view_at(
+    network: Network,
+    pictures: Pictures,
+    layer: str,
+    number: int,
+    place: np.ndarray,
+    fires: np.ndarray,
+    size: tuple[int, int],
+) -> View:
+    """What a unit saw at one place of a picture, of which its activations are known.
+
+    Args:
+      network: whose unit.
+      pictures: that were shown.
+      layer: the unit's.
+      number: of the picture.
+      place: int (2,), row and column of a cell.
+      fires: the unit's activation to the picture, (h, w), (tokens,), or a number for layers without positions.
+      size: height and width at which it was shown, see `Shown`.
+
+    Raises:
+      InputError: where the picture cannot be read any more.
+    """
+    at, spread = tuple(place.tolist()), fires.ndim == 2
+    part = field(network, layer, at, size)
+    image = _scaled(crop(pictures, int(number), part, size), part)
+    stands_for = patch(network, layer, at, size) if part == (0, 0, *size) else None
+    if stands_for is not None:
+        image = _framed(image, stands_for)
+    tokens = grid(network.forward, network.params, layer, size) if fires.ndim == 1 else None
+    if tokens is not None and place[0] < 0:
+        fires = fires[place[1]]
+    elif tokens is not None:
+        fires = fires[tokens.first :][: tokens.rows * tokens.columns].reshape(tokens.rows, tokens.columns)
+    value = float(fires[at] if fires.ndim == 2 else fires)
+    heat = np.zeros(image.shape[:2], np.float32)
+    if spread and value > 0:
+        rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
+        heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
+    return View(image, heat, value)
 
 
 def outlined(view: View) -> np.ndarray:
@@ -148,11 +202,14 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
 
     The line is where its activation is half of that at the place that is shown.
 
+    Of tokens that read everything the whole picture, with the part outlined that they stand for.
+
     Args:
       network: whose unit.
       examples: of the layer.
       pictures: those that were shown.
-      layer, unit: which.
+      layer: its name.
+      unit: its number.
 
     Returns:
       An RGB image.
@@ -164,10 +221,31 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
     network.check_units(layer, [unit])
     if len(pictures) < examples.seen.stop:
         raise InputError(f"{pictures!r}: not those that were shown, of which there are {examples.seen.stop} or more")
-    there = chosen.pictures[unit] >= 0
-    places = chosen.places[unit][there]
-    found = views(network, pictures, layer, unit, chosen.pictures[unit][there], places, examples.seen.size)
-    captions = [f"{value:.4g}" for value in chosen.values[unit][there]]
+    return sheet_of(network, layer, unit, pictures, Chosen(*(part[unit] for part in chosen)), examples.seen.size)
+
+
+def sheet_of(
+    network: Network, layer: str, unit: int, pictures: Pictures, chosen: Chosen, size: tuple[int, int]
+) -> Image.Image:
+    """What a unit saw in given pictures, as `sheet` shows it.
+
+    Args:
+      network: whose unit.
+      layer: its name.
+      unit: its number.
+      pictures: those that were shown.
+      chosen: (n,) of them, one or more; -1 for none.
+      size: height and width at which they were shown.
+
+    Returns:
+      An RGB image.
+
+    Raises:
+      InputError: for an unknown layer or unit, and where a picture cannot be read any more.
+    """
+    there = chosen.pictures >= 0
+    found = views(network, pictures, layer, unit, chosen.pictures[there], chosen.places[there], size)
+    captions = [f"{value:.4g}" for value in chosen.values[there]]
     return contact_sheet(np.stack([outlined(view) for view in found]), captions)
 
 
@@ -183,21 +261,23 @@ def _interpolation(
     found = windows(network, INPUT, layer, size, linear=True)
     cells = network.shapes(size, [layer])[layer][axis]
     if found is None:  # cells read everything: they are taken to lie evenly
-        stride = size[axis] / cells
-        centers = (np.arange(cells) + 0.5) * stride
+        centers = (np.arange(cells) + 0.5) * size[axis] / cells
     else:
-        window = found[axis]
-        centers = window.start + window.stride * np.arange(cells) + window.size / 2
+        centers = np.array([np.mean(found[axis].span(cell)) for cell in range(cells)])
     first, last = part[axis], part[axis + 2]
     pixels = first + (np.arange(shape[axis]) + 0.5) * (last - first) / shape[axis]
     return np.stack([np.interp(pixels, centers, cell) for cell in np.eye(cells)], axis=1)
 
 
-def _inside(window: Window, cell: int, length: int) -> tuple[int, int]:
-    first = window.start + window.stride * cell
-    span = min(window.size, length)
-    first = min(max(first, 0), length - span)
-    return first, first + span
+def _part(reaches: Sequence[Reach], place: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    spans = []
+    for reach, cell, length in zip(reaches, place, size):
+        first, end = reach.span(cell)
+        span = min(max(end - first, 1), length)
+        first = min(max(first, 0), length - span)
+        spans.append((first, first + span))
+    (top, bottom), (left, right) = spans
+    return top, left, bottom, right
 
 
 def _scaled(image: np.ndarray, part: tuple[int, int, int, int]) -> np.ndarray:
@@ -207,4 +287,14 @@ def _scaled(image: np.ndarray, part: tuple[int, int, int, int]) -> np.ndarray:
     pixels = np.round(image * 255).astype(np.uint8)
     drawn = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     drawn = drawn.convert("RGB").resize((int(width), int(height)), Image.Resampling.BICUBIC)
+    return np.asarray(drawn, np.float32) / 255
+
+
+def _framed(image: np.ndarray, part: tuple[float, ...]) -> np.ndarray:
+    """With a part of it framed in white between black lines."""
+    drawn = Image.fromarray(np.round(image * 255).astype(np.uint8))
+    draw, (height, width) = ImageDraw.Draw(drawn), image.shape[:2]
+    top, left, bottom, right = (round(share * side) for share, side in zip(part, (height, width) * 2))
+    for margin, color in ((-1, "black"), (0, "white"), (1, "black")):
+        draw.rectangle((left + margin, top + margin, right - 1 - margin, bottom - 1 - margin), outline=color)
     return np.asarray(drawn, np.float32) / 255

@@ -21,13 +21,14 @@ from typing import Any
 
 import jax
 
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.evidence.examples_file import layer_bytes, read_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
 from jaxcircuits.files import below, replacing
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network, stream
+from jaxcircuits.network.tokens import grids
 
 
 class UnreadablePictures(UserWarning):
@@ -155,7 +156,8 @@ def examples(
         is stated.
       layers: names, or one.
       count: of the strongest and the weakest.
-      start, stop: numbers of pictures, for a share of the pass that `Examples.merged` puts together; all by default.
+      start: number of the first picture, for a share of the pass; `Examples.merged` puts shares together.
+      stop: number of the picture before which to end; by default all the rest is shown.
       batch_size: pictures at once; by default what suits the device. It changes nothing but speed and memory.
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
@@ -172,8 +174,7 @@ def examples(
     names = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
     if not names:
         raise InputError(f"no layers of {network.name}; expected one or more")
-    if not isinstance(count, int) or count < 1:
-        raise InputError(f"count {count!r} of examples; expected a whole number from 1 on")
+    count = whole(count, "count", 1)
     pictures = pictures.at(network.convention.size, network.convention.channels)
     start, stop = _share(start, stop, len(pictures))
     # One by one on CPUs, whose caches hold one picture's activations.
@@ -188,7 +189,8 @@ def examples(
                 f"{network.name}: {name} answers {pictures.name(unsound)} with numbers that are not finite"
             )
     shapes = network.shapes(reduced.size, names)
-    parts = {name: [from_tally(name, shapes[name], tally) for tally in tallies] for name in names}
+    of_tokens = grids(network.forward, network.params, names, reduced.size)
+    parts = {name: [from_tally(name, shapes[name], of_tokens.get(name), tally) for tally in tallies] for name in names}
     merged = {name: functools.reduce(LayerExamples.merged, of_devices) for name, of_devices in parts.items()}
     if reduced.skipped:
         said = f"{reduced.skipped} of {stop - start} pictures could not be read: {reduced.unreadable[0]}"

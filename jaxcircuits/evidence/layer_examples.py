@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.tally import LATER, NONE, SLOTS, Best, LayerTally, Tally, lot
+from jaxcircuits.network.tokens import Grid
 
 
 class Chosen(NamedTuple):
@@ -17,7 +18,8 @@ class Chosen(NamedTuple):
     Attributes:
       values: float32, activations; NaN where there is no picture.
       pictures: int64, their numbers; -1 where there is none.
-      places: int32 (..., 2), row and column in the layer's map; -1 where there is no picture.
+      places: int32 (..., 2), row and column in the layer's map, or in the grid that its tokens make; -1 and its number
+        for a token beside the grid, such as the class's; -1 twice where there is no picture.
     """
 
     values: np.ndarray
@@ -126,12 +128,13 @@ class LayerExamples:
         )
 
 
-def from_tally(layer: str, shape: tuple[int, ...], tally: Tally) -> LayerExamples:
+def from_tally(layer: str, shape: tuple[int, ...], tokens: Grid | None, tally: Tally) -> LayerExamples:
     """What one device kept of a layer.
 
     Args:
       layer: its name.
       shape: of its activations to one picture.
+      tokens: the grid that its tokens make, if any.
       tally: NumPy arrays; at least one picture was seen.
     """
     own: LayerTally = tally.layers[layer]
@@ -144,9 +147,9 @@ def from_tally(layer: str, shape: tuple[int, ...], tally: Tally) -> LayerExample
     return LayerExamples(
         layer=layer,
         shape=shape,
-        strongest=_chosen(own.strongest, shape, 1),
-        weakest=_chosen(own.weakest, shape, -1),
-        spread=_chosen(spread, shape, 1),
+        strongest=_chosen(own.strongest, shape, tokens, 1),
+        weakest=_chosen(own.weakest, shape, tokens, -1),
+        spread=_chosen(spread, shape, tokens, 1),
         histogram=own.histogram.value().reshape(units, grid.INTERVALS),
         peaks=own.peaks.value().reshape(units, grid.INTERVALS),
         mean=own.shift.astype(np.float64) + deviation,
@@ -157,10 +160,12 @@ def from_tally(layer: str, shape: tuple[int, ...], tally: Tally) -> LayerExample
     )
 
 
-def _chosen(best: Best, shape: tuple[int, ...], sign: int) -> Chosen:
+def _chosen(best: Best, shape: tuple[int, ...], tokens: Grid | None, sign: int) -> Chosen:
     there = best.pictures != NONE
     width = shape[-2] if len(shape) > 1 else 1
     places = np.stack([best.places // width, best.places % width], axis=-1).astype(np.int32)
+    if tokens is not None:
+        places = np.array([tokens.place(token) for token in range(shape[0])], np.int32)[np.where(there, best.places, 0)]
     # Zero is added to make plus zero of minus zero.
     return Chosen(
         np.where(there, sign * best.values + np.float32(0), np.float32(np.nan)),

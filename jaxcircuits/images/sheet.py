@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import replacing
 
 MARGIN = 6
 CAPTION = 16
@@ -117,6 +119,14 @@ def _shortened(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.I
 def _chequerboard(width: int, height: int, cell: int = 8) -> Image.Image:
     rows, columns = np.indices((height, width)) // cell
     return Image.fromarray(np.where((rows + columns) % 2, 204, 255).astype(np.uint8))
+
+
+def save_image(image: Image.Image, path: Path) -> Path:
+    """Writes an image whole or not at all, in the format that its ending says; PNG for any that says none."""
+    kind = {".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}.get(path.suffix.lower(), "PNG")
+    with replacing(path) as temporary:
+        image.save(temporary, kind, **({"optimize": True} if kind == "PNG" else {"quality": 95}))
+    return path
 
 
 def png_bytes(image: Image.Image) -> bytes:

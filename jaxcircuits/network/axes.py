@@ -96,7 +96,7 @@ def _pictures_axis(two: tuple[int, ...], three: tuple[int, ...]) -> tuple[int, i
 
 
 def _channel_axes(program: Program, channels: int) -> dict[int, int]:
-    at = {program.image: channels}
+    at = {value: len(program.avals[value].shape) - 1 for value in program.pictured} | {program.image: channels}
     for operation in program.flat:
         pictured = [value for value in operation.reads if value in program.of_image]
         if pictured:
@@ -116,6 +116,9 @@ def _channel_axis(program: Program, operation: Operation, output: int, pictured:
         case "dot_general" if len(pictured) > 1:
             return _of_product(program, operation, at)
         case "dot_general":
+            stays = _beside_product(program, operation, source, channel)
+            if stays is not None:
+                return stays
             return last if operation.inputs[0] in pictured else _of_weights_first(program, operation)
         case "transpose":
             return params["permutation"].index(channel)
@@ -128,6 +131,20 @@ def _channel_axis(program: Program, operation: Operation, output: int, pictured:
             gone = params["dimensions"] if operation.name == "squeeze" else params["axes"]
             return last if channel in gone else channel - sum(axis < channel for axis in gone)
     return channel if len(before) == rank else last
+
+
+def _beside_product(program: Program, operation: Operation, source: int, channel: int) -> int | None:
+    """Where the channels' axis is after a product that sums over positions alone, as a resize; None for any other."""
+    contracted, batch = operation.params["dimension_numbers"]
+    side = 0 if operation.inputs[0] == source else 1
+    if channel in contracted[side]:
+        return None
+    if channel in batch[side]:
+        return batch[side].index(channel)
+    rank = len(program.avals[source].shape)
+    free = [axis for axis in range(rank) if axis not in (*contracted[side], *batch[side])]
+    own = len(program.avals[operation.outputs[0]].shape) - len(batch[0]) - len(free)
+    return len(batch[0]) + (own if side else 0) + free.index(channel)
 
 
 def _of_weights_first(program: Program, operation: Operation) -> int:

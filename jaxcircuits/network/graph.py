@@ -16,7 +16,8 @@ from types import MappingProxyType
 import jax.numpy as jnp
 
 from jaxcircuits.network.axes import Axes
-from jaxcircuits.network.kinds import Kind, kinds, leaf_scopes
+from jaxcircuits.network.kinds import Kind, kinds, leaf_scopes, resizes
+from jaxcircuits.network.loops import Body
 from jaxcircuits.network.trace import Operation, Program
 
 INPUT = "input"
@@ -65,13 +66,14 @@ class Graph:
     Attributes:
       program: the model traced at its native size.
       axes: value -> its axes.
+      loops: what is inside `scan` and `cond`, see `jaxcircuits.network.loops`.
       layers: name -> `Layer`, in order from the image.
       value: name -> the number of its value in the program.
       output: names of what the model returns.
     """
 
-    def __init__(self, program: Program, axes: Mapping[int, Axes]):
-        self.program, self.axes = program, axes
+    def __init__(self, program: Program, axes: Mapping[int, Axes], loops: Mapping[int, tuple[Body, ...]]):
+        self.program, self.axes, self.loops = program, axes, loops
         self.kinds: Mapping[int, Kind] = kinds(program, axes)
         named, ops, self.output = _names(program, self.kinds, axes)
         self.value: Mapping[str, int] = MappingProxyType(named)
@@ -134,6 +136,10 @@ class Graph:
         source, target = self.first_name(source), self.first_name(target)
         return source != target and (source == INPUT or source in self.needed([target]))
 
+    def is_softmax(self, name: str) -> bool:
+        """Whether a layer's channels are shares of one, by a softmax."""
+        return self.layers[name].op == "softmax"
+
     def convolution(self, name: str) -> Operation | None:
         """The convolution or dense layer whose answer, bias included, a layer is; None where it is none."""
         value = self.value[name]
@@ -183,12 +189,14 @@ class Graph:
     @functools.cached_property
     def _weights_before(self) -> Mapping[int, int]:
         """Value -> how many convolutions and dense layers it is computed by."""
-        before: dict[int, frozenset[int]] = {self.program.image: frozenset()}
-        for operation in self.program.flat:
+        program = self.program
+        before: dict[int, frozenset[int]] = {program.image: frozenset()}
+        for operation in program.flat:
             read = [before[value] for value in operation.reads if value in before]
             if read:
                 weighted = operation.name in ("conv_general_dilated", "dot_general")
-                own = frozenset(operation.outputs) if weighted and not self._is_product(operation) else frozenset()
+                weighted = weighted and not self._is_product(operation) and not resizes(program, operation, self.axes)
+                own = frozenset(operation.outputs) if weighted else frozenset()
                 before.update(dict.fromkeys(operation.outputs, own.union(*read)))
         return {value: len(weights) for value, weights in before.items()}
 

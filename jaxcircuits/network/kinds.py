@@ -73,6 +73,8 @@ def _kind(program: Program, operation: Operation, axes: Mapping[int, Axes]) -> K
             window = tuple(kernel[axis] for axis in params["dimension_numbers"].rhs_spec[2:])
             groups = params["feature_group_count"]
             return Kind("convolution", "conv", groups, window, tuple(params["window_strides"]))
+        case "dot_general" if resizes(program, operation, axes):
+            return Kind("reshape", "resize")
         case "dot_general" if len(pictured) == 1:
             return Kind("dense", "dense")
         case "dot_general" | "conv_general_dilated":
@@ -95,6 +97,18 @@ def _kind(program: Program, operation: Operation, axes: Mapping[int, Axes]) -> K
         case name if name in _RESHAPES:
             return Kind("reshape", name)
     return Kind("opaque", operation.name)
+
+
+def resizes(program: Program, operation: Operation, axes: Mapping[int, Axes]) -> bool:
+    """Whether an operation is a product of positions with numbers that are no parameters: an interpolation."""
+    pictured = [atom for atom in operation.inputs if isinstance(atom, int) and atom in program.of_image]
+    if operation.name != "dot_general" or len(pictured) != 1 or pictured[0] not in axes:
+        return False
+    if any(atom in program.of_parameters for atom in operation.reads if atom not in pictured):
+        return False
+    side = 0 if operation.inputs[0] == pictured[0] else 1
+    rank = len(program.avals[pictured[0]].shape)
+    return set(operation.params["dimension_numbers"][0][side]) <= set(axes[pictured[0]].positions(rank))
 
 
 def _positions(program: Program, operation: Operation, axes: Mapping[int, Axes]) -> tuple[int, ...]:

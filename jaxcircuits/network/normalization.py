@@ -116,14 +116,9 @@ def _of_one(operation: Operation, program: Program) -> bool:
 def _with_weights(operation: Operation, program: Program) -> bool:
     """Whether parameters take part that are more than a number."""
     return any(
-        value not in program.of_image and value in _of_parameters(program) and program.avals[value].size > 1
+        value not in program.of_image and value in program.of_parameters and program.avals[value].size > 1
         for value in operation.reads
     )
-
-
-@functools.lru_cache(maxsize=256)
-def _of_parameters(program: Program) -> frozenset[int]:
-    return program.following(program.parameters)
 
 
 def _squared(operation: Operation, program: Program) -> bool:

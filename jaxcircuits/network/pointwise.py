@@ -199,7 +199,7 @@ def constant(program: Program, atom: int | core.Literal) -> float | None:
 
 def _chains(program: Program) -> dict[int, tuple[int, ...]]:
     """Value -> the values that it is a function of by itself, nearest first, beginning with its own number."""
-    chains: dict[int, tuple[int, ...]] = {program.image: (program.image,)}
+    chains: dict[int, tuple[int, ...]] = {value: (value,) for value in (program.image, *program.pictured)}
     for operation in program.flat:
         pictured = [value for value in operation.reads if value in program.of_image]
         if not pictured:

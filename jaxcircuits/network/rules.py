@@ -9,7 +9,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxcircuits.network import loops
 from jaxcircuits.network.axes import Axes
+from jaxcircuits.network.loops import Body
 from jaxcircuits.network.normalization import normalizations, softmaxes
 from jaxcircuits.network.pointwise import Pointwise, functions
 from jaxcircuits.network.redirect import redirected, redirected_relu
@@ -32,7 +34,9 @@ def max_pools(program: Program) -> dict[int, Exchange]:
     """Max-pools as maxima over shifted slices, which say the same.
 
     The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6
-    times slower on a CPU. The gradient goes to the first of equals, along columns and then along rows.
+    times slower on a CPU. Of equals in a window the gradient goes to the one in the leftmost column, and there to the
+    topmost; TensorFlow's and XLA's own go to the topmost row first. Behind a ReLU it makes no difference where the
+    equals are its zeros, which have no gradient to hand on.
     """
     return {
         operation.outputs[0]: _of(operation, _largest)
@@ -88,21 +92,46 @@ def not_linear(program: Program, source: int, target: int) -> Operation | None:
     return bends.get(target)
 
 
-def redirections(program: Program, axes: Mapping[int, Axes], redirect: jax.Array) -> dict[int, Exchange]:
+def redirections(
+    program: Program, axes: Mapping[int, Axes], inside: Mapping[int, tuple[Body, ...]], redirect: jax.Array
+) -> dict[int, Exchange]:
     """Activation functions with a flat side, with redirected gradients; see `redirect`.
 
     Args:
-      program: the model.
+      program: the model, or what a loop in it runs.
       axes: of its values.
+      inside: what its loops and branches run, see `loops`.
       redirect: bool (N,), one a picture.
     """
     exchange = {}
+    for place, parts in inside.items():
+        operation = program.flat[place]
+        programs = loops.bodies(operation, loops.pictured(operation, program))
+        exchanges = [redirections(own, part.axes, part.loops, redirect) for (own, _), part in zip(programs, parts)]
+        if any(exchanges):
+            made = _once(loops.exchanged(operation, programs, exchanges))
+            exchange |= {value: made(i) for i, value in enumerate(operation.outputs)}
     for value, function in functions(program).items():
         if function.flat and function.constants is not None and function.input in axes:
             of = axes[function.input]
             compute = functools.partial(_redirected, function, of, redirect)
             exchange[value] = Exchange((function.input,), compute)
     return exchange
+
+
+def _once(exchange: Exchange):
+    """Of an operation with several outputs, each by its number; it is run once for all of them."""
+    made = []
+
+    def output(i: int) -> Exchange:
+        def compute(read):
+            if not made:
+                made.extend(exchange.compute(read))
+            return made[i]
+
+        return Exchange(exchange.reads, compute)
+
+    return output
 
 
 def _redirected(function: Pointwise, axes: Axes, redirect: jax.Array, read) -> jax.Array:
@@ -161,7 +190,7 @@ def _largest(operation: Operation, x: jax.Array) -> jax.Array:
     for window in _windows(operation):
         x, *others = _slices(x, -jnp.inf, *window)
         for other in others:
-            # The gradient goes to the first of equals, as TensorFlow's does; `maximum` would halve it, at more cost.
+            # The gradient goes to one of equals, the first along this axis; `maximum` would halve it, at more cost.
             x = jnp.where(other > x, other, x)
     return x
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -77,6 +77,7 @@ class Program:
       outputs: values of the leaves of what the model returns; None where a leaf is a plain number.
       output_paths: their names as `jax.tree_util` keys.
       marks: (value, kind, name) in the order in which they were made.
+      pictured: of a loop's body, what it is given besides `image` that depends on the picture.
     """
 
     operations: tuple[Operation, ...]
@@ -87,6 +88,7 @@ class Program:
     outputs: tuple[int | None, ...]
     output_paths: tuple[tuple[Any, ...], ...]
     marks: tuple[tuple[int, str, str], ...]
+    pictured: tuple[int, ...] = ()
 
     @functools.cached_property
     def flat(self) -> tuple[Operation, ...]:
@@ -118,7 +120,12 @@ class Program:
     @functools.cached_property
     def of_image(self) -> frozenset[int]:
         """The values that depend on the picture; all others follow from parameters and constants alone."""
-        return self.following([self.image])
+        return self.following([self.image, *self.pictured])
+
+    @functools.cached_property
+    def of_parameters(self) -> frozenset[int]:
+        """The values that depend on the parameters."""
+        return self.following(self.parameters)
 
 
 def signature(params: Any) -> tuple[Any, tuple[tuple[tuple[int, ...], Any], ...]]:
@@ -169,6 +176,38 @@ def _traced(model: Model, tree: Any, avals: tuple, x: tuple, settings: tuple) ->
         output_paths=tuple(path for path, _ in jax.tree_util.tree_flatten_with_path(shapes)[0]),
         marks=tuple(reader.marks),
     )
+
+
+def body_program(closed: Any, pictured: Sequence[bool]) -> tuple[Program, tuple[int, ...]]:
+    """What a loop or a branch runs, as a program of its own.
+
+    Args:
+      closed: its jaxpr.
+      pictured: which of its inputs depend on the picture.
+
+    Returns:
+      The `Program`, whose image is the first of those, and the values of all inputs in their order.
+    """
+    reader = _Reader()
+    constants = {reader.new(var): value for var, value in zip(closed.jaxpr.constvars, closed.consts)}
+    inputs = tuple(reader.new(var) for var in closed.jaxpr.invars)
+    operations = tuple(reader.read(closed.jaxpr, ""))
+    outputs = tuple(
+        reader.literal(atom) if isinstance(atom, core.Literal) else reader.of(atom) for atom in closed.jaxpr.outvars
+    )
+    image, *others = [value for value, depends in zip(inputs, pictured) if depends] or [-1]
+    program = Program(
+        operations=operations,
+        avals=tuple(reader.avals),
+        constants=constants | reader.constants,
+        parameters=tuple(value for value, depends in zip(inputs, pictured) if not depends),
+        image=image,
+        outputs=outputs,
+        output_paths=((),) * len(outputs),
+        marks=tuple(reader.marks),
+        pictured=tuple(others),
+    )
+    return program, inputs
 
 
 class _Reader:
@@ -246,6 +285,12 @@ class _Reader:
             mark = read_mark(inner)
             if mark and id(inner.outvars[0]) in carried:
                 self.marks.append((carried[id(inner.outvars[0])], *mark))
+
+    def literal(self, atom: Any) -> int:
+        """A number of its own for a constant."""
+        self.avals.append(atom.aval)
+        self.constants[len(self.avals) - 1] = np.asarray(atom.val, atom.aval.dtype)
+        return len(self.avals) - 1
 
     def _constant(self, var: Any, literal: Any) -> int:
         number = self.new(var)

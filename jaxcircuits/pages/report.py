@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from jaxcircuits.circuits import Circuit, Unit, extract_circuit
 from jaxcircuits.files import below, replacing
+from jaxcircuits.images.sheet import save_image
 from jaxcircuits.network import Network
 from jaxcircuits.pages.diagram import circuit_diagram
 from jaxcircuits.pages.grid import weight_grids
@@ -38,7 +38,8 @@ def report_circuit(
       network: of the zoo.
       target: such as `mixed4c:447`.
       out: folder.
-      depth, top: see `extract_circuit`.
+      depth: stages below the target, see `extract_circuit`.
+      top: inputs of each unit that are shown, see `extract_circuit`.
       steps: of gradient ascent, a picture.
       size: of the pictures in pixels; by default 96, or a smaller network's own.
       seed: of the pictures.
@@ -77,8 +78,8 @@ def write_circuit(folder: Path, circuit: Circuit, pictures: dict[Unit, np.ndarra
     """
     files = [folder / name for name in ("circuit.json", "weights.png", "circuit.png", "circuit.html")]
     _write_text(files[0], circuit.to_json())
-    _write_image(files[1], weight_grids(circuit, pictures))
-    _write_image(files[2], circuit_diagram(circuit, pictures))
+    save_image(weight_grids(circuit, pictures), files[1])
+    save_image(circuit_diagram(circuit, pictures), files[2])
     _write_text(files[3], circuit_page(circuit, pictures, about))
     return files
 
@@ -86,8 +87,3 @@ def write_circuit(folder: Path, circuit: Circuit, pictures: dict[Unit, np.ndarra
 def _write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _write_image(path: Path, image: Image.Image) -> None:
-    with replacing(path) as temporary:
-        image.save(temporary, "PNG", optimize=True)

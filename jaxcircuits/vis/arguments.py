@@ -7,16 +7,23 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import jax
+import jax.numpy as jnp
+
 from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.network import Network, load
 from jaxcircuits.network.units import numbers_of
 from jaxcircuits.vis.objectives import Objective, channel
-from jaxcircuits.vis.objectives.base import check_registered
+from jaxcircuits.vis.objectives.base import Own, registered
+from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.transforms import Native
 
 RECIPES: dict[str, Callable[..., Recipe]] = {"lucid": Recipe, "fast": Recipe.fast, "maco": Recipe.maco}
 """Recipes by name."""
+
+ObjectiveLike = Objective | str | Sequence[str] | Callable[[Seen], jax.Array]
+"""What is taken for an objective, see `as_objective`."""
 
 SIZE = 128
 """Pixels of a picture's side where the network's own size is not smaller."""
@@ -72,20 +79,23 @@ def _suiting(network: Network, recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, transforms=(*recipe.transforms, native))
 
 
-def as_objective(network: Network, objective: Objective | str | Sequence[str]) -> Objective:
-    """An objective, or the channels that text names.
+def as_objective(network: Network, objective: ObjectiveLike) -> Objective:
+    """An objective, or the channels that text names, or a function's score.
 
     Args:
       network: whose units.
-      objective: an `Objective`; `LAYER:UNITS` such as `mixed4b:3`, `mixed4b:0-15` or `mixed4b:all`; or a list of such
-        names, of one layer.
+      objective: an `Objective`; `LAYER:UNITS` such as `mixed4b:3`, `mixed4b:0-15` or `mixed4b:all`; a list of such
+        names, of one layer; or a function of what is seen of one picture, such as `lambda seen: seen["mixed4b"].max()`,
+        which is compiled anew with each call.
 
     Raises:
-      InputError: for anything else, and for an `Objective` whose class is not registered with JAX.
+      InputError: for anything else, for a function that cannot be traced, and for an unregistered class that looks at
+        several pictures.
     """
     if isinstance(objective, Objective):
-        check_registered(objective)
-        return objective
+        return registered(objective)
+    if callable(objective) and not isinstance(objective, type):
+        return _of_function(network, objective)
     names = [objective] if isinstance(objective, str) else list(objective) if _are_names(objective) else []
     if not names:
         hint = (
@@ -103,6 +113,40 @@ def as_objective(network: Network, objective: Objective | str | Sequence[str]) -
     if len(set(layers)) > 1:
         raise InputError(f"units of {' and '.join(sorted(set(layers)))}; expected units of one layer")
     return channel(layers[0], units)
+
+
+class _Noted(dict):
+    """Activations by layer, as shapes; it notes which are asked for."""
+
+    def __init__(self, network: Network):
+        super().__init__()
+        self.network = network
+
+    def __missing__(self, layer: str) -> jax.Array:
+        self[layer] = jnp.zeros(self.network.layer(layer).shape)
+        return self[layer]
+
+
+def _of_function(network: Network, function: Callable[[Seen], jax.Array]) -> Objective:
+    """A function of what is seen of one picture as an objective; the layers that it reads are found by tracing it."""
+    name, noted = getattr(function, "__name__", type(function).__name__).strip("<>"), _Noted(network)
+    expected = f'expected a function of what is seen, such as lambda seen: seen["{list(network.layers)[-1]}"].max()'
+
+    def traced(picture: jax.Array) -> jax.Array:
+        return jnp.asarray(function(Seen(noted, picture, {})))
+
+    try:
+        score = jax.eval_shape(
+            traced, jax.ShapeDtypeStruct((*network.convention.size, network.convention.channels), float)
+        )
+    except InputError:
+        raise
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise InputError(f"objective {name}: {type(error).__name__}: {said}; {expected}") from error
+    if score.shape:
+        raise InputError(f"objective {name} gives a score of shape {score.shape}; expected one number")
+    return Own(lambda seen: function(seen), tuple(noted), name)
 
 
 def as_seeds(seed: Any, count: int) -> list[int]:

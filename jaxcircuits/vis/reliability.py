@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
+from jaxcircuits.network.tokens import grids
 from jaxcircuits.vis.arguments import as_network, as_objective
 from jaxcircuits.vis.objectives import Objective, Seen
 from jaxcircuits.vis.objectives.base import check_finite
@@ -41,13 +42,16 @@ def percentiles(
       without random views.
 
     Raises:
-      InputError: for an objective that looks at several pictures or at given ones, or rows that do not pair up.
+      InputError: for an objective that looks at several pictures, at given ones or at attributions, or rows that do
+        not pair up.
     """
     network = as_network(network)
     objective = as_objective(network, objective)
     check_finite(objective)
-    if objective.group > 1 or objective.reference is not None:
-        raise InputError("an objective of several pictures has no percentile; expected one such as channel or neuron")
+    if objective.group > 1 or objective.reference is not None or objective.attributed:
+        raise InputError(
+            "an objective of several pictures, or of attributions, has no percentile; expected one such as channel"
+        )
     pictures = network.check_pictures(images)
     objective = objective.rows(len(pictures))
     objective.check(network, Recipe(size=pictures.shape[1:3], transforms=()))
@@ -66,11 +70,12 @@ def percentiles(
 def _scores(forward: Forward, params, objective: Objective, pictures: jax.Array) -> jax.Array:
     """Scores (M, N) of M pictures for the N rows of an objective."""
     activations = forward(params, pictures, objective.layers) if objective.layers else {}
+    of_tokens = grids(forward, params, activations, pictures.shape[1:3])
 
     def score(row, activations, picture):
         one = jax.tree.map(lambda leaf: leaf[None], row)
         seen = jax.tree.map(lambda leaf: leaf[None], (activations, picture))
-        return one.scores(Seen(*seen, {}))[0]
+        return one.scores(Seen(*seen, {}, of_tokens))[0]
 
     of_rows = jax.vmap(score, (0, None, None))
     return jnp.asarray(jax.vmap(of_rows, (None, 0, 0))(objective, activations, pictures))

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.arguments import as_network, as_objective, as_recipe, as_seeds, as_snapshots
+from jaxcircuits.vis.arguments import ObjectiveLike, as_network, as_objective, as_recipe, as_seeds, as_snapshots
 from jaxcircuits.vis.batching import Table, Task
 from jaxcircuits.vis.captions import captions
 from jaxcircuits.vis.keys import picture_keys
@@ -24,7 +24,7 @@ from jaxcircuits.vis.rendering import Interrupted, NotFinite, Rendering, joined
 
 def render(
     network: Network | str,
-    objective: Objective | str | Sequence[str],
+    objective: ObjectiveLike,
     recipe: Recipe | str | None = None,
     *,
     seed: int | Sequence[int] = 0,
@@ -37,7 +37,8 @@ def render(
 
     Args:
       network: whose units; or a network's name, or its file.
-      objective: such as `channel("mixed4b", range(16))`; or text such as `"mixed4b:3"`, `"mixed4b:0-15"`.
+      objective: such as `channel("mixed4b", range(16))`; text such as `"mixed4b:3"`, `"mixed4b:0-15"`; or a function
+        of what is seen of one picture, such as `lambda seen: seen["mixed4b"].max()`.
       recipe: how; or the name of a recipe, `lucid` (the default), `fast` or `maco`, at 128 px or the network's own
         size where that is smaller.
       seed: of the random starts and views; several draw several pictures of one objective.
@@ -79,7 +80,7 @@ def render(
 
 def render_batches(
     network: Network | str,
-    objective: Objective | str | Sequence[str],
+    objective: ObjectiveLike,
     recipe: Recipe | str | None = None,
     *,
     seed: int | Sequence[int] = 0,
@@ -108,7 +109,7 @@ def render_batches(
 
 def compile_ahead(
     network: Network | str,
-    objective: Objective | str | Sequence[str],
+    objective: ObjectiveLike,
     recipe: Recipe | str | None = None,
     *,
     batch_size: int | None = None,

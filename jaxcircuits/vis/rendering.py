@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
-from jaxcircuits.images.sheet import contact_sheet, png_bytes, shown, to_image
+from jaxcircuits.images.sheet import contact_sheet, png_bytes, save_image, shown, to_image
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -84,7 +83,7 @@ class Rendering:
         if path.suffix.lower() in (".png", ".webp", ".jpg", ".jpeg"):
             single = len(self) == 1 and 0 not in self.failures
             image = to_image(shown(self.images, self.transparent)[0]) if single else self.sheet()
-            _write(image.convert("RGB") if path.suffix.lower() in (".jpg", ".jpeg") else image, path)
+            save_image(image.convert("RGB") if path.suffix.lower() in (".jpg", ".jpeg") else image, path)
             return [path]
         if path.suffix and not path.is_dir():
             raise InputError(f"{path}: pictures are saved as .png, .webp or .jpg, or to a folder")
@@ -95,7 +94,7 @@ class Rendering:
             name = re.sub(r"[^\w.@,^+-]+", "-", self.labels[i]).strip("-") or "picture"
             again = self.labels[:i].count(self.labels[i])
             files.append(path / f"{name}{f'.{again}' if again else ''}.png")
-            _write(to_image(picture), files[-1])
+            save_image(to_image(picture), files[-1])
         return files
 
     def __repr__(self) -> str:
@@ -162,9 +161,3 @@ def joined(parts: Iterable[tuple[Sequence[int], Rendering]]) -> Rendering:
         failures,
         renderings[0].transparent,
     )
-
-
-def _write(image: Image.Image, path: Path) -> None:
-    with replacing(path) as temporary:
-        kind = {".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}.get(path.suffix.lower(), "PNG")
-        image.save(temporary, kind, quality=95) if kind != "PNG" else image.save(temporary, kind)

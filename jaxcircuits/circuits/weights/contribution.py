@@ -33,7 +33,8 @@ def contributions(
     The weights are those of `direct_weights`, or `expanded_weights` without pictures: bottlenecks multiplied out, a
     max-pool as the mean of its window, no normalization. Between a block and the 1x1, 3x3 and 5x5 units of the next
     the sums over sources differ from the mean pre-activation by the bias and by the bottleneck's ReLU, nothing else.
-    Cells beyond the border are silent.
+    Cells beyond the border are silent. Behind a transposed convolution or an interpolation neighboring cells of the
+    target read differently; the mean is over those that read as the weights say.
 
     Args:
       network: any.
@@ -90,5 +91,5 @@ def activations_read(
 
 def _share_of_cells(read: Window) -> np.ndarray:
     """(size, source cells): the share of target cells whose window has that source cell in that place."""
-    cells = np.arange(read.target_cells)[:, None] * read.stride + read.start + np.arange(read.size)
+    cells = read.first(read.alike())[:, None] + np.arange(read.size)
     return (cells[:, :, None] == np.arange(read.source_cells)).mean(0)

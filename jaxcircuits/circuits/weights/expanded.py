@@ -42,9 +42,11 @@ def expanded_weights(
     each unit's cell where it is most active, or of the cell at `position`.
 
     What one cell of the target reads is the window that is returned, its receptive field in the source layer; at a
-    picture the part of it beyond the border is zero. Where the window is not known or is everything (behind a resize, a
-    transposed convolution, attention; targets without positions) the source's whole map is returned, in place; in the
-    linearized network that of the middle cell of a picture of native size.
+    picture the part of it beyond the border is zero. Behind a transposed convolution or an interpolation neighboring
+    cells read differently: the window is as large as the largest, begins where each cell's own does, and without a
+    picture is that of the first such cell that feels no border. Where the window is everything (behind a mean or
+    attention; targets without positions) the source's whole map is returned, in place; in the linearized network that
+    of the middle cell of a picture of native size.
 
     Args:
       network: any.
@@ -102,18 +104,18 @@ def gradients_to(
         raise InputError(f"{target} has no windows in {source_layer}; state the position at which pictures average")
 
     # A cell reads a rectangle; whole maps are read from their first cell.
-    corner, size = ([w.start for w in read], tuple(w.size for w in read)) if read else (0, None)
-    stride = [w.stride for w in read] if read else 0
+    size = tuple(axis.size for axis in read) if read else None
     whole = shapes[source_layer]
     result = _empty((len(units), *size, whole[-1]) if size else (len(units), *whole))
     chunk = int(np.clip(CHUNK_BYTES // (4 * sum(map(np.prod, shapes.values()))), 1, len(units)))
     gradients = _gradients(network.forward, source_layer, target, size, fixed)
     for picture in pictures[:, None]:
         cells = _cells(network, target, shapes[target][:-1], units, picture, position)
+        corners = np.stack([axis.first(cells[:, i]) for i, axis in enumerate(read)], -1) if read else 0 * cells
         for start in range(0, len(units), chunk):
             # The last chunk is filled up, so that one program serves them all.
             rows = np.minimum(np.arange(start, start + chunk), len(units) - 1)
-            values = gradients(network.params, picture, units[rows], cells[rows], cells[rows] * stride + corner)
+            values = gradients(network.params, picture, units[rows], cells[rows], corners[rows])
             part = result[start : start + chunk]
             part += np.asarray(values)[: len(part)] / len(pictures)
     return result
@@ -128,7 +130,7 @@ def _linearized(network: Network, source: str, target: str, position: tuple[int,
         raise InputError("position is for pictures, given with at=; without them weights are alike everywhere")
     bend = network.forward.not_linear(network.params, source, target)
     if bend is not None:
-        advice = f"take the logits, {network.logits}, or give" if network.layers[target].op == "softmax" else "give"
+        advice = f"take the logits, {network.logits}, or give" if network.graph.is_softmax(target) else "give"
         where = f" through {bend}" if bend != target else ""
         raise InputError(f"{target} is not linear in {source}{where}; {advice} pictures with at=")
     network, size = network.linearized(), network.convention.size

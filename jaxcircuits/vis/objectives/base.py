@@ -5,7 +5,8 @@ whose arrays have one row a picture (units, positions, directions, weights), so 
 data, not another program. What is said of several pictures at once (that they should differ, that they should line up)
 is an objective of a group: consecutive pictures, `group` of them, each of which has its share of the score.
 
-One's own objective is a class with `layers` and `score`:
+One's own objective is a function of what is seen, `lambda seen: seen["mixed4b"].max()`, or a class with `layers` and
+`score`, whose arrays are data where it is registered:
 
 >>> @node("layer")
 ... class Loudest(Objective):
@@ -24,36 +25,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import dataclass_transform
 
 import jax
 import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.vis.objectives.seen import INPUT, Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
-
-INPUT = "input"
-"""In place of a layer's name: the picture itself, before it is padded, jittered, scaled and rotated."""
-
-
-class Seen(NamedTuple):
-    """What an objective looks at; of one picture, or of N with a leading axis.
-
-    Attributes:
-      activations: layer -> (h, w, channels) or (channels,), of one random view of the picture.
-      picture: (H, W, channels) in [0, 1], before the view; a transparent one has its alpha as last channel.
-      reference: as `activations`, of the same view of the objective's `reference`; empty where it has none.
-    """
-
-    activations: Mapping[str, jax.Array]
-    picture: jax.Array
-    reference: Mapping[str, jax.Array]
-
-    def __getitem__(self, layer: str) -> jax.Array:
-        """The activation of a layer; the picture for `INPUT`."""
-        return self.picture if layer == INPUT else self.activations[layer]
 
 
 class Objective:
@@ -85,6 +66,11 @@ class Objective:
     def reference(self) -> np.ndarray | None:
         """Pictures (N, H, W, channels) that it compares with, shown to the network in the same views; None for none."""
         return None
+
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        """What it wants attributed to layers, each in its place in `Seen.attributions`."""
+        return ()
 
     def check(self, network: Network, recipe: Recipe) -> None:
         """Raises `InputError` where the network, looking at the recipe's views, has no such layer or unit."""
@@ -121,8 +107,9 @@ class Objective:
         return self._repeated(count)
 
     def _repeated(self, count: int) -> Objective:
-        if self._rows not in (1, count):
-            raise InputError(f"an objective for {self._rows} pictures does not pair with {count}")
+        for leaf in jax.tree.leaves(self):
+            if leaf.shape[0] not in (1, count):
+                raise InputError(f"an objective for {leaf.shape[0]} pictures does not pair with {count}")
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape[1:])), self)
 
     def take(self, indices: Sequence[int]) -> Objective:
@@ -148,6 +135,7 @@ class Objective:
     __rmul__ = __mul__
 
 
+@dataclass_transform(frozen_default=True, eq_default=False)
 def node(*static: str):
     """Class decorator: a frozen dataclass that is a pytree, with the fields named in `static` as structure."""
 
@@ -208,6 +196,19 @@ class _Pair(Objective):
     def reference(self) -> np.ndarray | None:
         return self.first.reference if self.first.reference is not None else self.second.reference
 
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        return self.first.attributed + self.second.attributed
+
+    def both(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
+        """The scores of either."""
+        count = len(self.first.attributed)
+        first, second = seen.attributions[:count], seen.attributions[count:]
+        return (
+            self.first.scores(seen._replace(attributions=first)),
+            self.second.scores(seen._replace(attributions=second)),
+        )
+
     def check(self, network: Network, recipe: Recipe) -> None:
         self.first.check(network, recipe)
         self.second.check(network, recipe)
@@ -232,7 +233,8 @@ class Sum(_Pair):
     symbol = "+"
 
     def scores(self, seen: Seen) -> jax.Array:
-        return self.first.scores(seen) + self.second.scores(seen)
+        first, second = self.both(seen)
+        return first + second
 
     def label(self, i: int) -> str:
         first, second = self.first.label(i), self.second.label(i)
@@ -248,7 +250,8 @@ class Product(_Pair):
     symbol = "*"
 
     def scores(self, seen: Seen) -> jax.Array:
-        return self.first.scores(seen) * self.second.scores(seen)
+        first, second = self.both(seen)
+        return first * second
 
     def label(self, i: int) -> str:
         first, second = sorted((self.first, self.second), key=lambda one: not isinstance(one, Number))
@@ -267,15 +270,55 @@ def row_of(array: np.ndarray, i: int) -> int | list[int] | float | np.ndarray:
     return row.tolist() if array.dtype.kind == "i" else row
 
 
-def check_registered(objective: Objective) -> None:
-    """Raises `InputError` for an objective that JAX does not know as a pytree, or that holds one."""
-    for leaf in jax.tree.leaves(objective):
-        if isinstance(leaf, Objective):
-            name = type(leaf).__name__
-            raise InputError(
-                f"objective {name}: its class is not registered; write @node(...) from jaxcircuits.vis above it, "
-                "with the names of the fields that are no arrays"
-            )
+@node("function", "reads", "name")
+class Own(Objective):
+    """The score of a function, the same for every picture: it holds no numbers of single pictures."""
+
+    function: Callable[[Seen], jax.Array]
+    reads: tuple[str, ...]
+    name: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        return self.reads
+
+    def score(self, seen: Seen) -> jax.Array:
+        return self.function(seen)
+
+    def label(self, i: int) -> str:
+        return ":".join([*self.reads, self.name])
+
+    def identity(self, i: int) -> str:
+        return self.label(i)
+
+
+def registered(objective: Objective) -> Objective:
+    """An objective that JAX knows as a pytree: itself, or one that stands for it.
+
+    What an objective of an unregistered class holds is taken as fixed, so that it is compiled anew where it is drawn
+    anew; `node` makes its arrays data, with one row a picture.
+
+    Raises:
+      InputError: where its class looks at several pictures, names no layers, or is held by a registered one.
+    """
+    leaves = jax.tree.leaves(objective)
+    held = next((leaf for leaf in leaves if isinstance(leaf, Objective)), None)
+    if held is None:
+        return objective
+    name, several = type(held).__name__, type(held).scores is not Objective.scores or held.group != 1
+    if held is not objective or several:
+        raise InputError(
+            f"objective {name}: its class is not registered; write @node(...) from jaxcircuits.vis above it, "
+            "with the names of the fields that are no arrays"
+        )
+    try:
+        layers = objective.layers
+    except NotImplementedError:
+        raise InputError(
+            f"objective {name} has no layers; expected a property `layers`, the names of what it reads"
+        ) from None
+    layers = (layers,) if isinstance(layers, str) else tuple(layers)
+    return Own(lambda seen: objective.score(seen), layers, name.lower())
 
 
 def check_finite(objective: Objective) -> None:
@@ -287,8 +330,7 @@ def check_finite(objective: Objective) -> None:
 
 def _objective(value: Objective | float | Sequence[float]) -> Objective:
     if isinstance(value, Objective):
-        check_registered(value)
-        return value
+        return registered(value)
     try:
         return Number(np.atleast_1d(np.asarray(value, np.float32)))
     except (TypeError, ValueError):

@@ -8,7 +8,9 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.base import Objective, Seen, node
+from jaxcircuits.network.tokens import Grid, grid
+from jaxcircuits.vis.objectives.base import Objective, node, registered
+from jaxcircuits.vis.objectives.seen import Attributed, Seen
 from jaxcircuits.vis.objectives.units import seen_shape
 from jaxcircuits.vis.recipe import Recipe
 
@@ -32,17 +34,23 @@ class Masked(Objective):
     def reference(self) -> np.ndarray | None:
         return self.objective.reference
 
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        return tuple(one._replace(objective=Masked(one.objective, self.masks)) for one in self.objective.attributed)
+
     def scores(self, seen: Seen) -> jax.Array:
-        seen = seen._replace(
-            activations={name: _under(self.masks, value) for name, value in seen.activations.items()},
-            reference={name: _under(self.masks, value) for name, value in seen.reference.items()},
+        activations, reference = (
+            {name: _under(self.masks, value, seen.grids.get(name)) for name, value in part.items()}
+            for part in (seen.activations, seen.reference)
         )
-        return self.objective.scores(seen)
+        return self.objective.scores(seen._replace(activations=activations, reference=reference))
 
     def check(self, network: Network, recipe: Recipe) -> None:
         self.objective.check(network, recipe)
         for layer in self.layers:
-            if len(seen_shape(layer, network, recipe)) != 3:
+            tokens = len(seen_shape(layer, network, recipe)) == 2
+            known = tokens and grid(network.forward, network.params, layer, recipe.view_size) is not None
+            if not known and len(seen_shape(layer, network, recipe)) != 3:
                 raise InputError(f"masked wants layers with positions; {layer} has none")
         if not (np.isfinite(self.masks).all() and (self.masks >= 0).all() and self.masks.any((1, 2)).all()):
             raise InputError("a mask with negative or unknown values, or without any positive one")
@@ -57,7 +65,8 @@ class Masked(Objective):
 def masked(objective: Objective, masks: np.ndarray) -> Objective:
     """An objective that looks at a part of the view: activations are weighted by a mask of mean 1.
 
-    A channel's mean over space becomes its mean under the mask.
+    A channel's mean over space becomes its mean under the mask. Tokens beside the grid, such as the class's, count as
+    outside of any mask.
 
     Args:
       objective: of layers with positions.
@@ -67,14 +76,21 @@ def masked(objective: Objective, masks: np.ndarray) -> Objective:
     array = array[None] if array.ndim == 2 else array
     if array.ndim != 3 or not array.size:
         raise InputError(f"masks of shape {np.shape(masks)}; expected (h, w) or (N, h, w)")
+    objective = registered(objective)
     count = max(objective.count, len(array))
     return Masked(objective.rows(count), np.broadcast_to(array, (count, *array.shape[1:])))
 
 
-def _under(masks: jax.Array, activations: jax.Array) -> jax.Array:
-    """Activations (N, h, w, channels) times masks resampled to (N, h, w) with mean 1; those without positions as is."""
-    if activations.ndim != 4:
+def _under(masks: jax.Array, activations: jax.Array, tokens: Grid | None) -> jax.Array:
+    """Activations (N, h, w, channels), or (N, tokens, channels), times masks resampled to them with mean 1."""
+    if activations.ndim == 3 and tokens is not None:
+        of_grid = jax.image.resize(masks, (len(activations), tokens.rows, tokens.columns), "linear")
+        behind = activations.shape[1] - tokens.first - tokens.rows * tokens.columns
+        weights = jnp.pad(of_grid.reshape(len(activations), -1), ((0, 0), (tokens.first, behind)))
+    elif activations.ndim == 4:
+        weights = jax.image.resize(masks, activations.shape[:3], "linear")
+    else:
         return activations
-    weights = jax.image.resize(masks, activations.shape[:3], "linear")
-    weights = weights / jnp.maximum(weights.mean((1, 2), keepdims=True), 1e-8)
+    axes = tuple(range(1, weights.ndim))
+    weights = weights / jnp.maximum(weights.mean(axes, keepdims=True), 1e-8)
     return activations * weights[..., None].astype(activations.dtype)

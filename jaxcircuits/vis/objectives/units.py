@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-import math
+import warnings
 import zlib
 from collections.abc import Sequence
 
@@ -16,8 +16,11 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.network.tokens import Grid
+from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
-from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
+from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -54,7 +57,7 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _at(seen.activations[self.layer], self.position)[self.units]
+        return _at(seen, self.layer, self.position)[self.units]
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -66,7 +69,7 @@ class Neuron(_Named):
 
 @node("layer")
 class Direction(_Named):
-    """See `direction` and `direction_cossim`."""
+    """See `direction`."""
 
     layer: str
     vectors: np.ndarray
@@ -83,6 +86,25 @@ class Direction(_Named):
 
 
 @node("layer")
+class DirectionCosine(_Named):
+    """See `direction_cossim`."""
+
+    layer: str
+    vectors: np.ndarray
+
+    def score(self, seen: Seen) -> jax.Array:
+        activation = seen.activations[self.layer].astype(jnp.float32)
+        dot = (activation * self.vectors).sum(-1)
+        return (dot / _lengths(activation, self.vectors)).mean() / activation.shape[-1]
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        _check_vectors(self, network)
+
+    def identity(self, i: int) -> str:
+        return f"{self.layer}:cosine-{_name(self.vectors, None, i)}"
+
+
+@node("layer")
 class DirectionNeuron(_Named):
     """See `direction_neuron`."""
 
@@ -92,7 +114,7 @@ class DirectionNeuron(_Named):
     power: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _aligned(_at(seen.activations[self.layer], self.position), self.vectors, self.power)
+        return _aligned(_at(seen, self.layer, self.position), self.vectors, self.power)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         _check_vectors(self, network)
@@ -154,37 +176,52 @@ def neuron(
       layer: a name of `network.layers`, with positions.
       units: the channel, or one for each picture.
       position: row and column in the layer's map of the view, or one such pair for each picture; by default the
-        centre, (height // 2, width // 2). Of tokens row and column in the grid of patches, which are the last of them
-        and make the largest square that they fill; or a token's number.
+        centre, (height // 2, width // 2). Of tokens row and column in the grid that they make
+        (`jaxcircuits.network.tokens`), or a token's number.
     """
     objective = Neuron(layer, _units(units), _positions(position))
     return objective.rows(objective.count)
 
 
-def direction(layer: str, vectors: Sequence[float] | np.ndarray) -> Objective:
-    """Dot product of a direction with a layer's activation, mean over space.
+def direction(
+    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
+) -> Objective:
+    """Dot product of a direction with a layer's activation, mean over positions.
+
+    With a power, positions count more the better they point that way: `dot * max(0.1, cos) ** power`, Lucid's
+    `direction(..., cossim_pow=power)`; see Carter et al., Activation Atlas, Distill, 2019.
 
     Args:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
+      power: of the cosine, or one for each picture; None, or 0, is the plain dot product.
     """
-    return Direction(layer, vector_rows(vectors, 1), None)
+    objective = Direction(layer, vector_rows(vectors, 1), None if power is None else number_rows(power))
+    return objective.rows(objective.count)
 
 
 def direction_cossim(
-    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] = 1
+    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
 ) -> Objective:
-    """Like `direction`, but positions count more the better they point that way: `dot * max(0.1, cos) ** power`.
+    """Cosine of a direction with a layer's activation, mean over positions and channels.
 
-    Lucid's `direction(..., cossim_pow=power)`; see Carter et al., Activation Atlas, Distill, 2019.
+    Lucid's value, which a mean over channels makes a part of the cosine: it is at most 1 / channels. A silent position
+    counts as 0, where Lucid's divides by zero.
 
     Args:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
-      power: of the cosine, or one for each picture.
+      power: deprecated; what this name meant with a power is `direction(layer, vectors, power)`.
     """
-    objective = Direction(layer, vector_rows(vectors, 1), number_rows(power))
-    return objective.rows(objective.count)
+    if power is not None:
+        warnings.warn(
+            "direction_cossim with a power is now direction(layer, vectors, power); direction_cossim is Lucid's, "
+            "which has none",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return direction(layer, vectors, power)
+    return DirectionCosine(layer, vector_rows(vectors, 1))
 
 
 def direction_neuron(
@@ -193,7 +230,7 @@ def direction_neuron(
     position: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
     power: float | Sequence[float] = 0,
 ) -> Objective:
-    """Like `direction_cossim`, at one position.
+    """Like `direction`, at one position.
 
     Args:
       layer: a name of `network.layers`, with positions.
@@ -206,7 +243,7 @@ def direction_neuron(
 
 
 def tensor_direction(layer: str, tensors: np.ndarray, power: float | Sequence[float] = 0) -> Objective:
-    """Like `direction_cossim`, with a direction for each position: mean over the positions of the tensor.
+    """Like `direction`, with a direction for each position: mean over the positions of the tensor.
 
     Args:
       layer: a name of `network.layers`, with positions.
@@ -241,8 +278,7 @@ def aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | float)
     """Mean over positions of `dot * max(0.1, cos) ** power`, for (..., channels) both; vectors may lack positions."""
     activation = activation.astype(jnp.float32)
     dot = (activation * vectors).sum(-1)
-    lengths = jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
-    return (dot * jnp.maximum(0.1, dot / lengths) ** power).mean()
+    return (dot * jnp.maximum(0.1, dot / _lengths(activation, vectors)) ** power).mean()
 
 
 def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
@@ -251,31 +287,34 @@ def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
     return network.shapes(recipe.view_size, (layer,))[layer]
 
 
+def _lengths(activation: jax.Array, vectors: jax.Array) -> jax.Array:
+    """Products of the lengths of vectors (..., channels); not 0 where either is, so that gradients stay finite."""
+    return jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
+
+
 def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None) -> jax.Array:
     if power is not None:
         return aligned(activation, vectors, power)
     return (mean_over_space(activation) * vectors).sum()
 
 
-def _at(activation: jax.Array, position: jax.Array | None) -> jax.Array:
+def _at(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array:
     """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
+    activation, grid = seen.activations[layer], seen.grids.get(layer)
     if activation.ndim == 2:
-        return activation[_token(len(activation), position)].astype(jnp.float32)
+        return activation[_token(len(activation), grid, position)].astype(jnp.float32)
     height, width = activation.shape[:2]
     row, column = (height // 2, width // 2) if position is None else position
     return activation[row, column].astype(jnp.float32)
 
 
-def _token(tokens: int, position: jax.Array | None) -> jax.Array | int:
-    """The token at a position: its number, or row and column of the grid of patches.
-
-    The grid is the largest square; the class's token and registers come before it.
-    """
+def _token(tokens: int, grid: Grid | None, position: jax.Array | None) -> jax.Array | int:
+    """The token at a position: its number, or row and column of the grid of patches."""
     if position is not None and len(position) == 1:
         return position[0]
-    side = math.isqrt(tokens)
-    row, column = (side // 2, side // 2) if position is None else position
-    return tokens - side * side + row * side + column
+    if grid is None:
+        return tokens // 2
+    return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
 
 
 def _check_position(objective: Neuron | DirectionNeuron, network: Network, recipe: Recipe) -> None:
@@ -292,17 +331,23 @@ def _check_position(objective: Neuron | DirectionNeuron, network: Network, recip
         if not (positions.min() >= 0 and positions.max() < shape[0]):
             raise InputError(f"position {positions.max()} of {layer}, which has {shape[0]} tokens")
         return
-    if len(shape) == 2:
-        shape = (math.isqrt(shape[0]), math.isqrt(shape[0]), shape[1])
-    for row, column in [] if objective.position is None else objective.position.tolist():
-        if not (0 <= row < shape[0] and 0 <= column < shape[1]):
+    rows, columns = shape[:2]
+    if len(shape) == 2 and len(positions):
+        grid = token_grid(network.forward, network.params, layer, view)
+        if grid is None:
             raise InputError(
-                f"position ({row}, {column}) of {layer}, which has {shape[0]} rows and {shape[1]} columns "
+                f"position {tuple(positions[0])} of {layer}, whose {rows} tokens are no map's: give a number"
+            )
+        rows, columns = grid.rows, grid.columns
+    for row, column in positions.tolist():
+        if not (0 <= row < rows and 0 <= column < columns):
+            raise InputError(
+                f"position ({row}, {column}) of {layer}, which has {rows} rows and {columns} columns "
                 f"where the network sees {view[0]}x{view[1]} px"
             )
 
 
-def _check_vectors(objective: Direction | DirectionNeuron, network: Network) -> None:
+def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, network: Network) -> None:
     channels = network.layer(objective.layer).channels
     if objective.vectors.shape[-1] != channels:
         raise InputError(
