@@ -65,7 +65,8 @@ def mobilenet_v2() -> jc.Network:
 def depth_row(found: universality.DepthMap) -> dict[str, Any]:
     """The depth map of a pair, as plain JSON types."""
     hard = found.table("hard")
-    best = found.depths[1][hard.argmax(1)]
+    at = np.arange(len(hard)), hard.argmax(1)
+    best = found.depths[1][at[1]]
     scores = {
         score: {
             "value": found.table(score).round(3).tolist(),
@@ -78,6 +79,10 @@ def depth_row(found: universality.DepthMap) -> dict[str, Any]:
         "layers": [list(names) for names in found.layers],
         "depths": [depths.round(3).tolist() for depths in found.depths],
         "pictures": next(iter(found.matchings.values())).pictures,
+        "best": {
+            "hard": round(float(hard.max(1).mean()), 3),
+            "shuffled": round(float(found.table("hard", shuffled=True)[at].mean()), 3),
+        },
         "rank_correlation_of_depths": round(float(spearmanr(found.depths[0], best).statistic), 3),
         "scores": scores,
     }
@@ -122,7 +127,7 @@ class Result:
 
     def __init__(self, path: Path):
         self._path = path
-        self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"related": [], "depths": []}
 
     def keep(self, kind: str, rows: list[dict[str, Any]]) -> None:
         self.parts.setdefault(kind, []).extend(rows)
