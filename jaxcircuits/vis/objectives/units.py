@@ -272,9 +272,11 @@ def _token(tokens: int, grid: Grid | None, position: jax.Array | None) -> jax.Ar
     """The token at a position: its number, or row and column of the grid of patches."""
     if position is not None and len(position) == 1:
         return position[0]
-    if grid is None:
-        return tokens // 2
-    return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
+    if grid is not None:
+        return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
+    if position is not None:
+        raise InputError(f"row and column of {tokens} tokens whose grid is not known; expected `Seen` with grids")
+    return tokens // 2
 
 
 def _check_position(objective: Neuron | DirectionNeuron, network: Network, recipe: Recipe) -> None:
