@@ -45,19 +45,27 @@ class Largest:
         return {name: jnp.maximum(state[name], seen[name].max()) for name in state}
 
 
-def passes(network: jc.Network, folder: Path, layers: list[str], count: int, repetitions: int) -> dict[str, Any]:
+def of_array(
+    network: jc.Network, images: np.ndarray, layers: list[str], repetitions: int, files: jc.Pictures | None = None
+) -> dict[str, Any]:
     """Milliseconds of a picture in each kind of pass, and how many times longer than the plain one they take."""
-    files = jc.open_pictures(folder, size=network.convention.size)
-    read = np.concatenate([batch.images[batch.read] for batch in files.batches(32, 0, count)])
-    array, options = jc.open_pictures(read), {"stop": len(read), "progress": False}
+    array, options = jc.open_pictures(images), {"stop": len(images), "progress": False}
     runs = {
         "plain": lambda: timed(lambda: stream.reduce(network, array, layers, Largest(), **options)),
         "examples of an array": lambda: timed(lambda: evidence.examples(network, array, layers, **options)),
-        "examples of files": lambda: timed(lambda: evidence.examples(network, files, layers, **options)),
     }
+    if files is not None:
+        runs["examples of files"] = lambda: timed(lambda: evidence.examples(network, files, layers, **options))
     calls = alternately(runs, repetitions)
-    rows = {name: summary(of, len(read)) | {"of_plain": ratio(of, calls["plain"])} for name, of in calls.items()}
-    return {"layers": layers, "pictures": len(read), "size": list(network.convention.size), "rows": rows}
+    rows = {name: summary(of, len(images)) | {"of_plain": ratio(of, calls["plain"])} for name, of in calls.items()}
+    return {"layers": layers, "pictures": len(images), "size": list(network.convention.size), "rows": rows}
+
+
+def passes(network: jc.Network, folder: Path, layers: list[str], count: int, repetitions: int) -> dict[str, Any]:
+    """As `of_array`, of photographs, which are decoded and resized too."""
+    files = jc.open_pictures(folder, size=network.convention.size)
+    read = np.concatenate([batch.images[batch.read] for batch in files.batches(32, 0, count)])
+    return of_array(network, read, layers, repetitions, files)
 
 
 def memory(counts: list[int]) -> list[dict[str, float]]:

@@ -68,8 +68,8 @@ def draw_share(out: Path, coordinator: str | None, processes: int, process: int)
     hosts = bulk.meet(coordinator, processes, process) if coordinator else bulk.ALONE
     recipe = jc.Recipe(size=32, steps=8, transforms=(), redirect_steps=0)
     series = [bulk.Series(layer, tuple(range(24))) for layer in ("mixed3a", "mixed4a")]
-    with bulk.job(jc.load("slide"), series, recipe, out, batch_size=4, hosts=hosts) as job:
-        job.draw(progress=False)
+    with bulk.drawings(jc.load("slide"), series, recipe, out, batch_size=4, hosts=hosts) as job:
+        job.run(progress=False)
         return sum(len(job.plan.shards[index].units) for index in job.todo)
 
 

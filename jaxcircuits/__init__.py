@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         direction_cossim,
         direction_neuron,
         diversity,
+        facet,
         input_diff,
         masked,
         mean_alpha,
@@ -82,6 +83,7 @@ _HOMES = {
         "direction_cossim",
         "direction_neuron",
         "diversity",
+        "facet",
         "input_diff",
         "masked",
         "mean_alpha",
@@ -102,7 +104,19 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)
 
 
-_ROOMS = ("bulk", "circuits", "evidence", "images", "network", "pages", "slide", "vis", "zoo")
+_ROOMS = (
+    "arguments",
+    "bulk",
+    "circuits",
+    "evidence",
+    "images",
+    "network",
+    "pages",
+    "slide",
+    "universality",
+    "vis",
+    "zoo",
+)
 """Packages that are there as `jaxcircuits.NAME` without an import of their own."""
 
 

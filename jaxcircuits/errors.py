@@ -8,12 +8,39 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
+MOST = 2**31 - 1
+"""The largest whole number where no other bound is named: that of an int32."""
+
+LARGEST = 1e30
+"""Of other numbers: within the range of float32, with room for sums."""
+
+MOST_PIXELS = 2**14
+"""A side of a picture: no device draws more at once."""
+
+LONGEST = 2000
+"""Characters of a message."""
+
 
 class InputError(ValueError):
     """Bad input, said in one line: the thing, what was expected, and the nearest valid choice.
 
-    The command lines print it without a traceback and exit with code 2.
+    The command lines print it without a traceback and exit with code 2. Of a message that repeats something endless
+    the middle is left out.
     """
+
+    def __init__(self, message: str):
+        super().__init__(
+            message if len(message) <= LONGEST else f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
+        )
+
+
+def shown(value: object, longest: int = 80) -> str:
+    """A bad value for a message: its `repr`, of a long one the beginning."""
+    try:
+        text = repr(value[: 2 * longest] if isinstance(value, (str, bytes)) else value)
+    except ValueError:  # Python does not write out integers of thousands of digits
+        text = f"a {type(value).__name__} of thousands of digits"
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def unknown(kind: str, name: object, choices: Iterable[object], where: object = "") -> InputError:
@@ -29,9 +56,11 @@ def unknown(kind: str, name: object, choices: Iterable[object], where: object = 
       An `InputError`; it offers the three nearest names, or the first ones where none is near.
     """
     choices = [str(choice) for choice in choices]
-    near = difflib.get_close_matches(str(name), choices, n=3, cutoff=0.5)
+    # Of a name, not of a book: finding near ones takes time.
+    name = str(name)
+    near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5) if len(name) <= LONGEST // 4 else []
     offer = f"did you mean {' or '.join(near)}?" if near else f"there are {_abbreviated(choices)}"
-    return InputError(f"unknown {kind} {str(name)!r}{f' of {where}' if where else ''}; {offer}")
+    return InputError(f"unknown {kind} {shown(name, 200)}{f' of {where}' if where else ''}; {offer}")
 
 
 def _abbreviated(names: list[str], most: int = 8) -> str:
@@ -47,7 +76,7 @@ def whole(value: Any, name: str, least: int, most: int | None = None) -> int:
       value: to be checked.
       name: what it is, for the message.
       least: the smallest that is valid.
-      most: the largest; None for any.
+      most: the largest; None for any that an int32 holds.
 
     Raises:
       InputError: where it is something else, such as a fraction or a truth value.
@@ -56,9 +85,11 @@ def whole(value: Any, name: str, least: int, most: int | None = None) -> int:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = None
+    if number is not None and most is None and number > MOST:
+        raise InputError(f"{name} {shown(value)}; expected at most {MOST:,}")
     if number is None or number < least or (most is not None and number > most):
         range_ = f"from {least} on" if most is None else f"from {least} to {most}"
-        raise InputError(f"{name} {value!r}; expected a whole number {range_}")
+        raise InputError(f"{name} {shown(value)}; expected a whole number {range_}")
     return number
 
 
@@ -78,28 +109,41 @@ def real(value: Any, name: str, expected: str, valid: Callable[[float], bool]) -
     if not isinstance(value, (bool, str, bytes)) and getattr(value, "shape", ()) == ():
         try:
             number = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = None
+    if number is not None and abs(number) > LARGEST and math.isfinite(number):
+        raise InputError(f"{name} {shown(value)}; expected {expected}, at most {LARGEST:g}")
     if number is None or not math.isfinite(number) or not valid(number):
-        raise InputError(f"{name} {value!r}; expected {expected}")
+        raise InputError(f"{name} {shown(value)}; expected {expected}")
     return number
 
 
-def pixels(name: str, value: object, least: int = 1) -> tuple[int, int]:
+def pixels(name: str, value: object, least: int = 1, most: int = MOST_PIXELS) -> tuple[int, int]:
     """A height and width in pixels; of one number a square.
 
     Args:
       name: what it is, for the message.
       value: a number, or (height, width).
       least: pixels a side.
+      most: pixels a side.
 
     Raises:
       InputError: where it is something else.
     """
     try:
+        if isinstance(value, (str, bytes, dict)):
+            raise InputError("")
         sides = tuple(value) if isinstance(value, Iterable) and getattr(value, "ndim", 1) else (value, value)
         if len(sides) != 2:
             raise InputError("")
-        return whole(sides[0], name, least), whole(sides[1], name, least)
+        return whole(sides[0], name, least, most), whole(sides[1], name, least, most)
     except InputError:
-        raise InputError(f"{name} {value!r}; expected a number of pixels from {least} on, or (height, width)") from None
+        range_ = f"from {least} to {most}" if _exceeds(value, most) else f"from {least} on"
+        expected = f"expected a number of pixels {range_}, or (height, width)"
+        raise InputError(f"{name} {shown(value)}; {expected}") from None
+
+
+def _exceeds(value: object, most: int) -> bool:
+    """Whether one of two sides, or one for both, is a number above `most`."""
+    sides = value if isinstance(value, (tuple, list)) else (value,)
+    return any(isinstance(side, int) and side > most for side in sides)

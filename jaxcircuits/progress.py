@@ -10,6 +10,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from jaxcircuits.printing import plain
+
 NOTEBOOK_PERIOD = 0.5
 """Seconds between two changes of a notebook's line."""
 
@@ -89,12 +91,17 @@ class _Nowhere:
 
 class _Terminal:
     def __init__(self, title: str, console: Console):
-        self._bar = Progress(TextColumn(title), BarColumn(), TextColumn("{task.fields[text]}"), console=console)
-        self._task = self._bar.add_task("", total=1.0, text="")
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[text]}", markup=False),
+        )
+        self._bar = Progress(*columns, console=console)
+        self._task = self._bar.add_task(plain(title), total=1.0, text="")
         self._bar.start()
 
     def show(self, done: float, text: str) -> None:
-        self._bar.update(self._task, completed=done, text=text)
+        self._bar.update(self._task, completed=done, text=plain(text))
 
     def close(self, text: str) -> None:
         self._bar.stop()
@@ -106,8 +113,8 @@ class _Notebook:
     def __init__(self, title: str):
         from IPython.display import Pretty, display
 
-        self._title, self._line, self._last = title, Pretty, time.monotonic()
-        self._handle = display(Pretty(f"{title}: compiling"), display_id=True)
+        self._title, self._line, self._last = plain(title), Pretty, time.monotonic()
+        self._handle = display(Pretty(f"{self._title}: compiling"), display_id=True)
 
     def show(self, done: float, text: str) -> None:
         if self._handle and time.monotonic() - self._last >= NOTEBOOK_PERIOD:
@@ -130,10 +137,10 @@ class _File:
     def show(self, done: float, text: str) -> None:
         now = time.monotonic()
         if now >= self._next:
-            print(f"{self._title}  {text}", file=sys.stderr, flush=True)
+            print(plain(f"{self._title}  {text}"), file=sys.stderr, flush=True)
             self._wait = min(2 * self._wait, self._most)
             self._next, self._said = now + self._wait, True
 
     def close(self, text: str) -> None:
         if self._said:
-            print(f"{self._title}  {text}", file=sys.stderr, flush=True)
+            print(plain(f"{self._title}  {text}"), file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ from jaxcircuits import circuits
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.tokens import grids
 from jaxcircuits.network.units import before_activation
-from jaxcircuits.vis.objectives.base import Seen
+from jaxcircuits.vis.objectives.seen import Seen
 
 CAPABILITIES = {}
 """Name -> a function of a `Model` that fails where the model has it not."""

@@ -70,6 +70,18 @@ def test_bytes_that_a_tpu_program_moves():
 
 
 @pytest.mark.slow
+def test_gpu_program_runs_on_a_cpu(tmp_path):
+    small = ("--layers", "conv2d1", "--batch-sizes", "2", "--arithmetic", "float32,tf32", "--repetitions", "2")
+    whole = ("--whole", "conv2d1", "--units", "3", "--steps", "2", "--dtype", "float32", "--pictures", "4")
+    result = run(tmp_path, "gpu", *small, *whole)
+    assert result["missing"] == [] and result["layer"]["pictures"] == 3 and result["layer"]["finite"]
+    assert [row["arithmetic"] for row in result["steps"]] == ["float32", "tf32"]
+    assert set(result["pass"]["rows"]) == {"plain", "examples of an array"}
+    late = run(tmp_path, "gpu", *small, *whole, "--minutes", "0")
+    assert late["missing"] == ["layer", "pass", "steps"]
+
+
+@pytest.mark.slow
 def test_scaling(tmp_path):
     result = run(tmp_path, "scaling", "--layer", "conv2d1", "--pictures", "2", "--steps", "2", "--devices", "1,2")
     assert [row["share"] for row in result["rows"]] == [1, pytest.approx(0.5, abs=0.02)]

@@ -20,9 +20,9 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import fingerprint
 from jaxcircuits.zoo import GOOGLENET, INCEPTIONV1, ZOO
 from weights_convert import convert, read_weights, write_weights
-from weights_convert.weights_file import fingerprint
 
 REPOSITORY = Path(__file__).parents[1]
 WEIGHTS = SHARED / "weights"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from jaxcircuits import InputError
-from jaxcircuits.bulk import Plan, meet
+from jaxcircuits.bulk import DrawingPlan, meet
 
 RECIPE = {"size": [32, 32], "transforms": [], "redirect_steps": 0}
 ARGUMENTS = ["render", "--layer", "conv2d0,conv2d1", "--units", "0-11", "--batch-size", "2"]
@@ -26,9 +26,9 @@ from jaxcircuits import bulk
 hosts = bulk.meet(sys.argv[1], 2, int(sys.argv[2]))
 series = [bulk.Series(layer, tuple(range(12))) for layer in ("conv2d0", "conv2d1")]
 recipe = jc.Recipe.from_json(open(sys.argv[4]).read())
-with bulk.job(jc.load("slide"), series, recipe, sys.argv[3], batch_size=2, hosts=hosts) as job:
+with bulk.drawings(jc.load("slide"), series, recipe, sys.argv[3], batch_size=2, hosts=hosts) as job:
     print("todo", list(job.todo), flush=True)
-    job.draw()
+    job.run()
 """
 
 
@@ -95,7 +95,7 @@ def test_two_processes_draw_the_plan_each_unit_once(start, recipe, whole, tmp_pa
     for code, out, error in ended(*(start(SHARES, address, i, tmp_path, recipe) for i in range(2))):
         assert code == 0, error
         shares.append(json.loads(re.search(r"todo (.*)", out)[1]))
-    plan = Plan.from_json((tmp_path / "slide" / "plan.json").read_text())
+    plan = DrawingPlan.from_json((tmp_path / "slide" / "plan.json").read_text())
     assert len(plan.shards) == 12 and sorted(shares[0] + shares[1]) == list(range(12))
     assert len(shares[0]) == len(shares[1]) == 6
     drawn = [(shard.layer, unit) for shard in plan.shards for unit in shard.units]
@@ -135,6 +135,10 @@ def test_bad_input_is_told_by_both(start, tmp_path):
 BAD = {
     "part of it": ((None, 2, None), "--coordinator, --processes and --process go together"),
     "address": (("here", 2, 0), "coordinator 'here'; expected HOST:PORT"),
+    "port 0": (("here:0", 2, 0), "coordinator 'here:0'; expected HOST:PORT, the port from 1 to 65535"),
+    "port 99999": (("here:99999", 2, 1), "expected HOST:PORT, the port from 1 to 65535"),
+    "no port": (("here:", 2, 1), "expected HOST:PORT"),
+    "no processes": (("here:1", 0, 0), "processes 0; expected a whole number from 1 to 65536"),
     "number": (("a:1", 2, 2), "process 2 of 2; expected a number from 0 to 1"),
 }
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcircuits.evidence import stimuli, tuning
+from jaxcircuits.evidence import circular, stimuli
 from jaxcircuits.evidence.stimuli import drawing, figures
 from jaxcircuits.slide import scenes
 
@@ -23,6 +23,8 @@ FIGURES = {
     "dots": functools.partial(stimuli.dots, 0.4),
     "high_low_frequency": functools.partial(stimuli.high_low_frequency, 0.4),
     "patch": stimuli.patch,
+    "hue": functools.partial(stimuli.hue, 0.4),
+    "color_contrast": functools.partial(stimuli.color_contrast, 0.4),
     "head": figures.head,
     "car": figures.car,
 }
@@ -62,7 +64,9 @@ def test_curve_has_its_radius_width_and_extent():
     assert b == pytest.approx(0, abs=0.1)
 
 
-@pytest.mark.parametrize("name", ["curve", "spiral", "s_curve", "line", "corner", "high_low_frequency"])
+@pytest.mark.parametrize(
+    "name", ["curve", "spiral", "s_curve", "line", "corner", "high_low_frequency", "color_contrast"]
+)
 def test_a_quarter_turn_of_the_orientation_turns_the_picture(name):
     draw = getattr(stimuli, name)
     extra = {"grain": 0.7} if name == "high_low_frequency" else {}
@@ -140,6 +144,21 @@ def test_stimuli_are_pictures_that_trace(name):
             np.testing.assert_allclose(pictures[1][8:-8, 8:-8], rolled[8:-8, 8:-8], atol=1e-3)
 
 
+@pytest.mark.parametrize("lightness", [0.3, 0.5])
+def test_hues_change_nothing_but_the_hue(lightness):
+    hues = np.radians(np.arange(0, 360, 15))
+    colors = np.stack([stimuli.of_hue(hue, 1.0, lightness) for hue in hues])
+    np.testing.assert_allclose(colors.mean(1), lightness, atol=1e-6)
+    assert colors.min() == pytest.approx(0, abs=1e-6) and colors.max() <= 1
+    np.testing.assert_allclose(colors[:12] + colors[12:], 2 * lightness, atol=1e-6)
+    # Red, green and blue are a third of a turn apart, and turning by that exchanges the channels.
+    assert colors[[0, 8, 16]].argmax(1).tolist() == [0, 1, 2]
+    np.testing.assert_allclose(np.roll(colors, 8, axis=0), np.roll(colors, -1, axis=1), atol=1e-6)
+    picture = np.asarray(stimuli.color_contrast(0.0, hues[3], lightness=lightness, saturation=1.0))
+    np.testing.assert_allclose(picture[:, -20], np.tile(colors[3], (96, 1)), atol=1e-6)
+    np.testing.assert_allclose(picture[:, 20], np.tile(colors[15], (96, 1)), atol=1e-6)
+
+
 def test_edges_are_antialiased_without_bias():
     for radius in (9.0, 9.25, 9.5, 9.75):
         covered = drawing.cover(drawing.disc(drawing.plane(32), radius))
@@ -182,7 +201,7 @@ def test_preference_finds_a_known_tuning():
     orientations = np.arange(24) * 2 * np.pi / 24
     wanted = np.radians([10.0, 100.0, 350.0])
     curves = np.exp(2 * np.cos(orientations[:, None] - wanted))
-    found, ratio = tuning.preference(orientations, np.concatenate([curves, np.zeros((24, 1))], axis=1))
+    found, ratio = circular.preference(orientations, np.concatenate([curves, np.zeros((24, 1))], axis=1))
     np.testing.assert_allclose(found[:3], wanted, atol=1e-3)
     # exp(2 cos) falls from exp(2) to exp(-2); the grid of 15 degrees misses both by as much.
     np.testing.assert_allclose(ratio[:3], np.exp(4 * np.cos(np.radians([5, 5, 5]))), rtol=1e-6)
@@ -193,4 +212,4 @@ def test_preference_finds_a_known_tuning():
     "degrees, gap", [([], 360), ([20], 360), ([0, 90, 180, 270], 90), ([350, 10, 100], 250), ([0, 0, 180], 180)]
 )
 def test_largest_gap(degrees, gap):
-    assert np.degrees(tuning.largest_gap(np.radians(degrees))) == pytest.approx(gap)
+    assert np.degrees(circular.largest_gap(np.radians(degrees))) == pytest.approx(gap)

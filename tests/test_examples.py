@@ -484,11 +484,38 @@ def test_a_crop_is_what_the_unit_reads_at_the_files_own_resolution(tmp_path):
     row, column = examples["signed"].places[0, 0]
     part = crops.field(network, "signed", (row, column), (6, 7))
     cut = Image.fromarray((crops.crop(pictures, 0, part, (6, 7)) * 255).astype(np.uint8))
-    np.testing.assert_array_equal(sheet[6:118, 6:118], cut.resize((112, 112), Image.Resampling.BICUBIC))
+    resized = np.asarray(cut.resize((112, 112), Image.Resampling.BICUBIC), int)
+    # Alike but for the line around where it fires, and what is dark beside it.
+    marked = (np.abs(sheet[6:118, 6:118] - resized) > 1).any(-1)
+    assert 0 < marked.mean() < 0.2
     array = np.linspace(0, 1, 6 * 7 * 3).reshape(1, 6, 7, 3).astype(np.float32)
     np.testing.assert_array_equal(crops.crop(jc.open_pictures(array), 0, (1, 2, 4, 5), (6, 7)), array[0, 1:4, 2:5])
     with pytest.raises(InputError, match="not those that were shown"):
         crops.sheet(network, evidence.examples(network, array.repeat(2, 0), "signed"), pictures, "signed", 0)
+
+
+@pytest.mark.parametrize("layer", ["signed", "fires"])
+def test_where_a_unit_fires_is_its_map_in_the_pictures_pixels(layer):
+    """At the centers of the cells' windows the heat is the map over the value of the cell that is shown."""
+    network, (pictures, _) = exact_network(), world()
+    found = evidence.examples(network, pictures, layer, 3)[layer].strongest
+    maps = plain_activations(pictures)[layer]
+    views = crops.views(network, jc.open_pictures(pictures), layer, 1, found.pictures[1], found.places[1], (6, 7))
+    for view, number, (row, column) in zip(views, found.pictures[1], found.places[1]):
+        top, left, bottom, right = crops.field(network, layer, (row, column), (6, 7))
+        assert view.value == maps[number, row, column, 1] > 0
+        pixels = view.heat.shape[0] / (bottom - top), view.heat.shape[1] / (right - left)
+        for i, j in itertools.product(range(top, bottom), range(left, right)):
+            # A cell of this layer is a pixel of the picture; between two pixels of the view lies its center.
+            y, x = ((i - top + 0.5) * pixels[0], (j - left + 0.5) * pixels[1])
+            around = view.heat[int(y - 0.5) : int(y + 1), int(x - 0.5) : int(x + 1)].mean()
+            assert around == pytest.approx(max(maps[number, i, j, 1] / view.value, 0), abs=0.1)
+        outlined = crops.outlined(view)
+        inside = view.heat >= crops.LEVEL
+        drawn = (outlined == np.float32(crops.LINE)).all(-1)
+        assert not drawn[~inside].any() and (drawn.any() or inside.all())
+    (whole,) = crops.views(network, jc.open_pictures(pictures), "logits", 0, [3], np.zeros((1, 2), int), (6, 7))
+    assert not whole.heat.any()
 
 
 def command(*arguments):
@@ -511,11 +538,16 @@ def test_the_command_writes_a_file_and_sheets(tmp_path):
     done = command(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stderr == "" and "left out, as they cannot be read: a/text.jpg: no picture" in done.stdout
-    found = evidence.Examples.read(out / "slide" / "conv2d0.safetensors")
+    found = evidence.Examples.read(out / "slide" / "conv2d0" / "examples.safetensors")
     assert found.seen.classes == ("a", "b") and found.seen.skipped == 1 and found.seen.size == (96, 96)
     assert found["conv2d0"].pictures.shape == (16, 2) and found["conv2d0"].pictures_seen == 6
-    assert sorted(path.name for path in (out / "slide" / "conv2d0").iterdir()) == ["0003.png", "0005.png"]
-    assert np.asarray(Image.open(out / "slide" / "conv2d0" / "0003.png")).std() > 10
+    sheets = out / "slide" / "conv2d0" / "examples"
+    assert sorted(path.name for path in sheets.iterdir()) == ["0003.png", "0005.png"]
+    assert np.asarray(Image.open(sheets / "0003.png")).std() > 10
+    # Again: nothing is to be seen; another count would be other examples.
+    assert command(*arguments).stdout == done.stdout
+    done = command(*arguments[:-1], "3")
+    assert done.returncode == 2 and "holds examples taken otherwise (count: theirs 2, ours 3)" in done.stderr
     done = command("slide", "conv2d0", "--images", str(tmp_path / "nothing"))
     assert done.returncode == 2 and done.stderr.startswith("jaxcircuits: ") and done.stderr.count("\n") == 1
 

@@ -1,11 +1,16 @@
 """Finding and downloading weights, from a real server on the loopback interface."""
 
+import contextlib
 import dataclasses
 import hashlib
 import http.server
 import io
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -15,7 +20,7 @@ from conftest import SHARED
 from jaxcircuits.errors import InputError
 from jaxcircuits.zoo import ZOO
 from jaxcircuits.zoo.entry import Remote, Source
-from weights_convert import find_or_fetch, read_weights
+from weights_convert import downloading, find_or_fetch, read_weights
 from weights_convert.fetching import download, fetch
 
 WEIGHTS = SHARED / "weights"
@@ -34,12 +39,14 @@ class Server(http.server.ThreadingHTTPServer):
       files: path -> content.
       cuts: path -> how many bytes each of the next connections gets before it is cut.
       ranges: whether Range is honoured.
+      answers: path -> what to do in place of serving it, for each of the next requests.
       log: (path, Range header) of every request.
     """
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.cuts, self.ranges, self.log = {}, {}, True, []
+        self.files, self.cuts, self.answers, self.ranges, self.log = {}, {}, {}, True, []
+        self.stopped = threading.Event()
 
     def url(self, name):
         return f"http://127.0.0.1:{self.server_port}/{name}"
@@ -54,6 +61,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         asked = self.headers.get("Range")
         self.server.log.append((self.path, asked))
+        if answers := self.server.answers.get(self.path):
+            with contextlib.suppress(OSError):  # the client may have hung up
+                (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+            return
         content = self.server.files.get(self.path)
         if content is None:
             self.send_error(404)
@@ -78,6 +89,7 @@ def server():
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running
+        running.stopped.set()
         running.shutdown()
         thread.join()
 
@@ -166,6 +178,140 @@ def test_missing_file_and_missing_server(server, tmp_path):
         with pytest.raises(InputError, match="refused"):
             download(Remote(url, "sha256:0"), tmp_path, ignore)
     assert not list(tmp_path.glob("[nw]*"))
+
+
+# Servers that mean no good.
+
+
+def status(code, **headers):
+    """Answers with a status, such as a redirect."""
+
+    def answer(handler):
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def trickle(handler):
+    """A byte now and then, for ever."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    while not handler.server.stopped.wait(0.05):
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+
+
+def silent_head(handler):
+    """The head of an answer, byte by byte."""
+    while not handler.server.stopped.wait(0.05):
+        handler.wfile.write(b"H")
+        handler.wfile.flush()
+
+
+def endless(handler):
+    """Pieces of no stated number."""
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    while not handler.server.stopped.is_set():
+        handler.wfile.write(b"10000\r\n" + bytes(2**16) + b"\r\n")
+
+
+def another_range(handler):
+    """A range that nobody asked for."""
+    handler.send_response(206)
+    handler.send_header("Content-Range", "bytes 7-99/100")
+    handler.send_header("Content-Length", "93")
+    handler.end_headers()
+    handler.wfile.write(bytes(93))
+
+
+@pytest.mark.parametrize("codes", [[503, 500], [429], [416, 502], [408]], ids=str)
+def test_servers_that_fail_are_asked_again_after_a_pause(codes, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading, "PAUSE", 0.02)
+    remote = server.remote("weights", CONTENT)
+    server.answers["/weights"] = [status(code) for code in codes] + [serve]
+    assert download(remote, tmp_path, ignore).read_bytes() == CONTENT
+    assert len(server.log) == len(codes) + 1
+
+
+def serve(handler):
+    """The file, once."""
+    handler.server.answers.clear()
+    handler.server.log.pop()
+    handler.do_GET()
+
+
+def test_servers_that_go_on_failing_are_given_up(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading, "PAUSE", 0.01)
+    remote = server.remote("weights", CONTENT)
+    server.answers["/weights"] = [status(503)]
+    with pytest.raises(InputError, match="the server answers 503"):
+        download(remote, tmp_path, ignore)
+    assert len(server.log) == downloading.TRIES
+
+
+REDIRECTS = {
+    "ftp": ("ftp://127.0.0.1/weights", "ftp://127.0.0.1/weights: refused"),
+    "file": ("file:///etc/passwd", "is not allowed"),
+    "nonsense": ("http://[::1", "Invalid IPv6"),
+    "nowhere": ("http:///weights", "302"),
+    "itself": ("/weights", "302"),
+}
+
+
+@pytest.mark.parametrize("case", REDIRECTS)
+def test_odd_redirects_are_refused(case, server, tmp_path):
+    location, message = REDIRECTS[case]
+    remote = server.remote("weights", CONTENT)
+    server.answers["/weights"] = [status(302, Location=location)]
+    with pytest.raises(InputError, match=message) as error:
+        download(remote, tmp_path, ignore)
+    assert len(str(error.value).splitlines()) == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("url", ["ftp://127.0.0.1/weights", "file:///etc/passwd", "weights"])
+def test_only_web_servers_are_asked(url, tmp_path):
+    with pytest.raises(InputError, match="refused; expected an address that begins with http or https"):
+        download(Remote(url, "sha256:0"), tmp_path, ignore)
+
+
+@pytest.mark.parametrize("answer", [trickle, silent_head])
+def test_a_trickle_ends(answer, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading, "PERIOD", 0.4)
+    remote = server.remote("weights", CONTENT)
+    server.answers["/weights"] = [answer]
+    with pytest.raises(InputError, match=r"bytes a second|no answer for"):
+        download(remote, tmp_path, ignore)
+
+
+def test_files_without_an_end_are_cut_off(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloading, "MOST_BYTES", 2**20)
+    remote = server.remote("weights", CONTENT)
+    server.answers["/weights"] = [endless]
+    with pytest.raises(InputError, match="more than 1,048,576 bytes"):
+        download(remote, tmp_path, ignore)
+    assert (tmp_path / "weights.part").stat().st_size <= 2**20 + 2**16
+
+
+def test_another_range_is_not_appended(server, tmp_path):
+    remote = server.remote("weights", CONTENT)
+    (tmp_path / "weights.part").write_bytes(CONTENT[:1000])
+    server.answers["/weights"] = [another_range, serve]
+    with contextlib.suppress(InputError):
+        download(remote, tmp_path, ignore)
+    assert download(remote, tmp_path, ignore).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("there", [b"", b"something else", CONTENT[:-1]], ids=len)
+def test_a_wrong_file_under_the_final_name_is_fetched_again(there, server, tmp_path):
+    (tmp_path / "weights").write_bytes(there)
+    assert download(server.remote("weights", CONTENT), tmp_path, ignore).read_bytes() == CONTENT
 
 
 # A network.
@@ -283,3 +429,59 @@ def test_pins_of_the_2015_release_are_those_of_its_files():
     for path in (WEIGHTS / "inceptionv1_2015_h5").iterdir():
         assert pins.pop(path.name) == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     assert pins == {"synsets.txt": f"sha256:{hashlib.sha256(LABELS.read_bytes()).hexdigest()}"}
+
+
+# Several processes.
+
+FETCH = """
+import sys
+from pathlib import Path
+from jaxcircuits.zoo.entry import Remote
+from weights_convert.downloading import alone, download
+url, pin, folder = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+with alone(folder):
+    folder.mkdir(exist_ok=True)
+    print(len(download(Remote(url, pin), folder, lambda done, total: None).read_bytes()))
+"""
+
+
+def test_many_at_once_download_once_and_the_others_wait_with_a_word(server, tmp_path):
+    def slowly(handler):
+        handler.server.answers.clear()
+        time.sleep(3)
+        handler.server.log.pop()
+        handler.do_GET()
+
+    remote = server.remote("weights", CONTENT)
+    server.answers["/weights"] = [slowly]
+    words = [sys.executable, "-c", FETCH, remote.url, remote.pin, str(tmp_path / "folder")]
+    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1]))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    started = [subprocess.Popen(words, env=environment, **pipes) for _ in range(4)]
+    ended = [(*process.communicate(timeout=120), process.returncode) for process in started]
+    assert [(out, code) for out, _, code in ended] == [(f"{len(CONTENT)}\n", 0)] * 4, ended
+    waited = [error for _, error, _ in ended if "another process downloads" in error]
+    assert waited and all(len(error.splitlines()) == 1 for error in waited)
+    assert server.log == [("/weights", None)]
+
+
+def test_a_killed_download_leaves_no_lock(tmp_path):
+    hold = FETCH.split("    folder.mkdir")[0] + "    print('held', flush=True); import time; time.sleep(60)"
+    words = [sys.executable, "-c", hold, "url", "pin", str(tmp_path / "folder")]
+    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parents[1]))
+    holder = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout.readline() == "held\n"
+    holder.kill()
+    holder.wait()
+    with downloading.alone(tmp_path / "folder"):
+        pass
+
+
+@needs_weights
+def test_a_damaged_cached_file_is_fetched_again(server, monkeypatch, home, capsys):
+    publish_at(monkeypatch, caffe_source(server))
+    path = home / "cache" / "jaxcircuits" / "googlenet.safetensors"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"cut")
+    assert read_weights(find_or_fetch("googlenet")).network == "googlenet"
+    assert "it is fetched again" in capsys.readouterr().err

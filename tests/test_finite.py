@@ -141,9 +141,9 @@ def test_bulk_marks_what_fails_and_goes_on(format, tiny, tmp_path):
     vectors[[1, 4]] = 3e38
     series = [bulk.Series("relu", tuple(range(6)), bulk.Directions("rows", vectors))]
     for again in (False, True):
-        with bulk.job(tiny, series, QUICK, tmp_path, format=format, batch_size=2) as job:
+        with bulk.drawings(tiny, series, QUICK, tmp_path, format=format, batch_size=2) as job:
             assert job.finished == (6 if again else 0)
-            text = job.summary(job.draw(progress=False))
+            text = job.summary(job.run(progress=False))
             assert "2 of the pictures are not finite and were left out: relu.rows/1 and 1 more" in text
     if format == "png":
         folder = tmp_path / "convolved" / "relu.rows"

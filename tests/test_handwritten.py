@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcircuits.evidence import handwritten, stimuli, tuning
+from jaxcircuits.evidence import circular, handwritten, stimuli
+from jaxcircuits.evidence.curves import curve_tuning
+from jaxcircuits.evidence.responses import responses
 from jaxcircuits.network import load
 
 COUNT = 24
@@ -18,22 +20,22 @@ def network():
 
 @pytest.fixture(scope="module")
 def curves(network):
-    return tuning.curve_tuning(network, ["curves"], COUNT, radii=(20.0, 28.0))
+    return curve_tuning(network, ["curves"], COUNT, radii=(20.0, 28.0))
 
 
 def answers(network, draw, *arguments):
     pictures = jax.jit(jax.vmap(draw))(*[jnp.asarray(a, jnp.float32) for a in arguments])
-    return tuning.responses(network, pictures, ["curves"])["curves"]
+    return responses(network, pictures, ["curves"])["curves"]
 
 
 def test_every_unit_prefers_its_orientation(curves):
     orientations, answered = curves
-    preferred, ratio = tuning.preference(orientations, answered["curves"])
-    off = np.degrees(np.abs(tuning.difference(preferred, orientations)))
+    preferred, ratio = circular.preference(orientations, answered["curves"])
+    off = np.degrees(np.abs(circular.difference(preferred, orientations)))
     assert off.max() < 4
     assert ratio.min() > 8
-    assert tuning.largest_gap(preferred) < np.radians(20)
-    widths = np.degrees(tuning.half_width(orientations, answered["curves"]))
+    assert circular.largest_gap(preferred) < np.radians(20)
+    widths = np.degrees(circular.half_width(orientations, answered["curves"]))
     assert 60 < widths.min() <= widths.max() < 130
 
 
@@ -45,7 +47,7 @@ def test_polarity_does_not_matter(network):
         for shade in (0.1, 0.9)
     )
     np.testing.assert_allclose(dark, light, rtol=0.05, atol=0.02)
-    flat = tuning.responses(network, jnp.full((1, 96, 96, 3), 0.8), ["lines", "curves"])
+    flat = responses(network, jnp.full((1, 96, 96, 3), 0.8), ["lines", "curves"])
     # Nothing is drawn: what is left is rounding.
     assert max(float(values.max()) for values in flat.values()) < 1e-3
 
@@ -83,18 +85,18 @@ def test_half_width():
     peaks = np.radians([90, 355, 180])
     curves = (0.5 + 0.5 * np.cos(orientations[:, None] - peaks)) ** powers
     expected = 2 * np.arccos(2 * 0.5 ** (1 / powers) - 1)
-    np.testing.assert_allclose(tuning.half_width(orientations, curves), expected, atol=0.02)
-    np.testing.assert_allclose(tuning.half_width(orientations, 1e-36 * curves), expected, atol=0.02)
+    np.testing.assert_allclose(circular.half_width(orientations, curves), expected, atol=0.02)
+    np.testing.assert_allclose(circular.half_width(orientations, 1e-36 * curves), expected, atol=0.02)
     for flat in (1, 0):
-        assert tuning.half_width(orientations, np.full((72, 1), flat)) == pytest.approx(2 * np.pi)
+        assert circular.half_width(orientations, np.full((72, 1), flat)) == pytest.approx(2 * np.pi)
 
 
 def test_agrees_with_trained_units(curves):
     """Turned to the same orientation, tuning curves of slide's curve units and of those written by hand look alike."""
     orientations, answered = curves
     trained = load("slide")
-    _, seen = tuning.curve_tuning(trained, ["mixed4b"], COUNT)
-    preferred, ratio = tuning.preference(orientations, seen["mixed4b"])
+    _, seen = curve_tuning(trained, ["mixed4b"], COUNT)
+    preferred, ratio = circular.preference(orientations, seen["mixed4b"])
     units = np.flatnonzero(ratio >= 3)
     assert len(units) == 19
     correlations = []

@@ -12,7 +12,7 @@ import pytest
 
 import jaxcircuits as jc
 from jaxcircuits import InputConvention, InputError, Recipe, bulk
-from jaxcircuits.bulk import Plan, Series
+from jaxcircuits.bulk import DrawingPlan, Series
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Jitter, Pad, Parametrization, Pixels, transforms
 from jaxcircuits.vis.parts import find_part
@@ -97,14 +97,14 @@ def test_the_newer_of_two_definitions_is_meant():
 
 def test_own_parts_are_drawn_in_bulk_and_resumed(network, tmp_path):
     def draw(units):
-        with bulk.job(network, [Series("conv", units)], OWN, tmp_path, batch_size=2) as job:
-            return job.finished, job.draw(progress=False)
+        with bulk.drawings(network, [Series("conv", units)], OWN, tmp_path, batch_size=2) as job:
+            return job.finished, job.run(progress=False)
 
     draw((0, 1))
     (written,) = tmp_path.rglob("recipe.json")
     assert Recipe.from_json(written.read_text()) == OWN
     (plan,) = tmp_path.rglob("plan.json")
-    assert Plan.from_json(plan.read_text()).recipe == OWN
+    assert DrawingPlan.from_json(plan.read_text()).recipe == OWN
     finished, _ = draw((0, 1, 2))
     assert finished == 2 and len([*tmp_path.rglob("000?.png")]) == 3
     # What was drawn is made of cells of four pixels.

@@ -10,7 +10,7 @@ from flax import nnx
 
 from jaxcircuits import zoo
 from jaxcircuits.errors import InputError
-from jaxcircuits.evidence import tuning
+from jaxcircuits.evidence import responses
 from jaxcircuits.network import Network, load
 from jaxcircuits.slide import report, scenes, train
 from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
@@ -129,7 +129,7 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path):
 
 def test_responses_do_not_depend_on_the_chunk(network, monkeypatch):
     pictures, _ = scenes.batch(jax.random.key(1), 4)
-    whole = tuning.responses(network, pictures, ["mixed4b"])["mixed4b"]
-    monkeypatch.setattr(tuning, "CHUNK", 50)
-    parts = tuning.responses(network, pictures, ["mixed4b"])["mixed4b"]
+    whole = responses.responses(network, pictures, ["mixed4b"])["mixed4b"]
+    monkeypatch.setattr(responses, "BATCH", 50)
+    parts = responses.responses(network, pictures, ["mixed4b"])["mixed4b"]
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)

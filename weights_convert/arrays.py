@@ -6,14 +6,16 @@ import contextlib
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from jaxcircuits.errors import InputError
-from weights_convert.files import head, reading
+from jaxcircuits.files import damaged, npy, opened, read_tensors
+from jaxcircuits.files.tensors import DTYPES
+from weights_convert.files import MOST_BYTES, WHAT, head
 from weights_convert.published import Contents, Published
 
 PICKLED = (
@@ -22,7 +24,10 @@ PICKLED = (
 )
 PICKLE_STARTS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
-SAFETENSORS_DTYPES = {"F16": "float16", "F32": "float32", "F64": "float64"}
+MOST_MEMBERS = 10_000
+"""Of a zip archive; published ones have some hundreds."""
+
+_END, _LOCATOR, _END_SIZE = b"PK\x05\x06", b"PK\x06\x07", 22
 
 
 def read_npz(path: Path) -> Contents | None:
@@ -40,25 +45,50 @@ def read_npz(path: Path) -> Contents | None:
 
 @contextlib.contextmanager
 def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A `zipfile.ZipFile`; raises `InputError` where it, or an array in it, is damaged or something else."""
-    # What zipfile raises for damage, and NumPy for what is not an array.
-    errors = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError)
-    with reading(f"zip file {path}", *errors), zipfile.ZipFile(path) as archive:
-        yield archive
+    """A `zipfile.ZipFile`.
+
+    Raises:
+      InputError: where it, or an array in it, is damaged or something else, has absurdly many members, or one twice.
+    """
+    # What zipfile raises for damage.
+    errors = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError)
+    with opened(path, WHAT, MOST_BYTES) as file, damaged(f"zip file {path}", *errors):
+        _check_directory(path, file)
+        with zipfile.ZipFile(file) as archive:
+            names = Counter(name.removesuffix(".npy") for name in archive.namelist())
+            twice = [name for name, count in names.items() if count > 1]
+            if twice:
+                raise InputError(f"zip file {path}: member {twice[0]!r} is there twice")
+            yield archive
+
+
+def _check_directory(path: Path, file) -> None:
+    """Refuses a directory of more members than `MOST_MEMBERS` by its size, before an object is made of each.
+
+    APPNOTE.TXT of the ZIP format, section 4.3.16; the 64-bit form (4.3.15) is for archives that are refused anyway.
+    """
+    size = file.seek(0, 2)
+    file.seek(max(size - _END_SIZE - 2**16, 0))
+    end = file.read()
+    place = end.rfind(_END)
+    if place >= 0 and place + _END_SIZE <= len(end):
+        (listed,) = struct.unpack_from("<I", end, place + 12)
+        # An entry has 46 bytes and its name.
+        if listed > 46 * 2 * MOST_MEMBERS or _LOCATOR in end[max(place - 20, 0) : place]:
+            raise InputError(f"zip file {path}: a directory of {listed:,} bytes; expected the arrays of one network")
+    file.seek(0)
 
 
 def _npy(path: Path, archive: zipfile.ZipFile, name: str) -> Published:
+    where = f"{path}: member {name!r}"
     with archive.open(name) as member:
-        # Version 1 only: the header of the later ones may be as long as it likes.
-        if np.lib.format.read_magic(member) != (1, 0):
-            raise InputError(f"{path}: member {name!r} is not an array in the format that numpy.savez writes")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        header = npy.read_header(member, where)
 
     def load() -> np.ndarray:
         with open_zip(path) as archive, archive.open(name) as member:
-            return np.lib.format.read_array(member, allow_pickle=False)
+            return npy.read_data(member, npy.read_header(member, where), where)
 
-    return Published(shape, str(dtype), load)
+    return Published(header.shape, str(header.dtype), load)
 
 
 def read_safetensors(path: Path) -> Contents | None:
@@ -66,25 +96,9 @@ def read_safetensors(path: Path) -> Contents | None:
     # The length of a JSON header, then its brace.
     if head(path, 9)[8:] != b"{":
         return None
-    with open_safetensors(path) as file:
-        return Contents({name: _tensor(path, file, name) for name in sorted(file.keys())})
-
-
-@contextlib.contextmanager
-def open_safetensors(path: Path) -> Iterator[Any]:
-    """A `safetensors.safe_open` file; raises `InputError` where it is damaged or something else."""
-    from safetensors import SafetensorError, safe_open
-
-    with reading(f"safetensors file {path}", SafetensorError), safe_open(path, framework="np") as file:
-        yield file
-
-
-def _tensor(path: Path, file: Any, name: str) -> Published:
-    declared = file.get_slice(name)
-    dtype = declared.get_dtype()
-
-    def load() -> np.ndarray:
-        with open_safetensors(path) as file:
-            return file.get_tensor(name)
-
-    return Published(tuple(declared.get_shape()), SAFETENSORS_DTYPES.get(dtype, str(dtype)), load)
+    tensors, metadata = read_tensors(path, WHAT, MOST_BYTES)
+    published = {
+        name: Published(tensor.shape, str(np.dtype(DTYPES.get(tensor.dtype, "V"))), tensor.load)
+        for name, tensor in sorted(tensors.items())
+    }
+    return Contents(published, metadata=metadata)

@@ -19,7 +19,7 @@ def read(path: Path) -> Contents | None:
     Returns:
       The contents, or None where the file is not a NetParameter with layers.
     """
-    net = parse(NETPARAMETER, path.read_bytes())
+    net = parse(NETPARAMETER, path)
     if net is None or not (net.layers or net.layer):
         return None
     check_count(path, (net.layers, net.layer))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.printing import plain, say, show, tell
 from jaxcircuits.zoo import ZOO
 from weights_convert.conversion import convert
 from weights_convert.verification import verify
 from weights_convert.weights_file import read_weights
+
+PROGRAM = "weights-convert"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -39,12 +41,12 @@ def run(
     out = convert(source, out, architecture=architecture, labels=labels)
     weights = read_weights(out)
     values = sum(tensor.size for tensor in weights.tensors.values())
-    print(f"recognised {source}: {weights.source_format} with the weights of {weights.architecture.name}")
-    print(f"network    {weights.network or 'not one of the published ones'}")
-    print(f"wrote      {out}: {len(weights.tensors)} tensors, {values:,} values, {len(weights.labels)} labels")
+    say(f"recognised {plain(source)}: {weights.source_format} with the weights of {weights.architecture.name}")
+    say(f"network    {weights.network or 'not one of the published ones'}")
+    say(f"wrote      {plain(out)}: {len(weights.tensors)} tensors, {values:,} values, {len(weights.labels)} labels")
     if out.stem in ZOO and out.stem != weights.network:
         recognised = f"those of {weights.network}" if weights.network else "not those that were published as that"
-        print(f"weights-convert: {out} is named {out.stem}, but its weights are {recognised}", file=sys.stderr)
+        tell(f"{out} is named {out.stem}, but its weights are {recognised}", PROGRAM)
 
 
 def main() -> None:
@@ -52,17 +54,16 @@ def main() -> None:
     try:
         app()
     except (InputError, OSError) as error:
-        print(f"weights-convert: {error}", file=sys.stderr)
+        tell(error, PROGRAM)
         raise SystemExit(2) from error
 
 
 def _verify(path: Path) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     checks = verify(path)
-    table = Table("check", "found", "expected", "ok", title=str(path))
+    table = Table("check", "found", "expected", "ok", title=plain(path))
     for check in checks:
-        table.add_row(check.name, check.found, check.expected, "yes" if check.ok else "NO")
-    Console().print(table, markup=False)
+        table.add_row(plain(check.name), plain(check.found), plain(check.expected), "yes" if check.ok else "NO")
+    show(table)
     return 0 if all(check.ok for check in checks) else 2

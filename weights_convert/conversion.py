@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.files import below, fingerprint, named
+from jaxcircuits.files.writing import check_replaceable
 from jaxcircuits.zoo import ARCHITECTURES, ZOO, Architecture, InputConvention
 from weights_convert import arrays, caffe, graphdef, hdf5, naming
 from weights_convert.assembly import assemble, some
@@ -15,7 +17,7 @@ from weights_convert.labels import read_labels
 from weights_convert.naming import Naming
 from weights_convert.published import Contents, Published
 from weights_convert.sources import identity
-from weights_convert.weights_file import fingerprint, write_weights
+from weights_convert.weights_file import write_weights
 
 
 class Format(NamedTuple):
@@ -56,6 +58,8 @@ def convert(
         another shape or not finite, or a node of a graph that computes something else.
     """
     source, out = Path(source), Path(out)
+    if not out.is_dir():
+        check_replaceable(out)
     if not source.is_dir():
         check_size(source)
     kind, contents = _read(source)
@@ -65,7 +69,7 @@ def convert(
     source_sha256 = digest(source)
     network = identity(source_sha256, fingerprint(tensors))
     if out.is_dir():
-        out = out / f"{network or source.stem}.safetensors"
+        out = below(out, network or source.stem, ending=".safetensors")
     write_weights(
         out,
         tensors,
@@ -73,7 +77,7 @@ def convert(
         network=network,
         convention=_convention(model, network),
         labels=read_labels(Path(labels), model.classes) if labels else (),
-        source=source.resolve().name,
+        source=named(source.resolve()),
         source_sha256=source_sha256,
         source_format=kind.name,
     )

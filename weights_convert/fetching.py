@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
 
 from jaxcircuits import zoo
 from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.files.writing import make_folder
+from jaxcircuits.printing import plain, tell
 from jaxcircuits.zoo import ZOO
 from jaxcircuits.zoo.entry import Remote, Source
 from weights_convert.arrays import open_zip
 from weights_convert.conversion import convert
-from weights_convert.files import MOST_BYTES, digest
+from weights_convert.downloading import alone, check_pin, download
+from weights_convert.files import MOST_BYTES
+from weights_convert.weights_file import open_weights
 
 FOLDER_VARIABLE = "JAXCIRCUITS_WEIGHTS"
 """Environment variable with a folder of converted files, NAME.safetensors."""
 
 SHIPPED = Path(zoo.__file__).parent / "weights"
 """Weights that come with the package."""
-
-TRIES = 5
-"""Connections for one file: each goes on where the last one was cut."""
-
-CHUNK = 2**16
-TIMEOUT = 30.0
-"""Seconds without a byte after which a connection counts as cut."""
-
-Progress = Callable[[int, int | None], None]
-"""Is told how many bytes are there, and of how many, where the server says so."""
 
 
 def find_or_fetch(name: str) -> Path:
@@ -59,7 +50,7 @@ def find_or_fetch(name: str) -> Path:
     folders = [Path(os.environ[FOLDER_VARIABLE])] if os.environ.get(FOLDER_VARIABLE) else []
     places = [folder / f"{name}.safetensors" for folder in [*folders, SHIPPED, cache]]
     for place in places:
-        if place.is_file():
+        if place.is_file() and (place != places[-1] or not ZOO[name].source or _opens(place)):
             return place
     entry, tried = ZOO[name], f"no weights of {name}: not at {' nor at '.join(map(str, places))}"
     if not entry.origin:
@@ -92,91 +83,47 @@ def fetch(source: Source, out: Path) -> Path:
       InputError: where a file cannot be had, or is not the pinned one.
     """
     folder = out.parent / "downloads" / out.stem
-    folder.mkdir(parents=True, exist_ok=True)
-    _download_all(source.files, folder)
-    for member, pin in source.members.items():
-        _unpack(folder / source.files[0].name, member, pin)
-    labels = folder / source.labels
-    convert(folder / source.weights, out, labels=labels if labels.is_file() else None)
-    shutil.rmtree(folder)
+    with alone(folder) as lock:
+        if out.is_file() and _opens(out):  # another process has just made it
+            return out
+        make_folder(folder)
+        _download_all(source.files, folder)
+        for member, pin in source.members.items():
+            _unpack(folder / source.files[0].name, member, pin)
+        labels = folder / source.labels
+        convert(folder / source.weights, out, labels=labels if labels.is_file() else None)
+        shutil.rmtree(folder)
+        # Who waits for it, or comes later, finds the file above.
+        lock.unlink(missing_ok=True)
     return out
+
+
+def _opens(path: Path) -> bool:
+    """Whether a file is a converted one; one that was cut, or is something else, is fetched again."""
+    try:
+        open_weights(path)
+    except InputError as error:
+        tell(f"{error}; it is fetched again")
+        path.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _download_all(files: Sequence[Remote], folder: Path) -> None:
     from rich import progress
     from rich.console import Console
 
-    columns = progress.TextColumn("{task.description}"), progress.BarColumn(), progress.DownloadColumn()
+    columns = progress.TextColumn("{task.description}", markup=False), progress.BarColumn(), progress.DownloadColumn()
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=None)
         for index, remote in enumerate(files, 1):
-            bar.reset(task, total=None, description=f"{remote.name} ({index}/{len(files)})")
+            bar.reset(task, total=None, description=plain(f"{remote.name} ({index}/{len(files)})"))
             try:
                 download(remote, folder, lambda done, total: bar.update(task, completed=done, total=total))
             except InputError as error:
                 if remote.needed:
                     raise
-                bar.console.print(f"going on without {remote.name}: {error}", markup=False, soft_wrap=True)
-
-
-def download(remote: Remote, folder: Path, progress: Progress) -> Path:
-    """Downloads one file, going on after the bytes that a cut connection or an earlier call left in NAME.part.
-
-    Args:
-      remote: the file.
-      folder: where it goes.
-      progress: called after every piece.
-
-    Returns:
-      The file; its hash is the pinned one.
-
-    Raises:
-      InputError: where the server cannot be reached or refuses, or the file is another one: then it is deleted.
-    """
-    path, part = folder / remote.name, folder / f"{remote.name}.part"
-    if path.is_file():
-        return path
-    for _ in range(TRIES):
-        before, reason = _size(part), "the connection was cut; call again to go on"
-        try:
-            if _receive(remote, part, progress):
-                break
-        except urllib.error.HTTPError as error:
-            if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                raise InputError(f"{remote.url}: the server answers {error.code} {error.reason}") from error
-            part.unlink()
-            continue
-        except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "reason", error)
-        if _size(part) == before:
-            raise InputError(f"{remote.url}: {reason}")
-    else:
-        raise InputError(f"{remote.url}: {reason}")
-    _check_pin(part, remote.pin, remote.url)
-    part.rename(path)
-    return path
-
-
-def _receive(remote: Remote, part: Path, progress: Progress) -> bool:
-    """Appends what a connection gives to `part`; whether that was all."""
-    have = _size(part)
-    request = urllib.request.Request(remote.url, headers={"Range": f"bytes={have}-"} if have else {})
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-        resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        done = have if resumed else 0
-        total = None if response.length is None else done + response.length
-        with part.open("ab" if resumed else "wb") as file:
-            while chunk := response.read(CHUNK):
-                file.write(chunk)
-                done += len(chunk)
-                progress(done, total)
-                if done > MOST_BYTES:
-                    raise InputError(f"{remote.url}: more than {MOST_BYTES:,} bytes; expected a weight file")
-    return total is None or done == total
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+                bar.console.print(plain(f"going on without {remote.name}: {error}"), markup=False, soft_wrap=True)
 
 
 def _unpack(archive: Path, member: str, pin: str) -> None:
@@ -189,12 +136,4 @@ def _unpack(archive: Path, member: str, pin: str) -> None:
             raise InputError(f"{archive.name}: {member} has {size:,} bytes; expected at most {MOST_BYTES:,}")
         with contents.open(member) as packed, archive.with_name(member).open("wb") as file:
             shutil.copyfileobj(packed, file)
-    _check_pin(archive.with_name(member), pin, f"{archive.name}: {member}")
-
-
-def _check_pin(path: Path, pin: str, what: str) -> None:
-    algorithm, expected = pin.split(":")
-    found = digest(path, algorithm)
-    if found != expected:
-        path.unlink()
-        raise InputError(f"{what}: its {algorithm.upper()} is {found}, expected {expected}; the download was deleted")
+    check_pin(archive.with_name(member), pin, f"{archive.name}: {member}")

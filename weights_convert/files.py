@@ -1,50 +1,53 @@
-"""Files that are not trusted: bounded, hashed, and with one clear line where they are damaged."""
+"""Weight files of others: how large they may be, their hashes, their beginnings."""
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Iterator
+import itertools
 from pathlib import Path
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import check_file, named, opened
 
 MOST_BYTES = 128 * 2**20
-"""Size beyond which a file is not read: the largest published one has 54 MB."""
+"""Size beyond which a file is not read, or the files of a folder together: the largest published one has 54 MB."""
+
+MOST_FILES = 1000
+"""Of a folder, whatever they are: the published one has 116."""
+
+WHAT = "a weight file"
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
     """The hash of a file in hexadecimal; of a folder, SHA-256 over its files' sorted `NAME HASH` lines."""
     if path.is_dir():
-        lines = sorted(f"{file.name} {digest(file)}\n" for file in path.iterdir() if file.is_file())
+        lines = sorted(f"{named(file)} {digest(file)}\n" for file in files_of(path))
         return hashlib.sha256("".join(lines).encode()).hexdigest()
-    with path.open("rb") as file:
+    with opened(path, WHAT, MOST_BYTES, least=0) as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files of a folder by name; pipes, devices and folders in it are left alone.
+
+    Raises:
+      InputError: where they are too many, or too large together, for one network's weights.
+    """
+    entries = list(itertools.islice(folder.iterdir(), MOST_FILES + 1))
+    files = sorted(entry for entry in entries if entry.is_file())
+    size = sum(file.stat().st_size for file in files)
+    if len(entries) > MOST_FILES or size > MOST_BYTES:
+        much = f"more than {MOST_FILES:,} files" if len(entries) > MOST_FILES else f"files of {size:,} bytes"
+        raise InputError(f"{folder}: {much}; expected the weights of one network, at most {MOST_BYTES:,} bytes")
+    return files
+
+
 def check_size(path: Path) -> None:
-    """Raises `InputError` for a file that does not exist, is empty, or is larger than any weight file."""
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    size = path.stat().st_size
-    if not size:
-        raise InputError(f"{path}: the file is empty")
-    if size > MOST_BYTES:
-        raise InputError(f"{path}: {size:,} bytes; expected a weight file of at most {MOST_BYTES:,}")
+    """Raises `InputError` for what is no file, is empty, or is larger than any weight file."""
+    check_file(path, WHAT, MOST_BYTES)
 
 
 def head(path: Path, count: int) -> bytes:
     """The first `count` bytes of a file, by which its format is told."""
-    with path.open("rb") as file:
+    with opened(path, WHAT, MOST_BYTES, least=0) as file:
         return file.read(count)
-
-
-@contextlib.contextmanager
-def reading(what: str, *errors: type[Exception]) -> Iterator[None]:
-    """Says in one line that `what` is damaged where a library stumbles over it with one of `errors`."""
-    try:
-        yield
-    except InputError:
-        raise
-    except errors as error:
-        raise InputError(f"{what}: damaged or cut short ({' '.join(str(error).split())})") from error

@@ -35,7 +35,7 @@ def read(path: Path) -> Contents | None:
     Returns:
       The contents, with a check of the nodes; None where the file is not a GraphDef.
     """
-    graph = parse(GRAPHDEF, path.read_bytes())
+    graph = parse(GRAPHDEF, path)
     if graph is None or not graph.node or not all(node.name and node.op for node in graph.node):
         return None
     check_count(path, [graph.node])
@@ -71,13 +71,14 @@ def _tensor(path: Path, name: str, tensor: Any) -> Published:
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim[:MOST_AXES])
 
     def load() -> np.ndarray:
-        values = packed([tensor.tensor_content, *tensor.float_val])
         size = math.prod(shape)
-        # TensorFlow writes a constant of equal values as one value.
-        if values.size == 1:
+        values = packed(tensor.float_val or [tensor.tensor_content])
+        # TensorFlow writes a constant of equal values as one value, and never as bytes.
+        if len(tensor.float_val) and values.size == 1:
             values = np.full(size, values[0])
-        if values.size != size:
-            raise InputError(f"{path}: tensor {name!r} of shape {shape} holds {values.size:,} values")
+        if values.size != size or (tensor.float_val and tensor.tensor_content) or len(tensor.tensor_content) % 4:
+            held = sum(map(len, tensor.float_val)) + len(tensor.tensor_content)
+            raise InputError(f"{path}: tensor {name!r} of shape {shape} holds {held:,} bytes; expected {4 * size:,}")
         return values.reshape(shape)
 
     return Published(shape, "float32", load)

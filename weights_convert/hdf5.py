@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from jaxcircuits.errors import InputError
-from weights_convert.files import check_size, head, reading
+from jaxcircuits.files import damaged
+from weights_convert.files import check_size, files_of, head
 from weights_convert.published import Contents, Published
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -28,7 +29,7 @@ def read(path: Path) -> Contents | None:
     """
     if not path.is_dir():
         return None
-    files = [file for file in sorted(path.iterdir()) if file.is_file() and head(file, len(SIGNATURE)) == SIGNATURE]
+    files = [file for file in files_of(path) if head(file, len(SIGNATURE)) == SIGNATURE]
     if not files:
         raise InputError(f"{path}: the folder holds no HDF5 files; expected one a tensor, such as conv2d0_w.h5")
     return Contents({file.stem: _tensor(file) for file in files})
@@ -52,7 +53,7 @@ def _dataset(path: Path) -> Iterator[Any]:
     except ImportError as error:
         raise InputError(f"{path}: reading HDF5 needs h5py; pip install 'jaxcircuits[convert]'") from error
     errors = (OSError, RuntimeError, KeyError, TypeError, ValueError)
-    with reading(f"HDF5 file {path}", *errors), h5py.File(path, "r") as file:
+    with damaged(f"HDF5 file {path}", *errors), h5py.File(path, "r") as file:
         # A link or an external data set would read some other file of this machine.
         if not isinstance(file.get(path.stem, getlink=True), h5py.HardLink):
             raise InputError(f"{path}: holds {[*file]}; expected a data set {path.stem!r}")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from jaxcircuits.errors import InputError
-from weights_convert.files import check_size
+from jaxcircuits.errors import InputError, shown
+from jaxcircuits.files import read_text
 
 IMAGENET = slice(1, 1001)
 """The lines with the 1000 ImageNet classes in Google's files, after the one of a dummy class."""
+
+LONGEST_LABEL = 1000
+"""Characters; the longest of ImageNet has 121."""
 
 
 def read_labels(path: Path, outputs: int) -> tuple[str, ...]:
@@ -29,20 +32,21 @@ def read_labels(path: Path, outputs: int) -> tuple[str, ...]:
     Raises:
       InputError: where there are too few, or the file is no such text.
     """
-    check_size(path)
-    try:
-        lines = [line.strip() for line in path.read_text("utf-8").split("\n")]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file with one label a line ({error.reason})") from error
+    lines = [line.strip() for line in read_text(path, "a text file with one label a line").split("\n")]
     if not lines[-1]:
         lines.pop()
     if outputs == 1000 and len(lines) > outputs:
         lines = sorted(lines[IMAGENET])
         for line in lines:
             if not re.match(r"n\d{8}\b", line):
-                raise InputError(f"{path}: more than 1,000 labels, and {line!r} has no synset (n02119789) to sort by")
+                raise InputError(
+                    f"{path}: more than 1,000 labels, and {shown(line)} has no synset (n02119789) to sort by"
+                )
     if outputs == 1008 and len(lines) >= IMAGENET.stop:
         lines += ["unused"] * (outputs - len(lines))
     if len(lines) < outputs:
         raise InputError(f"{path}: {len(lines):,} labels; the network has {outputs:,} outputs")
+    longest = max(map(len, lines[:outputs]))
+    if longest > LONGEST_LABEL:
+        raise InputError(f"{path}: a label of {longest:,} characters; expected at most {LONGEST_LABEL:,}")
     return tuple(lines[:outputs])

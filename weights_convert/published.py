@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -39,7 +39,9 @@ class Contents:
     Attributes:
       tensors: published name -> tensor.
       check: raises `InputError` where the file says of its own structure what contradicts an architecture.
+      metadata: texts that the file holds beside its tensors; empty where its kind has none.
     """
 
     tensors: dict[str, Published]
     check: Callable[[Architecture], None] = nothing_to_check
+    metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)

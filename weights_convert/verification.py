@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcircuits.files import fingerprint
 from jaxcircuits.zoo import ZOO, Architecture
 from weights_convert.published import FLOATS
 from weights_convert.sources import IDENTITIES, identity
-from weights_convert.weights_file import CONVERTER, fingerprint, header_digest, open_weights
+from weights_convert.weights_file import CONVERTER, header_digest, open_weights, read_header
 
 LARGEST = 100.0
 """No trained weight of these networks comes near this: 15.8 is the largest."""
@@ -42,6 +43,7 @@ def verify(path: str | Path) -> list[Check]:
       InputError: where it is no such file, or too damaged to be opened.
     """
     metadata, published, architecture = open_weights(Path(path))
+    read_header(Path(path), metadata)
     tensors = {name: tensor.load().astype(np.float32) for name, tensor in published.items() if tensor.dtype in FLOATS}
     network, weights_sha256 = metadata.get("network"), fingerprint(tensors)
     return [

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-from jaxcircuits.bulk.plan import Shard
+from jaxcircuits.bulk.drawing_plan import DrawingShard
 
 
 class Ahead:
@@ -20,20 +20,20 @@ class Ahead:
       shards: in the order in which they are drawn. Those of a folder and batch size share their programs.
     """
 
-    def __init__(self, compile: Callable[[Shard], None], shards: Sequence[Shard]):
+    def __init__(self, compile: Callable[[DrawingShard], None], shards: Sequence[DrawingShard]):
         self._compile = compile
         turns = itertools.pairwise(shards)
         self._next = {_kind(shard): after for shard, after in turns if _kind(after) != _kind(shard)}
         self._pool = ThreadPoolExecutor(1, "compiler")
         self._begun: dict[tuple[str, int], Future] = {}
 
-    def begin_after(self, shard: Shard) -> None:
+    def begin_after(self, shard: DrawingShard) -> None:
         """Begins with what comes after this shard's kind, unless that was begun; called when this one's steps run."""
         after = self._next.get(_kind(shard))
         if after and _kind(after) not in self._begun:
             self._begun[_kind(after)] = self._pool.submit(self._compile, after)
 
-    def wait(self, shard: Shard) -> None:
+    def wait(self, shard: DrawingShard) -> None:
         """Waits where a shard's programs are being compiled. A failure is left to the drawing, which meets it too."""
         if begun := self._begun.get(_kind(shard)):
             wait([begun])
@@ -45,5 +45,5 @@ class Ahead:
         self._pool.shutdown(wait=kind is None, cancel_futures=True)
 
 
-def _kind(shard: Shard) -> tuple[str, int]:
+def _kind(shard: DrawingShard) -> tuple[str, int]:
     return shard.folder, shard.batch_size

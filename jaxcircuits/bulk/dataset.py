@@ -15,6 +15,7 @@ import io
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,12 @@ import numpy as np
 from etils import epath
 
 from jaxcircuits.bulk import place
+from jaxcircuits.bulk.drawing_plan import DrawingPlan, recipe_hash
+from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.pictures import encoded
-from jaxcircuits.bulk.plan import Plan, recipe_hash
+from jaxcircuits.bulk.product import entry_name
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import conforming, file_name, parse_json
 from jaxcircuits.images.sheet import shown
 from jaxcircuits.vis import Rendering
 
@@ -35,6 +39,9 @@ SPLIT = "train"
 """The one split, by the name that everybody tries first."""
 
 SUFFIX = "array_record"
+
+LARGEST_MARKS = 2**24
+"""Bytes of a file of failures."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +54,14 @@ class DataSet:
     Attributes:
       root: the network's folder.
       plan: what belongs there.
+      index: of what is finished.
       channels: of the pictures as they are drawn.
       transparent: whether the last of them is alpha.
     """
 
     root: epath.Path
-    plan: Plan
+    plan: DrawingPlan
+    index: Index
     channels: int
     transparent: bool = False
 
@@ -62,16 +71,16 @@ class DataSet:
         if "recipe.json" not in place.names(self.root):
             place.write(self.root / "recipe.json", self.plan.recipe.to_json().encode() + b"\n")
 
-    def finished(self) -> set[int]:
-        """The shards that are there."""
+    def occupied(self, shards: Sequence[int]) -> epath.Path | None:
+        """A file where that of one of some shards would go."""
         there = place.names(self.root)
-        return {i for i in range(len(self.plan.shards)) if self._file(i).name in there}
+        return next((self._file(i) for i in shards if self._file(i).name in there), None)
 
     def failed(self) -> dict[str, str]:
         """`FOLDER/UNIT` of the pictures that are not finite -> why."""
         return {
             f"{self.plan.shards[i].folder}/{unit}": why
-            for i in sorted(self.finished())
+            for i in sorted(self._finished())
             for unit, why in self._failures(i).items()
         }
 
@@ -83,9 +92,11 @@ class DataSet:
         shard = self.plan.shards[index]
         serializer = ExampleSerializer(self.features.get_serialized_info())
         records = []
+        files = {}
         if drawn.failures:
             failures = {str(shard.units[i]): why for i, why in drawn.failures.items()}
-            place.write(self._marks(index), json.dumps(failures).encode())
+            marks = self._marks(index)
+            files[marks.name] = place.write(marks, json.dumps(failures).encode())
         images = self._shown(drawn.images)
         for i, (unit, picture, score) in enumerate(zip(shard.units, images, drawn.scores, strict=True)):
             if i in drawn.failures:
@@ -94,7 +105,7 @@ class DataSet:
                 "picture": io.BytesIO(encoded(picture, "png", {})),
                 "layer": shard.layer,
                 "unit": unit,
-                "directions": shard.folder[len(shard.layer) + 1 :],
+                "directions": shard.folder.removeprefix(f"{file_name(shard.layer)}.") if shard.directions else "",
                 "score": score,
                 "seed": self.plan.seed,
                 "recipe": recipe_hash(self.plan.recipe),
@@ -108,13 +119,14 @@ class DataSet:
                 ArrayRecordFileAdapter.write_examples(path, records)
             except RuntimeError as error:  # what ArrayRecord says of a full disk
                 raise InputError(f"{path}: cannot be written ({str(error).splitlines()[0]})") from None
-            place.write(self._file(index), path.read_bytes())
+            files[self._file(index).name] = place.write(self._file(index), path.read_bytes())
+        self.index.add(entry_name(index), self.plan.of(index), files)
 
     def complete(self) -> list[epath.Path]:
         """Writes the data set's description, of the shards that are finished; returns the folder to open."""
         described = None
         # Looked at again after writing: other processes may have finished shards meanwhile.
-        while described != (finished := self.finished()) and finished:
+        while described != (finished := self._finished()) and finished:
             self._describe(finished)
             described = finished
         return [self.root] if described else []
@@ -179,13 +191,24 @@ class DataSet:
             template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
         )
 
+    def _finished(self) -> set[int]:
+        """The shards that are there."""
+        there = {path for entry in self.index.entries().values() for path in entry.files}
+        return {i for i in range(len(self.plan.shards)) if self._file(i).name in there}
+
     def _shown(self, pictures: np.ndarray) -> np.ndarray:
         return shown(pictures, self.transparent)
 
     def _failures(self, index: int) -> dict[str, str]:
         """Unit -> why its picture is not finite, of a shard."""
         marks = self._marks(index)
-        return json.loads(marks.read_text()) if marks.name in place.names(self.root) else {}
+        if marks.name not in place.names(self.root):
+            return {}
+        try:
+            text = place.read(marks, "failures", LARGEST_MARKS).decode(errors="replace")
+            return conforming(parse_json(text, "failures", LARGEST_MARKS), dict[str, str], "failures")
+        except InputError as error:
+            raise InputError(f"{marks}: {error}") from None
 
     def _marks(self, index: int) -> epath.Path:
         return self.root / f"failed-{index:05d}.json"

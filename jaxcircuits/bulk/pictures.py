@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from etils import epath
@@ -15,13 +15,20 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from jaxcircuits.bulk import place
-from jaxcircuits.bulk.plan import Plan, recipe_hash
+from jaxcircuits.bulk.drawing_plan import DrawingPlan, recipe_hash
+from jaxcircuits.bulk.index import Index
+from jaxcircuits.bulk.product import entry_name
+from jaxcircuits.errors import InputError
 from jaxcircuits.images.sheet import contact_sheet, shown, to_image
 from jaxcircuits.vis import Rendering
 
 SHEET = "sheet.png"
 SHEET_PIXELS = 2**25
 """Pictures are shown smaller on a sheet that would have more pixels."""
+
+LARGEST_SHEET = 2**30
+LARGEST_MARK = 2**16
+"""Bytes of a file that is read."""
 
 DESCRIPTION = 0x010E
 """The EXIF tag ImageDescription."""
@@ -34,10 +41,12 @@ class Pictures:
     Attributes:
       root: the network's folder.
       plan: what belongs there.
+      index: of what is finished.
     """
 
     root: epath.Path
-    plan: Plan
+    plan: DrawingPlan
+    index: Index
 
     @functools.cached_property
     def folders(self) -> dict[str, list[int]]:
@@ -56,19 +65,28 @@ class Pictures:
             if "recipe.json" not in place.names(self.root / folder):
                 place.write(self.root / folder / "recipe.json", recipe)
 
-    def finished(self) -> set[int]:
-        """The shards of which every picture is there, or is marked as failed."""
-        there = {folder: self._settled(folder) for folder in self.folders}
-        return {i for i, shard in enumerate(self.plan.shards) if there[shard.folder].issuperset(shard.units)}
+    def occupied(self, shards: Sequence[int]) -> epath.Path | None:
+        """A picture, or what stands in its place, where one of some shards would go."""
+        there = {folder: place.names(self.root / folder) for folder in self.folders}
+        for shard in (self.plan.shards[i] for i in shards):
+            for unit in shard.units:
+                for path in (self._file(shard.folder, unit), self._mark(shard.folder, unit)):
+                    if path.name in there[shard.folder]:
+                        return path
+        return None
 
     def failed(self) -> dict[str, str]:
         """`FOLDER/UNIT` of the pictures that are not finite -> why."""
         failed = {}
+        there = self._there()
         for folder, units in self.folders.items():
-            there = place.names(self.root / folder)
             marks = {unit: self._mark(folder, unit) for unit in units}
             failed |= {
-                f"{folder}/{unit}": mark.read_text().strip() for unit, mark in marks.items() if mark.name in there
+                f"{folder}/{unit}": place.read(mark, "why there is no picture", LARGEST_MARK)
+                .decode(errors="replace")
+                .strip()
+                for unit, mark in marks.items()
+                if self._name(mark) in there
             }
         return failed
 
@@ -79,9 +97,11 @@ class Pictures:
         """
         shard = self.plan.shards[index]
         images = shown(drawn.images, drawn.transparent)
+        files = {}
         for i, (unit, picture, score) in enumerate(zip(shard.units, images, drawn.scores, strict=True)):
             if i in drawn.failures:
-                place.write(self._mark(shard.folder, unit), f"{drawn.failures[i]}\n".encode())
+                mark = self._mark(shard.folder, unit)
+                files[self._name(mark)] = place.write(mark, f"{drawn.failures[i]}\n".encode())
                 continue
             facts = {
                 "network": self.plan.network,
@@ -95,18 +115,23 @@ class Pictures:
             if shard.directions:
                 facts["directions"] = shard.directions
             data = encoded(picture, self.plan.format, {name: str(value) for name, value in facts.items()})
-            place.write(self._file(shard.folder, unit), data)
-        if self._settled(shard.folder).issuperset(self.folders[shard.folder]) and self._units(shard.folder):
+            path = self._file(shard.folder, unit)
+            files[self._name(path)] = place.write(path, data)
+        self.index.add(entry_name(index), self.plan.of(index), files)
+        there = self._there()
+        own = self.folders[shard.folder]
+        if self._units(shard.folder, there) and all(self._settled(shard.folder, unit, there) for unit in own):
             self._write_sheet(shard.folder)
 
     def complete(self) -> list[epath.Path]:
         """Writes the sheets that lack pictures; returns the paths of all."""
-        return [self._write_sheet(folder) for folder in self.folders if self._units(folder)]
+        there = self._there()
+        return [self._write_sheet(folder) for folder in self.folders if self._units(folder, there)]
 
     def _write_sheet(self, folder: str) -> epath.Path:
         path = self.root / folder / SHEET
         # Looked at again after writing: other processes may have finished pictures meanwhile.
-        while self._on_sheet(path) != (units := self._units(folder)):
+        while self._on_sheet(path) != (units := self._units(folder, self._there())):
             side = math.sqrt(SHEET_PIXELS / len(units) / math.prod(self.plan.recipe.size))
             pictures = np.stack([_read(self._file(folder, unit), min(side, 1)) for unit in units])
             sheet = contact_sheet(pictures, [str(unit) for unit in units])
@@ -114,21 +139,33 @@ class Pictures:
         return path
 
     def _on_sheet(self, path: epath.Path) -> list[int]:
+        """The units on a sheet; none where it is missing or damaged."""
         if path.name not in place.names(path.parent):
             return []
-        with Image.open(io.BytesIO(path.read_bytes())) as sheet:
-            return json.loads(sheet.text.get("units", "[]"))
+        try:
+            data = place.read(path, "a sheet", LARGEST_SHEET)
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as sheet:
+                units = json.loads(sheet.info.get("units", "[]"))
+                # Reads all of the file, and compares each part with its checksum.
+                sheet.verify()
+            return units
+        except (InputError, OSError, SyntaxError, ValueError, RecursionError, AttributeError):
+            return []
 
-    def _units(self, folder: str) -> list[int]:
-        """The planned units of a folder whose files are there."""
-        there = place.names(self.root / folder)
-        return [unit for unit in self.folders[folder] if self._file(folder, unit).name in there]
+    def _there(self) -> set[str]:
+        """The files of finished shards, by their paths below the root."""
+        return {path for entry in self.index.entries().values() for path in entry.files}
 
-    def _settled(self, folder: str) -> set[int]:
-        """The planned units of a folder that need not be drawn."""
-        there = place.names(self.root / folder)
-        names = {unit: {self._file(folder, unit).name, self._mark(folder, unit).name} for unit in self.folders[folder]}
-        return {unit for unit, files in names.items() if files & there}
+    def _units(self, folder: str, there: set[str]) -> list[int]:
+        """The planned units of a folder whose pictures are there."""
+        return [unit for unit in self.folders[folder] if self._name(self._file(folder, unit)) in there]
+
+    def _settled(self, folder: str, unit: int, there: set[str]) -> bool:
+        """Whether a unit need not be drawn."""
+        return any(self._name(path) in there for path in (self._file(folder, unit), self._mark(folder, unit)))
+
+    def _name(self, path: epath.Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
     def _mark(self, folder: str, unit: int) -> epath.Path:
         return self.root / folder / f"{unit:04d}.failed.txt"

@@ -1,16 +1,40 @@
-"""The folder of a drawing, on a disk or in an object store: whole files only, and one command at a time."""
+"""The folder of records, on a disk or in an object store: whole files only, and one command at a time."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Iterator
+import re
+import stat
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
+from typing import NamedTuple
 
 from etils import epath
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
+from jaxcircuits.files import read_bytes, replacing
+from jaxcircuits.files.writing import make_folder
+
+_REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
+"""Names that `replacing` gives to files that are being written."""
+
+
+class Stamp(NamedTuple):
+    """By what a file is known.
+
+    Attributes:
+      size: in bytes.
+      sha256: of its bytes.
+    """
+
+    size: int
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> Stamp:
+        return cls(len(data), hashlib.sha256(data).hexdigest())
 
 
 def is_remote(path: os.PathLike | str) -> bool:
@@ -26,15 +50,16 @@ def make(folder: epath.Path) -> None:
     """
     try:
         if not is_remote(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(Path(folder))
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 
 
-def write(path: epath.Path, data: bytes) -> None:
-    """Writes a file of which nobody ever sees a part, into a folder that is there.
+def write(path: epath.Path, data: bytes) -> Stamp:
+    """Writes a file of which nobody ever sees a part, into a folder that is there; returns what it is known by.
 
-    A folder that somebody moves away meanwhile is not made again beside its pictures.
+    When it returns, the file and its name have reached the disk: what is written later is not there without it. A
+    folder that somebody moves away meanwhile is not made again beside its records.
 
     Raises:
       InputError: where it cannot be written.
@@ -42,12 +67,67 @@ def write(path: epath.Path, data: bytes) -> None:
     if not is_remote(path):
         with replacing(Path(path), folders=False) as temporary:
             temporary.write_bytes(data)
-        return
+        return Stamp.of(data)
     try:
         # Object stores show an object when all of it has arrived.
         path.write_bytes(data)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return Stamp.of(data)
+
+
+def read(path: epath.Path, what: str, most: int) -> bytes:
+    """The content of a regular file of `most` bytes or fewer.
+
+    Args:
+      path: of the file.
+      what: it is expected to be, for messages.
+      most: bytes of such a file.
+
+    Raises:
+      InputError: where it is longer, is empty or no regular file, or cannot be read.
+    """
+    if not is_remote(path):
+        return read_bytes(path, what, most)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def is_sound(
+    path: epath.Path, expected: Stamp, listed: Callable[[epath.Path], Set[str]], hashed: bool = True
+) -> bool | None:
+    """Whether a file is the one that is expected; None where there is none.
+
+    Of an object store only the names are asked for: its objects are whole, and it checks what it holds itself.
+
+    Args:
+      path: of the file.
+      expected: by which it is known.
+      listed: `names`, or what remembers it.
+      hashed: read it and compare its hash, not its size alone.
+    """
+    if is_remote(path):
+        return True if path.name in listed(path.parent) else None
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode) or found.st_size != expected.size:
+            return False
+        if not hashed:
+            return True
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == expected.sha256
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return False
+
+
+def remove(path: epath.Path) -> None:
+    """Removes a file, where it is there and can be removed."""
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def names(folder: epath.Path) -> set[str]:
@@ -61,16 +141,15 @@ def names(folder: epath.Path) -> set[str]:
 def remove_remains(folder: epath.Path) -> None:
     """Removes temporary files that a killed command left."""
     for name in names(folder):
-        if name.startswith(".") and name.endswith(".tmp"):
-            with contextlib.suppress(OSError):
-                (folder / name).unlink()
+        if _REMAINS.fullmatch(name):
+            remove(folder / name)
 
 
 @contextlib.contextmanager
 def claimed(folder: epath.Path, alone: bool) -> Iterator[None]:
     """Keeps other commands out of a folder for as long as the block lasts, or until the process is gone.
 
-    Locks are shared by the processes of one drawing (`alone` false); the one that plans it wants the folder alone.
+    Locks are shared by the processes of one job (`alone` false); the one that plans it wants the folder alone.
     Where the system or the file system has no locks, and in an object store, nobody is kept out.
 
     Raises:
@@ -86,6 +165,6 @@ def claimed(folder: epath.Path, alone: bool) -> Iterator[None]:
                 fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise InputError(
-                    f"{folder}: another command draws here; several share a drawing by --distributed"
+                    f"{folder}: another command is at work here; several share one job by --distributed"
                 ) from None
         yield

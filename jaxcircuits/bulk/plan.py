@@ -1,7 +1,7 @@
-"""The plan of a bulk drawing, as data: who the pictures are of, how they are drawn, and in which shards.
+"""A plan, as data: what the records of a product are of, how they are made, and in which shards.
 
-A shard's units are drawn together and written together. Which units share a shard is decided once and kept with the
-pictures, so that a drawing that is taken up again draws the same batches, and the same bytes.
+What belongs to a shard is made together and written together. What shares a shard is decided once and kept beside the
+records, so that work that is taken up again makes the same shards, and the same bytes. Shards are only ever added.
 """
 
 from __future__ import annotations
@@ -9,177 +9,125 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
-from jaxcircuits.bulk.series import Series
-from jaxcircuits.errors import InputError, unknown, whole
-from jaxcircuits.vis import Recipe
-from jaxcircuits.vis.batching import batch_width
+from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json
 
-FORMATS = ("png", "webp", "tfds")
+LARGEST_PLAN = 2**28
+"""Bytes of a plan."""
 
-LONGEST_NAME = 32
-"""Characters of a variant's name; what would be longer is a hash."""
-
-BATCHES = 4
-"""Batches in a shard whose pictures may be finished early: their places go to the shard's other pictures."""
+MOST_UNITS = 1_000_000
+"""Units of a layer, or rows of a file of directions."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """Pictures that are drawn and written together.
+def numbers(values: Any, name: str, most: int) -> tuple[int, ...]:
+    """Whole numbers from 0 to before `most`, each once.
 
-    Attributes:
-      folder: of the `Series` that they belong to.
-      layer: its layer.
-      units: channels, or rows of the directions.
-      batch_size: pictures drawn at once; short batches are filled up with the last unit.
-      directions: SHA-256 of the directions; empty for units.
+    Raises:
+      InputError: for anything else, and for none.
     """
+    sound = isinstance(values, (list, tuple)) and all(type(value) is int for value in values)
+    if not sound or not values or not all(0 <= value < most for value in values) or len(set(values)) < len(values):
+        raise InputError(f"{name} {shortened(values)}; expected whole numbers from 0 to {most - 1}, each once")
+    return tuple(values)
 
-    folder: str
-    layer: str
-    units: tuple[int, ...]
-    batch_size: int
-    directions: str = ""
 
-    @property
-    def drawn(self) -> tuple[int, ...]:
-        """The units of its batches, those included that fill up the last one."""
-        return self.units + self.units[-1:] * (-len(self.units) % self.batch_size)
+def text(value: Any, name: str) -> str:
+    """A text; raises `InputError` for anything else."""
+    if not isinstance(value, str):
+        raise InputError(f"{name} {shortened(value)}; expected a text")
+    return value
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What to draw and how.
+    """What the plans of all products have. Theirs add how the records are made, and `shards` in the end.
 
     Attributes:
       network: its name.
       weights: its identity, see `Network.identity`.
-      recipe: how.
-      seed: of the random starts and views.
-      format: `png`, `webp` or `tfds`.
-      shards: in the order in which they are drawn.
     """
 
     network: str
     weights: str
-    recipe: Recipe
-    seed: int
-    format: str
-    shards: tuple[Shard, ...] = ()
+
+    SHARD: ClassVar[type]
+    """The class of the shards, a dataclass that checks its fields."""
 
     def __post_init__(self):
-        object.__setattr__(self, "seed", whole(self.seed, "seed", 0, 2**32 - 1))
-        if self.format not in FORMATS:
-            raise unknown("format", self.format, FORMATS)
+        text(self.network, "network")
+        text(self.weights, "weights")
 
-    def extended(self, series: Series, most: int) -> Plan:
-        """The plan with the units of a series that it lacks, in further shards of one size.
+    @property
+    def others(self) -> Mapping[str, str]:
+        """Names in the index of what is made of several shards -> what the entry says it is of; by default none."""
+        return {}
 
-        Args:
-          series: what to add.
-          most: pictures drawn at once.
+    def of(self, shard: int) -> str:
+        """What says in an index that an entry is that shard's: a hash of its description."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self.shards[shard])).encode()).hexdigest()[:16]
 
-        Raises:
-          InputError: where the plan has other directions of that name.
-        """
-        digest = series.directions.sha256 if series.directions else ""
-        known = [shard for shard in self.shards if shard.folder == series.folder]
-        for shard in known:
-            if shard.directions != digest:
-                raise InputError(
-                    f"other directions were drawn as {series.folder} (theirs {shard.directions[:12] or 'units'}, "
-                    f"ours {digest[:12] or 'units'}); give the file another name, or draw into another folder"
-                )
-        planned = {unit for shard in known for unit in shard.units}
-        lacking = [unit for unit in series.units if unit not in planned]
-        if not lacking:
-            return self
-        width = batch_width(len(lacking), most)
-        size = width * BATCHES if self.recipe.tolerance else width
-        parts = [tuple(lacking[i : i + size]) for i in range(0, len(lacking), size)]
-        added = tuple(Shard(series.folder, series.layer, part, width, digest) for part in parts)
-        return dataclasses.replace(self, shards=self.shards + added)
-
-    def having(self, series: Iterable[Series]) -> tuple[int, ...]:
-        """Which of its shards hold units of the series."""
-        wanted = {(one.folder, unit) for one in series for unit in one.units}
-        return tuple(
-            i for i, shard in enumerate(self.shards) if any((shard.folder, unit) in wanted for unit in shard.units)
-        )
+    def described(self) -> dict[str, Any]:
+        """All of a plan but its shards, as data of JSON; where two plans agree in it, they make the same records."""
+        fields = (field.name for field in dataclasses.fields(self) if field.name != "shards")
+        # Through JSON, so that a plan that was read and one that is to be written are described alike.
+        return {name: json.loads(json.dumps(getattr(self, name))) for name in fields}
 
     def differences(self, ours: Plan) -> list[str]:
-        """Where two plans disagree on how to draw: `field: theirs THIS, ours OTHER`."""
-        theirs, mine = _flat(_described(self)), _flat(_described(ours))
+        """Where two plans disagree on how records are made: `field: theirs THIS, ours OTHER`."""
+        theirs, mine = flat(self.described()), flat(ours.described())
         return [
-            f"{name}: theirs {_short(theirs.get(name))}, ours {_short(mine.get(name))}"
+            f"{name}: theirs {_said(theirs.get(name))}, ours {_said(mine.get(name))}"
             for name in theirs | mine
             if theirs.get(name) != mine.get(name)
         ]
 
-    def variant(self, ours: Plan) -> str:
-        """A short name for how another plan draws, where it differs from this one in recipe or seed alone.
-
-        Returns:
-          Such as `steps-64`, or a hash where that would be long; empty where the plans draw alike, or differ in what
-          no name makes up for, such as the weights.
-        """
-        theirs, mine = _flat(_described(self)), _flat(_described(ours))
-        differing = [name for name in theirs | mine if theirs.get(name) != mine.get(name)]
-        if not differing or not all(name == "seed" or name.startswith("recipe.") for name in differing):
-            return ""
-        name = ".".join(f"{name.removeprefix('recipe.')}-{mine.get(name)}" for name in differing)
-        if len(name) <= LONGEST_NAME and re.fullmatch(r"[\w.-]+", name):
-            return name
-        return hashlib.sha256(f"{ours.recipe.to_json()} {ours.seed}".encode()).hexdigest()[:8]
-
     def to_json(self) -> str:
         """The plan as JSON, one shard a line; `from_json` gives an equal one."""
-        fields = [f'"{name}": {json.dumps(value)}' for name, value in _described(self).items()]
+        fields = [f'"{name}": {json.dumps(value)}' for name, value in self.described().items()]
         shards = ",\n".join(json.dumps(dataclasses.asdict(shard)) for shard in self.shards)
         return "{" + ",\n".join([*fields, f'"shards": [\n{shards}\n]']) + "}\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Plan:
+    def from_json(cls, text: str | bytes) -> Self:
         """The plan that JSON describes.
 
         Raises:
           InputError: for text that is not a plan.
         """
         try:
-            fields = json.loads(text)
-            shards = tuple(Shard(**{**shard, "units": tuple(shard["units"])}) for shard in fields.pop("shards"))
-            recipe = Recipe.from_json(json.dumps(fields.pop("recipe")))
-            return cls(recipe=recipe, shards=shards, **fields)
+            text = text if isinstance(text, str) else text.decode()
+            fields = parse_json(text, "a plan", LARGEST_PLAN)
+            shards = tuple(cls.SHARD(**shard) for shard in fields.pop("shards"))
+            return cls(**cls.settings(fields), shards=shards)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"this is no plan of a drawing ({error})") from None
+            raise InputError(f"this is no plan of {cls.SHARD.records} ({shortened(error)})") from None
+
+    @classmethod
+    def settings(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Fields of JSON as those of the class."""
+        return fields
 
 
-def recipe_hash(recipe: Recipe) -> str:
-    """SHA-256 of a recipe's JSON."""
-    return hashlib.sha256(recipe.to_json().encode()).hexdigest()
-
-
-def _described(plan: Plan) -> dict[str, Any]:
-    """All of a plan but its shards, as data."""
-    fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan) if field.name != "shards"}
-    return fields | {"recipe": json.loads(plan.recipe.to_json())}
-
-
-def _flat(data: Any, name: str = "") -> dict[str, Any]:
+def flat(data: Any, name: str = "") -> dict[str, Any]:
     """Nested dicts and lists as `outer.inner` -> value."""
     if not isinstance(data, (dict, list)):
         return {name: data}
     items = data.items() if isinstance(data, dict) else enumerate(data)
-    flat = {}
+    found = {}
     for key, value in items:
-        flat |= _flat(value, f"{name}.{key}" if name else str(key))
-    return flat
+        found |= flat(value, f"{name}.{key}" if name else str(key))
+    return found
 
 
-def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= 24 else text[:12] + "..."
+def shortened(value: Any, most: int = 120) -> str:
+    """A value as one line of bounded length, for a message; of what is longer the first part."""
+    said = " ".join(str(value).split())
+    return said if len(said) <= most else said[:most] + "..."
+
+
+def _said(value: Any) -> str:
+    said = "nothing" if value is None else str(value)
+    return said if len(said) <= 24 else said[:12] + "..."

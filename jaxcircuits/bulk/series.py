@@ -10,12 +10,24 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcircuits.bulk.plan import MOST_UNITS
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import file_name, npy, opened
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Objective, channel, direction
 
-MOST_DIRECTIONS = 1_000_000
-"""Rows that a file of directions may have."""
+MOST_BYTES = 4 * 2**30
+"""Of such a file: a million directions of 1,024 channels."""
+
+
+def folder(layer: str, directions: str = "", variant: str = "") -> str:
+    """Where a layer's pictures go, below the network's folder.
+
+    `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
+    """
+    called = file_name(directions).replace("/", "%2F")
+    named = f"{file_name(layer)}.{called}" if directions else file_name(layer)
+    return f"{named}/{variant}" if variant else named
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,16 +54,16 @@ class Directions:
         Raises:
           InputError: for a file that is not that, or numbers that are not finite.
         """
-        expected = f"expected an .npy file of floats (N, channels), at most {MOST_DIRECTIONS} rows"
+        expected = f"expected an .npy file of floats (N, channels), at most {MOST_UNITS} rows"
         try:
-            stored = np.lib.format.open_memmap(path, mode="r")
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; {expected}") from None
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
-            raise InputError(f"{path}: cannot be read ({str(error).splitlines()[0]}); {expected}") from None
-        if stored.ndim != 2 or not 1 <= len(stored) <= MOST_DIRECTIONS or stored.dtype.kind != "f":
-            raise InputError(f"{path}: {stored.dtype} of shape {stored.shape}; {expected}")
-        vectors = np.asarray(stored, np.float32)
+            with opened(path, "an .npy file", MOST_BYTES) as file:
+                header = npy.read_header(file, "it")
+                rows = header.shape[0] if len(header.shape) == 2 else 0
+                if not header.dtype.hasobject and not (1 <= rows <= MOST_UNITS and header.dtype.kind == "f"):
+                    raise InputError(f"{header.dtype} of shape {header.shape}")
+                vectors = np.asarray(npy.read_data(file, header, "it"), np.float32)
+        except InputError as error:
+            raise InputError(f"{path}: cannot be read ({error}); {expected}") from None
         if not np.isfinite(vectors).all():
             raise InputError(f"{path}: row {int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; {expected}")
         return cls(path.stem, vectors)
@@ -75,12 +87,8 @@ class Series:
 
     @property
     def folder(self) -> str:
-        """Where its pictures go, below the network's folder.
-
-        `LAYER`, or `LAYER.NAME` for directions called NAME; a variant has a folder of its own in that one.
-        """
-        folder = f"{self.layer}.{self.directions.name}" if self.directions else self.layer
-        return f"{folder}/{self.variant}" if self.variant else folder
+        """Where its pictures go, below the network's folder."""
+        return folder(self.layer, self.directions.name if self.directions else "", self.variant)
 
     def objective(self, units: Sequence[int]) -> Objective:
         """What some of the units are drawn for, one row each."""

@@ -17,6 +17,8 @@ from jaxcircuits.circuits.weights.contribution import contributions
 from jaxcircuits.circuits.weights.direct import Kernel, direct_weights, kernel, layer_weights, weights_between
 from jaxcircuits.circuits.weights.expanded import expanded_weights
 from jaxcircuits.circuits.weights.strongest import Connection, Strongest, strongest_inputs, strongest_outputs
+from jaxcircuits.circuits.wiring import LayerWiring, Wiring
+from jaxcircuits.circuits.wiring_file import read_wiring
 from jaxcircuits.network.units import Unit, unit
 
 __all__ = [
@@ -25,9 +27,11 @@ __all__ = [
     "Connection",
     "Factors",
     "Kernel",
+    "LayerWiring",
     "Prediction",
     "Strongest",
     "Unit",
+    "Wiring",
     "ablate",
     "attribute",
     "attribute_positions",
@@ -45,6 +49,7 @@ __all__ = [
     "layer_weights",
     "patch",
     "predict_edit",
+    "read_wiring",
     "resample",
     "scale_weights",
     "set_weights",

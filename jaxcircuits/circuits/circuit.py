@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxcircuits.circuits.weights.strongest import Connection
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
+from jaxcircuits.files import parse_json, read_text
 from jaxcircuits.network.units import Unit
 
 if TYPE_CHECKING:
@@ -140,6 +142,19 @@ class Circuit:
             connections[source, target] = Connection(source, target, _weights(entry.get("weights"), ends))
         return cls(network, tuple(rows), importance, tuple(connections.values()))
 
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Circuit:
+        """The circuit of a JSON file, such as `circuit.json` of a circuit's folder.
+
+        Raises:
+          InputError: where there is no such file, or it holds no circuit.
+        """
+        text = read_text(path, "a circuit", MOST_BYTES)
+        try:
+            return cls.from_json(text)
+        except InputError as error:
+            raise InputError(f"{os.fspath(path)}: {error}") from None
+
     def to_networkx(self) -> networkx.DiGraph:
         """The circuit as a directed graph, for networkx's algorithms and the formats it writes.
 
@@ -168,12 +183,12 @@ def _parse(text: str) -> dict[str, Any]:
     if len(text) > MOST_BYTES:
         raise _error(f"{len(text) / 2**20:.0f} MiB of text; expected at most {MOST_BYTES // 2**20}")
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _error(f"no JSON: {str(error).splitlines()[0]}") from None
+        data = parse_json(text, "a circuit", MOST_BYTES, finite=False)
+    except InputError as error:
+        raise _error(f"no JSON: {error}") from None
     data = _object(data, "the whole")
     if data.get("format") != FORMAT:
-        raise _error(f"format {_shown(data.get('format'))}; expected {FORMAT!r}")
+        raise _error(f"format {shown(data.get('format'))}; expected {FORMAT!r}")
     return data
 
 
@@ -181,33 +196,28 @@ def _error(what: str) -> InputError:
     return InputError(f"not a circuit: {what}")
 
 
-def _shown(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
 def _object(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _error(f"{what} is {_shown(value)}; expected an object")
+        raise _error(f"{what} is {shown(value)}; expected an object")
     return value
 
 
 def _list(value: Any, what: str, most: int) -> list[Any]:
     if not isinstance(value, list) or len(value) > most:
-        raise _error(f"{what}: {_shown(value)}; expected a list of at most {most}")
+        raise _error(f"{what}: {shown(value)}; expected a list of at most {most}")
     return value
 
 
 def _name(value: Any, what: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME or not value.isprintable():
-        raise _error(f"{what} {_shown(value)}; expected a name of at most {LONGEST_NAME} printable characters")
+        raise _error(f"{what} {shown(value)}; expected a name of at most {LONGEST_NAME} printable characters")
     return value
 
 
 def _unit(value: Any) -> Unit:
     layer, _, number = _name(value, "unit").rpartition(":")
     if not layer or not (number.isascii() and number.isdigit() and len(number) < 10):
-        raise _error(f"unit {_shown(value)}; expected LAYER:NUMBER")
+        raise _error(f"unit {shown(value)}; expected LAYER:NUMBER")
     return Unit(layer, int(number))
 
 
@@ -218,7 +228,7 @@ def _number(value: Any) -> bool:
 
 def _share(value: Any, unit: Unit) -> float:
     if not _number(value) or not 0 <= value <= 1:
-        raise _error(f"importance {_shown(value)} of {unit}; expected a number from 0 to 1")
+        raise _error(f"importance {shown(value)} of {unit}; expected a number from 0 to 1")
     return float(value)
 
 

@@ -10,11 +10,15 @@ import typer
 from jaxcircuits import __version__
 from jaxcircuits.cli.circuit import circuit
 from jaxcircuits.cli.common import Stopped, stoppable
+from jaxcircuits.cli.compare import compare
 from jaxcircuits.cli.examples import examples
 from jaxcircuits.cli.layers import layers
+from jaxcircuits.cli.microscope import microscope
 from jaxcircuits.cli.networks import networks
 from jaxcircuits.cli.render import render
+from jaxcircuits.cli.serve import serve
 from jaxcircuits.errors import InputError
+from jaxcircuits.printing import tell
 
 INTERRUPTED = 130
 """The exit code of commands that were stopped."""
@@ -25,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (render, circuit, examples, networks, layers):
+for command in (render, circuit, examples, compare, microscope, serve, networks, layers):
     app.command()(stoppable(command))
 
 
@@ -49,7 +53,7 @@ def run() -> None:
     try:
         app()
     except InputError as error:
-        print(f"jaxcircuits: {error}", file=sys.stderr)
+        tell(error)
         sys.exit(2)
     except Stopped as stopped:
         raise KeyboardInterrupt(str(stopped)) from None

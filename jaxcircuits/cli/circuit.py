@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jaxcircuits.cli.common import NetworkName, say
+from jaxcircuits.printing import plain
 
 
 def circuit(
@@ -26,4 +27,4 @@ def circuit(
 
     model = load(network)
     for file in report_circuit(model, unit, out, depth=depth, top=top, steps=steps, size=size, seed=seed):
-        say(str(file))
+        say(plain(file))

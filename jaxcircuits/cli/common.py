@@ -3,16 +3,39 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from jaxcircuits.printing import plain, say, show
 from jaxcircuits.zoo import ZOO
 
+if TYPE_CHECKING:
+    from jaxcircuits.bulk import Hosts
+
+__all__ = [
+    "Coordinator",
+    "Distributed",
+    "NetworkName",
+    "Process",
+    "Processes",
+    "Stopped",
+    "met",
+    "say",
+    "say_damaged",
+    "show",
+    "stoppable",
+]
+
 NetworkName = Annotated[str, typer.Argument(help=f"One of {', '.join(ZOO)}, or a converted .safetensors file.")]
+
+Distributed = Annotated[
+    bool, typer.Option("--distributed", help="Share the work with the other processes of a TPU pod or SLURM job.")
+]
+Coordinator = Annotated[str | None, typer.Option(help="HOST:PORT of process 0, to share without those.")]
+Processes = Annotated[int | None, typer.Option(help="How many share the work.")]
+Process = Annotated[int | None, typer.Option(help="Which of them this is, from 0 on.")]
 
 
 class Stopped(Exception):
@@ -32,14 +55,16 @@ def stoppable(command: Callable[..., Any]) -> Callable[..., Any]:
     return stopped
 
 
-def show(table: Table) -> None:
-    """Prints a table; into a file or a pipe at its full width, so that no name is cut."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = console.measure(table, options=console.options.update(max_width=1000)).maximum
-    console.print(table)
+def say_damaged(files: Sequence[str]) -> None:
+    """Names files of finished records that are not what was written."""
+    if files:
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        say(f"damaged, and made again where asked for: {plain(files[0])}{more}")
 
 
-def say(text: str) -> None:
-    """Prints a line, or several."""
-    Console().print(text, highlight=False, soft_wrap=True)
+def met(distributed: bool, coordinator: str | None, processes: int | None, process: int | None) -> Hosts:
+    """Which of the processes that share a command this one is, by the options that say so."""
+    from jaxcircuits import bulk
+
+    parts = (coordinator, processes, process)
+    return bulk.meet(*parts) if distributed or any(part is not None for part in parts) else bulk.ALONE

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from jaxcircuits.cli.common import NetworkName, say
+from jaxcircuits.cli.common import Coordinator, Distributed, NetworkName, Process, Processes, met, say, say_damaged
+from jaxcircuits.printing import plain
 
 
 def examples(
@@ -30,34 +30,50 @@ def examples(
     count: Annotated[int, typer.Option(help="Of the strongest pictures of each unit.")] = 16,
     batch_size: Annotated[int | None, typer.Option(help="Pictures seen together; by default what suits.")] = None,
     out: Annotated[
-        Path, typer.Option(help="Files go to OUT/NETWORK/LAYER.safetensors, sheets to OUT/NETWORK/LAYER/UNIT.png.")
-    ] = Path("examples"),
+        str, typer.Option(help="Files go to OUT/NETWORK/LAYER/examples.safetensors, sheets to .../examples/UNIT.png.")
+    ] = "examples",
+    distributed: Distributed = False,
+    coordinator: Coordinator = None,
+    processes: Processes = None,
+    process: Process = None,
 ) -> None:
-    """Find what makes units fire in pictures of the world: one file a layer for all its units, a sheet for some."""
-    from jaxcircuits import evidence
+    """Find what makes units fire in pictures of the world: one file a layer for all its units, a sheet for some.
+
+    The same command started again goes on where it was stopped; layers that are added are seen in a pass of their own.
+    """
+    from jaxcircuits import bulk
     from jaxcircuits.cli.render import chosen_layers
+    from jaxcircuits.evidence import Examples
     from jaxcircuits.evidence.crops import sheet
     from jaxcircuits.images import open_pictures
     from jaxcircuits.images.sheet import save_image
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of
 
+    hosts = met(distributed, coordinator, processes, process)
     model, pictures = load(network), open_pictures(images, split)
     chosen = {}
     for name, text in chosen_layers(model, [*(names or []), *(layer or [])]).items():
         channels = model.layer(name).channels
         chosen[name] = numbers_of(text or units or f"0-{min(channels, 16) - 1}", channels, name)
-    with warnings.catch_warnings():
-        # Said below, as a command says things.
-        warnings.simplefilter("ignore", evidence.UnreadablePictures)
-        found = evidence.examples(model, pictures, list(chosen), count, batch_size=batch_size)
-    folder = out / model.name
-    for path in found.save(folder):
-        say(str(path))
-    for name, numbers in chosen.items():
+    options = {"count": count, "batch_size": batch_size, "hosts": hosts}
+    with bulk.examples(model, pictures, list(chosen), out, **options) as job:
+        say_damaged(job.damaged)
+        try:
+            written = job.run()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"stopped: {job.finished} of {job.total} pictures seen; the same command sees the rest"
+            ) from None
+        say(job.summary(written))
+        if len(written) < len(chosen):
+            return
+        found, unreadable = Examples.read(*written), job.product.unreadable
+    for path, (name, numbers) in zip(written, chosen.items()):
+        folder = Path(path).with_suffix("")
         for unit in numbers:
-            save_image(sheet(model, found, pictures, name, unit), folder / name / f"{unit:04d}.png")
-        say(f"{len(numbers)} sheets in {folder / name}")
+            save_image(sheet(model, found, pictures, name, unit), folder / f"{unit:04d}.png")
+        say(f"{len(numbers)} sheets in {plain(folder)}")
     if found.seen.skipped:
         more = "" if found.seen.skipped == 1 else f" and {found.seen.skipped - 1} more"
-        say(f"left out, as they cannot be read: {found.unreadable[0]}{more}")
+        say(f"left out, as they cannot be read: {plain(unreadable[0])}{more}")

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from jaxcircuits.cli.common import NetworkName, show
 from jaxcircuits.errors import unknown
+from jaxcircuits.printing import plain
 from jaxcircuits.zoo import ZOO
 
 
@@ -46,5 +47,6 @@ def layers(
     for name, shape in model.shapes((height, width), listed).items():
         layer = model.layers[name]
         size = "x".join(str(n) for n in shape[:-1])
-        table.add_row(name, "*" if name in main else "", str(layer.channels), size, layer.op, " ".join(layer.inputs))
+        mark, inputs = "*" if name in main else "", plain(" ".join(layer.inputs))
+        table.add_row(plain(name), mark, str(layer.channels), size, plain(layer.op), inputs)
     show(table)

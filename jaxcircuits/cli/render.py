@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jaxcircuits.cli.common import say
+from jaxcircuits.cli.common import Coordinator, Distributed, Process, Processes, met, say, say_damaged
 from jaxcircuits.errors import InputError
 from jaxcircuits.zoo import ZOO
 
@@ -57,12 +57,10 @@ def render(
     batch_size: Annotated[
         int | None, typer.Option(help="Pictures drawn together; by default what memory allows.")
     ] = None,
-    distributed: Annotated[
-        bool, typer.Option("--distributed", help="Share the work with the other processes of a TPU pod or SLURM job.")
-    ] = False,
-    coordinator: Annotated[str | None, typer.Option(help="HOST:PORT of process 0, to share without those.")] = None,
-    processes: Annotated[int | None, typer.Option(help="How many share the work.")] = None,
-    process: Annotated[int | None, typer.Option(help="Which of them this is, from 0 on.")] = None,
+    distributed: Distributed = False,
+    coordinator: Coordinator = None,
+    processes: Processes = None,
+    process: Process = None,
 ) -> None:
     """Draw what units look for: of one layer, of several, of a whole network.
 
@@ -73,8 +71,7 @@ def render(
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of
 
-    parts = (coordinator, processes, process)
-    hosts = bulk.meet(*parts) if distributed or any(part is not None for part in parts) else bulk.ALONE
+    hosts = met(distributed, coordinator, processes, process)
     if network is None:
         network, *names = names or ["slide"]
     model = load(network)
@@ -86,9 +83,10 @@ def render(
         series.append(bulk.Series(name, tuple(numbers_of(text, channels, name)), rows))
     drawn_by = _recipe(model, recipe, steps=steps, size=size, dtype=dtype)
     options = {"seed": seed, "format": format, "batch_size": batch_size, "hosts": hosts}
-    with bulk.job(model, series, drawn_by, out, **options) as job:
+    with bulk.drawings(model, series, drawn_by, out, **options) as job:
+        say_damaged(job.damaged)
         try:
-            written = job.draw()
+            written = job.run()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"stopped: {job.finished} of {job.total} pictures finished; the same command draws the rest"
@@ -145,11 +143,7 @@ def _recipe(model: Network, name: str | None, **fields: object) -> Recipe:
     if name is None or name in RECIPES:
         recipe = as_recipe(model, name)
     else:
-        try:
-            recipe = Recipe.from_json(Path(name).read_text())
-        except (OSError, UnicodeDecodeError) as error:
-            expected = f"{', '.join(RECIPES)} or a JSON file"
-            raise InputError(f"{name}: cannot be read ({error}); expected {expected}") from None
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
+        if not Path(name).exists():
+            raise InputError(f"{name}: there is no such file; expected {', '.join(RECIPES)} or a JSON file")
+        recipe = Recipe.read(name)
     return dataclasses.replace(recipe, **{field: value for field, value in fields.items() if value is not None})

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.examples import Examples
+from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.images import Pictures, contact_sheet
 from jaxcircuits.images.decode import fitted
 from jaxcircuits.images.sources import Unreadable
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.reach import Reach
+from jaxcircuits.network.stream import answers
 from jaxcircuits.network.tokens import grid
 from jaxcircuits.network.windows import windows
 
 SIDE = 112
 """Pixels to which crops are brought in sheets, the longer side."""
+LEVEL = 0.5
+"""The share of the strongest activation at which the line around where a unit fires is drawn."""
+LINE = (1.0, 0.55, 0.0)
+"""The line's color."""
 
 
 def field(network: Network, layer: str, place: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -88,8 +96,111 @@ def crop(pictures: Pictures, index: int, part: tuple[int, int, int, int], size: 
     return cut / np.float32(255) if cut.dtype == np.uint8 else cut
 
 
+class View(NamedTuple):
+    """A part of a picture that a cell of a unit reads, and where in it the unit fires.
+
+    Attributes:
+      image: float32 (h, w, 3) in [0, 1], the longer side of `SIDE` pixels.
+      heat: float32 (h, w), the unit's activation at these pixels over that of the cell, from 0 on; between the centers
+        of its cells' receptive fields it is interpolated. Tokens have none: what they stand for is framed.
+      value: the cell's activation.
+    """
+
+    image: np.ndarray
+    heat: np.ndarray
+    value: float
+
+
+def views(
+    network: Network,
+    pictures: Pictures,
+    layer: str,
+    unit: int,
+    numbers: Sequence[int] | np.ndarray,
+    places: np.ndarray,
+    size: tuple[int, int],
+) -> list[View]:
+    """What a unit saw at places of pictures, and where around them it fires.
+
+    Args:
+      network: whose unit.
+      pictures: that were shown.
+      layer: its name.
+      unit: its number.
+      numbers: (n,), of pictures.
+      places: int (n, 2), row and column of a cell in each.
+      size: height and width at which they were shown, see `Shown`.
+
+    Raises:
+      InputError: for an unknown layer or unit, and where a picture cannot be read any more.
+    """
+    network.check_units(layer, [unit])
+    shown_at = pictures.at(network.convention.size, network.convention.channels)
+    seen = np.stack([shown_at[int(number)].image for number in numbers])
+    maps = np.concatenate([np.asarray(part)[..., unit] for part in answers(network, layer, seen)])
+    return [view_at(network, pictures, layer, *one, size) for one in zip(numbers, places, maps)]
+
+
+def view_at(
+    network: Network,
+    pictures: Pictures,
+    layer: str,
+    number: int,
+    place: np.ndarray,
+    fires: np.ndarray,
+    size: tuple[int, int],
+) -> View:
+    """What a unit saw at one place of a picture, of which its activations are known.
+
+    Args:
+      network: whose unit.
+      pictures: that were shown.
+      layer: the unit's.
+      number: of the picture.
+      place: int (2,), row and column of a cell.
+      fires: the unit's activation to the picture, (h, w), (tokens,), or a number for layers without positions.
+      size: height and width at which it was shown, see `Shown`.
+
+    Raises:
+      InputError: where the picture cannot be read any more.
+    """
+    at, spread = tuple(place.tolist()), fires.ndim == 2
+    part = field(network, layer, at, size)
+    image = _scaled(crop(pictures, int(number), part, size), part)
+    stands_for = patch(network, layer, at, size) if part == (0, 0, *size) else None
+    if stands_for is not None:
+        image = _framed(image, stands_for)
+    tokens = grid(network.forward, network.params, layer, size) if fires.ndim == 1 else None
+    if tokens is not None and place[0] < 0:
+        fires = fires[place[1]]
+    elif tokens is not None:
+        fires = fires[tokens.first :][: tokens.rows * tokens.columns].reshape(tokens.rows, tokens.columns)
+    value = float(fires[at] if fires.ndim == 2 else fires)
+    heat = np.zeros(image.shape[:2], np.float32)
+    if spread and value > 0:
+        rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
+        heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
+    return View(image, heat, value)
+
+
+def outlined(view: View) -> np.ndarray:
+    """A view with a line around where the unit fires at `LEVEL` of the cell's activation or more.
+
+    Returns:
+      float32 (h, w, 3) in [0, 1].
+    """
+    inside = view.heat >= LEVEL
+    # Beyond the picture's edge nothing is known: no line is drawn along it.
+    edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    halo = ndimage.binary_dilation(inside) & ~inside
+    image = np.where(halo[..., None], 0.4 * view.image, view.image)
+    return np.where(edge[..., None], np.float32(LINE), image).astype(np.float32)
+
+
 def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, unit: int) -> Image.Image:
-    """What a unit saw in its strongest pictures, strongest first, with its activations.
+    """What a unit saw in its strongest pictures, strongest first, with its activations and lines around where it fires.
+
+    The line is where its activation is half of that at the place that is shown.
 
     Of tokens that read everything the whole picture, with the part outlined that they stand for.
 
@@ -97,7 +208,8 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
       network: whose unit.
       examples: of the layer.
       pictures: those that were shown.
-      layer, unit: which.
+      layer: its name.
+      unit: its number.
 
     Returns:
       An RGB image.
@@ -105,19 +217,56 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
     Raises:
       InputError: for an unknown layer or unit, and where a picture cannot be read any more.
     """
-    chosen, size = examples[layer].strongest, examples.seen.size
+    chosen = examples[layer].strongest
     network.check_units(layer, [unit])
     if len(pictures) < examples.seen.stop:
         raise InputError(f"{pictures!r}: not those that were shown, of which there are {examples.seen.stop} or more")
-    crops, captions = [], []
-    for value, picture, place in zip(*(part[unit] for part in chosen)):
-        if picture >= 0:
-            part = field(network, layer, tuple(place.tolist()), size)
-            shown = _scaled(crop(pictures, int(picture), part, size), part)
-            stands_for = patch(network, layer, tuple(place.tolist()), size) if part == (0, 0, *size) else None
-            crops.append(shown if stands_for is None else _outlined(shown, stands_for))
-            captions.append(f"{value:.4g}")
-    return contact_sheet(np.stack(crops), captions)
+    return sheet_of(network, layer, unit, pictures, Chosen(*(part[unit] for part in chosen)), examples.seen.size)
+
+
+def sheet_of(
+    network: Network, layer: str, unit: int, pictures: Pictures, chosen: Chosen, size: tuple[int, int]
+) -> Image.Image:
+    """What a unit saw in given pictures, as `sheet` shows it.
+
+    Args:
+      network: whose unit.
+      layer: its name.
+      unit: its number.
+      pictures: those that were shown.
+      chosen: (n,) of them, one or more; -1 for none.
+      size: height and width at which they were shown.
+
+    Returns:
+      An RGB image.
+
+    Raises:
+      InputError: for an unknown layer or unit, and where a picture cannot be read any more.
+    """
+    there = chosen.pictures >= 0
+    found = views(network, pictures, layer, unit, chosen.pictures[there], chosen.places[there], size)
+    captions = [f"{value:.4g}" for value in chosen.values[there]]
+    return contact_sheet(np.stack([outlined(view) for view in found]), captions)
+
+
+def _interpolation(
+    network: Network,
+    layer: str,
+    axis: int,
+    part: tuple[int, int, int, int],
+    size: tuple[int, int],
+    shape: tuple[int, int],
+) -> np.ndarray:
+    """(pixels, cells): how much each cell of a map counts at each pixel of a part, along one axis."""
+    found = windows(network, INPUT, layer, size, linear=True)
+    cells = network.shapes(size, [layer])[layer][axis]
+    if found is None:  # cells read everything: they are taken to lie evenly
+        centers = (np.arange(cells) + 0.5) * size[axis] / cells
+    else:
+        centers = np.array([np.mean(found[axis].span(cell)) for cell in range(cells)])
+    first, last = part[axis], part[axis + 2]
+    pixels = first + (np.arange(shape[axis]) + 0.5) * (last - first) / shape[axis]
+    return np.stack([np.interp(pixels, centers, cell) for cell in np.eye(cells)], axis=1)
 
 
 def _part(reaches: Sequence[Reach], place: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -141,7 +290,7 @@ def _scaled(image: np.ndarray, part: tuple[int, int, int, int]) -> np.ndarray:
     return np.asarray(drawn, np.float32) / 255
 
 
-def _outlined(image: np.ndarray, part: tuple[float, ...]) -> np.ndarray:
+def _framed(image: np.ndarray, part: tuple[float, ...]) -> np.ndarray:
     """With a part of it framed in white between black lines."""
     drawn = Image.fromarray(np.round(image * 255).astype(np.uint8))
     draw, (height, width) = ImageDraw.Draw(drawn), image.shape[:2]

@@ -22,9 +22,10 @@ from typing import Any
 import jax
 
 from jaxcircuits.errors import InputError, unknown, whole
-from jaxcircuits.evidence.examples_file import read_layer, write_layer
+from jaxcircuits.evidence.examples_file import layer_bytes, read_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
+from jaxcircuits.files import below, replacing
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network, stream
 from jaxcircuits.network.tokens import grids
@@ -104,8 +105,15 @@ class Examples(Mapping[str, LayerExamples]):
 
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `FOLDER/LAYER.safetensors` for each layer; returns the paths."""
-        folder = Path(folder)
-        return [write_layer(folder / f"{name}.safetensors", self[name], dataclasses.asdict(self.seen)) for name in self]
+        paths = {name: below(Path(folder), name, ending=".safetensors") for name in self}
+        for name, path in paths.items():
+            with replacing(path) as temporary:
+                temporary.write_bytes(self.layer_bytes(name))
+        return list(paths.values())
+
+    def layer_bytes(self, layer: str) -> bytes:
+        """The content of a layer's file, as `save` writes it."""
+        return layer_bytes(self[layer], dataclasses.asdict(self.seen))
 
     @classmethod
     def read(cls, *paths: str | Path) -> Examples:
@@ -148,7 +156,8 @@ def examples(
         is stated.
       layers: names, or one.
       count: of the strongest and the weakest.
-      start, stop: numbers of pictures, for a share of the pass that `Examples.merged` puts together; all by default.
+      start: number of the first picture, for a share of the pass; `Examples.merged` puts shares together.
+      stop: number of the picture before which to end; by default all the rest is shown.
       batch_size: pictures at once; by default what suits the device. It changes nothing but speed and memory.
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 

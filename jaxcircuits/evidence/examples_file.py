@@ -8,31 +8,56 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import Chosen, LayerExamples
 from jaxcircuits.evidence.tally import NONE, SLOTS
-from jaxcircuits.files import replacing
+from jaxcircuits.files import conforming, parse_json, read_tensors, tensor_bytes
 
 FORMAT = "jaxcircuits examples 1"
+
+MOST_BYTES = 4 * 2**30
+"""A layer of 2,048 units with 1,000 classes has 100 MB."""
+
+LONGEST = 2**24
+"""Characters of the description, which names every class."""
+
+_NUMBERS = ("shape", "pictures_seen", "first_interval")
+_Side = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+
+
+class _Description(msgspec.Struct):
+    """What a file says of its layer."""
+
+    layer: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    shape: Annotated[tuple[_Side, ...], msgspec.Meta(min_length=1, max_length=8)]
+    pictures_seen: Annotated[int, msgspec.Meta(ge=1, le=2**48)]
+    first_interval: Annotated[int, msgspec.Meta(ge=0, le=grid.INTERVALS)]
+
+
 _CHOSEN = ("strongest", "weakest", "spread")
 _KINDS = {
     "str": lambda value: isinstance(value, str),
-    "int": lambda value: isinstance(value, int),
-    "tuple[int, int]": lambda value: isinstance(value, list) and [type(side) for side in value] == [int, int],
+    "int": lambda value: _is_count(value),
+    "tuple[int, int]": lambda value: (
+        isinstance(value, list) and [type(side) for side in value] == [int, int] and min(value) >= 0
+    ),
     "tuple[str, ...]": lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
 }
 """Whether a value of JSON is of a field's type."""
 
 
-def write_layer(path: Path, examples: LayerExamples, seen: Mapping[str, Any]) -> Path:
-    """Writes a layer's examples, and what was seen as JSON in the metadata; returns the path."""
-    from safetensors.numpy import save
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**48
 
+
+def layer_bytes(examples: LayerExamples, seen: Mapping[str, Any]) -> bytes:
+    """The content of the file of a layer's examples, with what was seen as JSON in the metadata."""
     reached = np.flatnonzero(examples.histogram.any(0) | examples.peaks.any(0))
     first, last = int(reached[0]), int(reached[-1]) + 1
     tensors = {"histogram": examples.histogram[:, first:last], "peaks": examples.peaks[:, first:last]}
@@ -50,13 +75,11 @@ def write_layer(path: Path, examples: LayerExamples, seen: Mapping[str, Any]) ->
         "first_interval": str(first),
         "seen": json.dumps(seen),
     }
-    with replacing(path) as temporary:
-        temporary.write_bytes(save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata))
-    return path
+    return tensor_bytes(tensors, metadata)
 
 
 def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, dict[str, Any]]:
-    """Reads what `write_layer` wrote.
+    """Reads what has the content of `layer_bytes`.
 
     Args:
       path: of the file.
@@ -65,28 +88,24 @@ def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, di
     Raises:
       InputError: for a file that is damaged or something else.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise InputError(f"{path}: not a file of examples; expected {FORMAT!r}, not {metadata.get('format')!r}")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except (OSError, SafetensorError) as error:
+        stored, metadata = read_tensors(path, "a file of examples", MOST_BYTES)
+    except InputError as error:
         raise InputError(f"{path}: cannot be read as examples ({error})") from None
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: not a file of examples; expected {FORMAT!r}, not {shown(metadata.get('format'))}")
     try:
-        shape = tuple(json.loads(metadata["shape"]))
-        seen = json.loads(metadata["seen"])
-        first, count = int(metadata["first_interval"]), int(metadata["pictures_seen"])
-        layer = metadata["layer"]
-        sound = shape and all(isinstance(side, int) and side > 0 for side in shape) and count > 0
-        sound = sound and isinstance(seen, dict) and set(seen) == set(fields)
-        sound = sound and all(_KINDS[kind](seen[name]) for name, kind in fields.items())
-    except (KeyError, ValueError, TypeError):
-        sound = False
-    if not sound:
-        raise InputError(f"{path}: the description of what was seen is damaged")
+        described = {name: parse_json(metadata.get(name, "null"), f"{name} of examples", LONGEST) for name in _NUMBERS}
+        described["layer"] = metadata.get("layer")
+        found = conforming(described, _Description, "description")
+        seen = parse_json(metadata.get("seen", "null"), "what was seen", LONGEST)
+        sound = isinstance(seen, dict) and set(seen) == set(fields)
+        if not sound or not all(_KINDS[kind](seen[name]) for name, kind in fields.items()):
+            raise InputError("its fields are others")
+        tensors = {name: tensor.load() for name, tensor in stored.items()}
+    except InputError as error:
+        raise InputError(f"{path}: the description of what was seen is damaged ({error})") from None
+    layer, shape, count, first = found.layer, found.shape, found.pictures_seen, found.first_interval
     _check(path, tensors, shape[-1], seen, first)
     chosen = {name: Chosen(*(tensors[f"{name}/{field}"] for field in Chosen._fields)) for name in _CHOSEN}
     chosen["spread"] = Chosen(

@@ -1,156 +1,150 @@
-"""What makes a unit fire, measured with synthetic stimuli: tuning curves over the parameters of a figure.
+"""Tuning: what every unit answers to a stimulus, over a grid of the stimulus' parameters.
 
-After Cammarata et al., Curve Detectors (Distill 2020): a unit's answer to a figure is that at its best position.
+>>> around = np.arange(24) * 2 * np.pi / 24
+>>> found = evidence.tuning(network, stimuli.curve, {"orientation": around, "radius": [20, 40]}, ["mixed3b", "mixed4a"])
+>>> found["mixed3b"].shape                             # units, orientations, radii
+(480, 24, 2)
+>>> preferred, selectivity = found.preference("mixed3b", "orientation")
+>>> pages.tuning_plot(found, "mixed3b", [379, 406], "orientation", "curves.svg")
+
+After Cammarata et al., Curve Detectors (Distill 2020). Any pure function that draws a picture from numbers is a
+stimulus, and any function of a picture and numbers transforms pictures in place of drawing them (joint tuning).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 
-from jaxcircuits.evidence import stimuli
+from jaxcircuits.errors import InputError, whole
+from jaxcircuits.evidence.responses import Place, answering, batch_size, finite, in_batches, shared
+from jaxcircuits.evidence.stimulus import PICTURE, Drawing, Stimulus, drawing
+from jaxcircuits.evidence.tuning_result import Tuning
+from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
 
-CHUNK = 128
-"""Pictures that go through the network at once."""
-RADII = (12.0, 16.0, 20.0, 25.0, 30.0)
-"""Radii of the curves, in pixels, over which orientation tuning is averaged."""
+LARGEST = 2**33
+"""Bytes of the largest result."""
 
 
-def responses(network: Network, pictures: jax.Array, layers: Sequence[str]) -> dict[str, np.ndarray]:
-    """What every unit answers to every picture, at its best position.
+def tuning(
+    network: Network,
+    stimulus: Stimulus,
+    grid: Mapping[str, ArrayLike],
+    layers: str | Sequence[str],
+    *,
+    pictures: np.ndarray | jax.Array | None = None,
+    place: Place = "maximum",
+    size: int | None = None,
+    batch_size: int | None = None,
+    progress: bool | Callable[[int, int], None] = True,
+) -> Tuning:
+    """What all units of some layers answer to a stimulus, at every point of a grid of its parameters.
 
-    Args:
-      network: whose units.
-      pictures: (N, H, W, 3), in [0, 1].
-      layers: names.
-
-    Returns:
-      layer -> (N, channels).
-    """
-    parts: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
-    for start in range(0, len(pictures), CHUNK):
-        chunk = pictures[start : start + CHUNK]
-        # Every chunk has the same size, so that the network compiles once.
-        padded = jnp.concatenate([chunk, jnp.broadcast_to(chunk[:1], (CHUNK - len(chunk), *chunk.shape[1:]))])
-        for layer, values in network.activations(padded, layers).items():
-            best = values.max((1, 2)) if values.ndim == 4 else values
-            parts[layer].append(np.asarray(best[: len(chunk)]))
-    return {layer: np.concatenate(values) for layer, values in parts.items()}
-
-
-def curve_tuning(
-    network: Network, layers: Sequence[str], count: int = 24, size: int = 96, radii: Sequence[float] = RADII
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Tuning of units to the orientation of a curve, averaged over radii and over light and dark curves on grey.
+    The drawing is compiled once for a stimulus, the network once for all stimuli of one size; numbers compile nothing.
 
     Args:
       network: whose units.
-      layers: names.
-      count: orientations, evenly around the circle; even, so that each has its opposite.
-      size: of the pictures.
-      radii: of the curves, in pixels.
+      stimulus: parameters -> a picture, such as `stimuli.curve`, or one's own; arguments that the grid does not vary
+        are fixed with `functools.partial`.
+      grid: parameter -> its values, (n,), or (n, ...) for parameters that are no single numbers, such as colors. All
+        their combinations are shown.
+      layers: names, or one.
+      pictures: (N, H, W, channels) in [0, 1], to be transformed by `stimulus`, a function that takes a picture first,
+        such as those of `evidence.poses`; the answers then have `picture` as their first axis.
+      place: where in its map a unit is read: `maximum` or `center`, see `Place`.
+      size: of the pictures, for stimuli that have a parameter `size`; by default the network's native size.
+      batch_size: pictures at once; by default what suits the device. It changes nothing but speed and memory.
+      progress: show a bar; or a function that is told (pictures shown, pictures in all).
 
     Returns:
-      The orientations (count,), radians, and layer -> mean answers (count, channels).
+      The `Tuning`.
+
+    Raises:
+      InputError: for an unknown layer or parameter, an empty or too large grid, values or pictures that are not finite
+        or not in [0, 1], and answers that are not finite.
     """
-    orientations = np.arange(count) * 2 * np.pi / count
-    grid = np.meshgrid(orientations, radii, (0.1, 0.9), indexing="ij")
-    angles, radii, shades = (jnp.asarray(axis.ravel(), jnp.float32) for axis in grid)
-
-    @jax.jit
-    @jax.vmap
-    def draw(angle: jax.Array, radius: jax.Array, shade: jax.Array) -> jax.Array:
-        return stimuli.curve(angle, radius, size=size, colour=jnp.full(3, shade))
-
-    answers = responses(network, draw(angles, radii, shades), layers)
-    return orientations, {
-        layer: values.reshape(count, -1, values.shape[1]).mean(1) for layer, values in answers.items()
-    }
-
-
-def preference(orientations: np.ndarray, tuning: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which orientation each unit likes best, and how much better than the opposite one.
-
-    Args:
-      orientations: (count,), radians, evenly around the circle.
-      tuning: (count, channels), not negative.
-
-    Returns:
-      The circular mean of the tuning curve, radians in [0, 2 pi), and the answer to the best orientation over that to
-      the opposite one (infinite where that is 0, and 0 for units that answer nothing), both (channels,).
-    """
-    mean = np.angle(np.exp(1j * orientations) @ tuning) % (2 * np.pi)
-    best = tuning.argmax(0)
-    units = np.arange(tuning.shape[1])
-    peak, opposite = tuning[best, units], np.roll(tuning, len(orientations) // 2, axis=0)[best, units]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return mean, np.where(peak > 0, peak / opposite, 0.0)
+    names = list(dict.fromkeys([layers] if isinstance(layers, str) else layers))
+    if not names:
+        raise InputError(f"no layers of {network.name}; expected one or more")
+    answer = answering(network, names, place)
+    axes = _axes(grid)
+    size = _size(network, size)
+    drawn = drawing(stimulus, list(axes), size, pictures is not None)
+    if pictures is not None:
+        pictures = network.check_pictures(pictures)
+        axes = {PICTURE: np.arange(len(pictures))} | axes
+    lengths = tuple(len(values) for values in axes.values())
+    points = math.prod(lengths)
+    if not points:
+        raise InputError(f"no pictures to transform by {drawn.name}; expected (N, height, width, channels)")
+    units = sum(network.layers[name].channels for name in names)
+    if 4 * units * points > LARGEST:
+        raise InputError(f"{units} units at {points} points take {4 * units * points / 2**30:.0f} GiB; ask for fewer")
+    answers = {name: np.empty((points, network.layers[name].channels), np.float32) for name in names}
+    with LookingProgress(f"{network.name} {drawn.name}", points, progress) as bar:
+        for chosen, count in in_batches(points, _batch_size(batch_size, points)):
+            images = _drawn(network, drawn, axes, np.unravel_index(chosen, lengths), pictures)
+            for name, values in answer(images).items():
+                answers[name][chosen[:count]] = finite(network, name, np.asarray(values)[:count])
+            bar.update(int(chosen[count - 1]) + 1)
+    labelled = {name: np.moveaxis(values.reshape(*lengths, -1), -1, 0) for name, values in answers.items()}
+    fixed = {key: np.asarray(value).tolist() for key, value in drawn.fixed.items()}
+    shown_at = tuple(images.shape[1:3])
+    return Tuning(network.name, drawn.name, fixed, shown_at, place, axes, labelled)
 
 
-def half_width(orientations: np.ndarray, tuning: np.ndarray) -> np.ndarray:
-    """How wide tuning curves are at half their height, between the crossings nearest to the peak.
-
-    Args:
-      orientations: (count,), radians, evenly around the circle.
-      tuning: (count, channels), not negative.
-
-    Returns:
-      (channels,), radians; crossings are interpolated between orientations. 2 pi for a curve that never falls so low,
-      that of a silent unit among them.
-    """
-    step, peaks = 2 * np.pi / len(orientations), tuning.argmax(0)
-    widths = np.zeros(tuning.shape[1])
-    for unit, peak in enumerate(peaks):
-        for direction in (1, -1):
-            curve = np.roll(tuning[:, unit], -peak)[::direction]
-            curve, half = np.roll(curve, direction == -1), tuning[peak, unit] / 2
-            below = np.flatnonzero(curve < half)
-            if below.size:
-                first = below[0]
-                widths[unit] += step * (first - 1 + (curve[first - 1] - half) / (curve[first - 1] - curve[first]))
-            else:
-                widths[unit] += np.pi
-    return widths
+def _axes(grid: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+    """The values of each parameter, float (n, ...)."""
+    axes = {}
+    for name, values in grid.items():
+        values = np.asarray(values)
+        if values.ndim == 0 or not values.size or values.dtype.kind not in "fiub":
+            raise InputError(f"values of {name}, {values!r}; expected a sequence of numbers, one or more")
+        if not np.isfinite(values).all():
+            raise InputError(f"values of {name} that are not finite")
+        axes[str(name)] = values.astype(np.float64)
+    return axes
 
 
-def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """By how much angles differ, radians in [-pi, pi)."""
-    return (first - second + np.pi) % (2 * np.pi) - np.pi
+def _size(network: Network, size: int | None) -> int:
+    if size is None:
+        return min(network.convention.size)
+    size = whole(size, "size", 1)
+    if not network.takes((size, size)):
+        raise InputError(f"size {size}; {network.name} does not take pictures of {size} x {size} pixels")
+    return size
 
 
-def line_answers(
-    network: Network, layers: Sequence[str], count: int = 12, size: int = 96
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Answers of units to straight lines across the picture, averaged over light and dark lines on grey.
-
-    Args:
-      network: whose units.
-      layers: names.
-      count: orientations, evenly around the half circle.
-      size: of the pictures.
-
-    Returns:
-      The orientations (count,), radians, and layer -> mean answers (count, channels).
-    """
-    orientations = np.arange(count) * np.pi / count
-    angles, shades = (jnp.asarray(a.ravel(), jnp.float32) for a in np.meshgrid(orientations, (0.1, 0.9), indexing="ij"))
-
-    @jax.jit
-    @jax.vmap
-    def draw(angle: jax.Array, shade: jax.Array) -> jax.Array:
-        return stimuli.line(angle, 0.8 * size, size=size, colour=jnp.full(3, shade))
-
-    answers = responses(network, draw(angles, shades), layers)
-    return orientations, {layer: values.reshape(count, 2, -1).mean(1) for layer, values in answers.items()}
+def _batch_size(asked: int | None, points: int) -> int:
+    return batch_size(min(points, whole(asked, "batch_size", 1)) if asked is not None else None)
 
 
-def largest_gap(angles: np.ndarray) -> float:
-    """The widest stretch of the circle without any of the angles (radians); 2 pi for one angle or none."""
-    if len(angles) == 0:
-        return 2 * np.pi
-    ordered = np.sort(np.asarray(angles) % (2 * np.pi))
-    return float(np.diff(ordered, append=ordered[0] + 2 * np.pi).max())
+def _drawn(
+    network: Network,
+    drawn: Drawing,
+    axes: Mapping[str, np.ndarray],
+    places: tuple[np.ndarray, ...],
+    pictures: jax.Array | None,
+) -> jax.Array:
+    """The pictures of some points of a grid, as the network takes them."""
+    at = dict(zip(axes, places))
+    values = {name: np.asarray(axes[name][at[name]], np.float32) for name in axes if name != PICTURE}
+    chosen = None if pictures is None else pictures[jnp.asarray(at[PICTURE])]
+    try:
+        images = drawn.draw(*shared((values, chosen)))
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"stimulus {drawn.name} cannot be drawn from {', '.join(axes)}: {said}") from error
+    channels = network.convention.channels
+    if images.ndim != 4 or images.shape[-1] != channels:
+        shape = images.shape[1:]
+        raise InputError(f"stimulus {drawn.name} returns {shape}; expected a picture (height, width, {channels})")
+    return network.check_pictures(images)

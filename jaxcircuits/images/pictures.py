@@ -125,7 +125,8 @@ class Pictures:
 
         Args:
           size: pictures in a batch; the last one is filled.
-          start, stop: numbers of pictures; the rest by default.
+          start: number of the first picture.
+          stop: number of the picture before which to end; by default all the rest is read.
 
         Raises:
           InputError: for pictures of several shapes, and where none can be read any more.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxcircuits.circuits import Circuit, Unit, extract_circuit
-from jaxcircuits.files import replacing
+from jaxcircuits.files import below, replacing
 from jaxcircuits.images.sheet import save_image
 from jaxcircuits.network import Network
 from jaxcircuits.pages.diagram import circuit_diagram
@@ -38,7 +38,8 @@ def report_circuit(
       network: of the zoo.
       target: such as `mixed4c:447`.
       out: folder.
-      depth, top: see `extract_circuit`.
+      depth: stages below the target, see `extract_circuit`.
+      top: inputs of each unit that are shown, see `extract_circuit`.
       steps: of gradient ascent, a picture.
       size: of the pictures in pixels; by default 96, or a smaller network's own.
       seed: of the pictures.
@@ -56,7 +57,7 @@ def report_circuit(
     pictures = draw_units(network, circuit, recipe, seed=seed)
     about = f"Pictures of units: {steps} steps at {size} px, seed {seed}."
     (unit,) = circuit.rows[0]
-    return write_circuit(out / network.name / f"{unit.layer}-{unit.index}", circuit, pictures, about)
+    return write_circuit(below(out, network.name, f"{unit.layer}-{unit.index}"), circuit, pictures, about)
 
 
 def write_circuit(folder: Path, circuit: Circuit, pictures: dict[Unit, np.ndarray], about: str = "") -> list[Path]:

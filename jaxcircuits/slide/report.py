@@ -12,7 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.evidence import stimuli, tuning
+from jaxcircuits.evidence import circular, stimuli
+from jaxcircuits.evidence.curves import curve_tuning
+from jaxcircuits.evidence.responses import responses
 from jaxcircuits.evidence.stimuli import figures
 from jaxcircuits.network import Network
 from jaxcircuits.slide import scenes
@@ -54,7 +56,7 @@ def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> di
     portion = 4
     for key in jax.random.split(jax.random.key(seed), per_class // portion):
         pictures, labels = scenes.batch(key, portion)
-        answers = tuning.responses(network, pictures, (*fired, network.logits))
+        answers = responses(network, pictures, (*fired, network.logits))
         for layer in fired:
             fired[layer] |= (answers[layer] > 0).any(0)
         correct.append((answers[network.logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
@@ -69,13 +71,13 @@ def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> di
 
 def curve_units(network: Network) -> dict[str, Any]:
     """Units that answer the best orientation of a curve `CONTRAST` times better than the opposite one, by layer."""
-    orientations, answers = tuning.curve_tuning(network, LAYERS)
+    orientations, answers = curve_tuning(network, LAYERS)
     found = {}
     for layer, curves in answers.items():
-        preferred, ratio = tuning.preference(orientations, curves)
+        preferred, ratio = circular.preference(orientations, curves)
         units = np.flatnonzero(ratio >= CONTRAST)
         found[layer] = {
-            "largest_gap_degrees": round(np.degrees(tuning.largest_gap(preferred[units])), 1),
+            "largest_gap_degrees": round(np.degrees(circular.largest_gap(preferred[units])), 1),
             "units": [
                 {
                     "unit": int(unit),
@@ -200,7 +202,7 @@ def _figure_answers(network: Network) -> dict[str, dict[str, np.ndarray]]:
         "wheels_above car": cars(figures.ABOVE, figures.ABOVE),
         **{name: jnp.stack([draw(colour=shade) for shade in shades]) for name, draw in plain.items()},
     }
-    answers = tuning.responses(network, jnp.concatenate(list(sets.values())), LAYERS)
+    answers = responses(network, jnp.concatenate(list(sets.values())), LAYERS)
     edges = np.cumsum([len(pictures) for pictures in sets.values()])[:-1]
     parts = {layer: np.split(values, edges) for layer, values in answers.items()}
     return {name: {layer: parts[layer][index].mean(0) for layer in LAYERS} for index, name in enumerate(sets)}

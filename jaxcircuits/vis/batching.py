@@ -28,6 +28,7 @@ from jaxcircuits.vis.objectives import Objective
 from jaxcircuits.vis.optimize import OF_BATCH, PICTURES, State, cast, programs
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.rendering import Rendering
+from jaxcircuits.vis.room import check_room
 
 ON_ACCELERATOR = 64
 """Views that an accelerator looks at together by default."""
@@ -78,6 +79,9 @@ class Table:
             batch_size = pictures_a_device(recipe) * len(devices)
         self.step_of_width = task.group * len(devices)
         self.width = batch_width(count, batch_size, self.step_of_width)
+        # What does not fit on an accelerator it says itself; then fewer may.
+        together = self.width if jax.default_backend() == "cpu" else self.step_of_width
+        check_room(network, task.objective.layers, recipe, together // len(devices))
         mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
         structure, self.numbers = divided(recipe)
         self.programs = programs(network.forward, structure, mesh, jax.default_backend() == "cpu")

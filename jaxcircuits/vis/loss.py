@@ -8,7 +8,7 @@ Fourier transform and the resample are a few percent of it at mixed4b.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -17,10 +17,11 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward
-from jaxcircuits.network.tokens import grids
+from jaxcircuits.network.tokens import Grid, grids
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.objectives import Objective, Seen
+from jaxcircuits.vis.objectives.seen import Attributed
 from jaxcircuits.vis.transforms import random_view
 
 
@@ -64,12 +65,12 @@ def scores(
     keys = jax.vmap(jax.random.fold_in)(typed(batch.keys)[leaders], step + 1)
     progress = jnp.clip(step / jnp.maximum(recipe.steps, 1), 0, 1)
 
-    def views(pictures: jax.Array, shown: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
+    def views(pictures: jax.Array, laid: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
         """(N, views, h, w, channels)."""
 
         def view(key, progress, picture):
             background, place = jax.random.split(key)
-            return random_view(recipe.transforms, place, shown(background, picture), progress, structure.reaches)
+            return random_view(recipe.transforms, place, laid(background, picture), progress, structure.reaches)
 
         # One vmap over all views: nested ones take longer to compile.
         count = recipe.views
@@ -77,16 +78,21 @@ def scores(
         seen = jax.vmap(view)(of_views, jnp.repeat(progress, count), jnp.repeat(pictures, count, axis=0))
         return seen.reshape(-1, count, *seen.shape[1:])
 
-    activations = _look(forward, batch, recipe.dtype, views(pictures, recipe.parametrization.view), redirect)
+    shown = views(pictures, recipe.parametrization.view)
+    activations = _look(forward, batch, recipe.dtype, shown, redirect)
     reference = {}
     if objective.reference is not None:
-        shown = views(objective.reference, lambda key, picture: picture)
-        reference = jax.lax.stop_gradient(_look(forward, batch, recipe.dtype, shown))
+        given = views(objective.reference, lambda key, picture: picture)
+        reference = jax.lax.stop_gradient(_look(forward, batch, recipe.dtype, given))
     of_tokens = grids(forward, batch.params, activations, recipe.view_size)
-    of_views = jax.vmap(
-        lambda a, r: objective.scores(Seen(a, pictures, r, of_tokens)), in_axes=1, axis_size=recipe.views
+    attributions = tuple(
+        _attribution(forward, batch.params, recipe.dtype, shown, pictures, activations[one.layer], of_tokens, one)
+        for one in objective.attributed
     )
-    found = of_views(activations, reference)
+    of_views = jax.vmap(
+        lambda a, r, t: objective.scores(Seen(a, pictures, r, t, of_tokens)), in_axes=1, axis_size=recipe.views
+    )
+    found = of_views(activations, reference, attributions)
     if found.shape != (recipe.views, len(batch.keys)):
         raise InputError(
             f"{type(objective).__name__} gives scores of shape {found.shape[2:] or found.shape}; "
@@ -107,3 +113,32 @@ def _look(
     of_all = views.reshape(-1, *views.shape[2:])
     seen = forward(batch.params, of_all, batch.objective.layers, dtype, redirect)
     return {name: value.reshape(*views.shape[:2], *value.shape[1:]) for name, value in seen.items()}
+
+
+def _attribution(
+    forward: Forward,
+    params: Any,
+    dtype: str,
+    shown: jax.Array,
+    pictures: jax.Array,
+    activation: jax.Array,
+    of_tokens: Mapping[str, Grid],
+    one: Attributed,
+) -> jax.Array:
+    """A layer's activation times the gradient there of an objective's scores, float32 (N, views, ...).
+
+    The gradient is the ordinary one, also where others are redirected, and is held constant: of a network of ReLUs and
+    max-pools it is, almost everywhere.
+    """
+    count, views = shown.shape[:2]
+    x = forward.convention(shown.reshape(-1, *shown.shape[2:])).astype(dtype)
+
+    def total(value: jax.Array) -> jax.Array:
+        given = {one.layer: value.reshape(-1, *value.shape[2:])}
+        seen = forward.run(params, x, one.objective.layers, given)
+        by_view = {name: answer.reshape(count, views, *answer.shape[1:]) for name, answer in seen.items()}
+        of_views = jax.vmap(lambda answers: one.objective.scores(Seen(answers, pictures, {}, (), of_tokens)), in_axes=1)
+        return of_views(by_view).sum(dtype=jnp.float32)
+
+    slope = jax.grad(total)(jax.lax.stop_gradient(activation))
+    return activation.astype(jnp.float32) * jax.lax.stop_gradient(slope).astype(jnp.float32)

@@ -10,7 +10,7 @@ import dataclasses
 import sys
 from collections.abc import Iterable
 
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, shown, unknown
 
 
 class Part:
@@ -55,7 +55,8 @@ def find_part(name: object) -> type[Part]:
     offered = {name: cls for name, cls in _CLASSES.items() if dataclasses.is_dataclass(cls)}
     if isinstance(name, str) and name in offered:
         return offered[name]
-    module, colon, _ = str(name).partition(":")
+    name = name if isinstance(name, str) and len(name) < 200 else shown(name)
+    module, colon, _ = name.partition(":")
     if colon and all(map(str.isidentifier, module.split("."))) and module not in sys.modules:
         raise InputError(f"type {name!r} of a module that is not imported; import {module} before the recipe is read")
     raise unknown("type", name, offered, "recipes")

@@ -5,18 +5,29 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 from collections.abc import Iterable
 from typing import Any
 
 import optax
 
-from jaxcircuits.errors import InputError, pixels, real, unknown, whole
+from jaxcircuits.errors import InputError, pixels, real, shown, unknown, whole
+from jaxcircuits.files import parse_json, read_text
 from jaxcircuits.vis.parametrization import Fourier, FourierPhase, Parametrization, Shape
 from jaxcircuits.vis.parts import check_parts, find_part, own_parts, part_name
 from jaxcircuits.vis.transforms import LUCID, MACO, Transform, view_size
+from jaxcircuits.vis.transforms.view import check_sizes
 
 MOST_STEPS = 2**31 - 1
 """What an int32 holds."""
+
+MOST_VIEWS = 4096
+MOST_RATE = 1e6
+MOST_TRANSFORMS = 100
+"""Each is compiled by itself."""
+
+LONGEST = 2**20
+"""Characters of a recipe's JSON."""
 
 OPTIMIZERS = {"adam": optax.adam, "nadam": optax.nadam}
 
@@ -38,7 +49,8 @@ class Recipe:
       optimizer: `adam` or `nadam`.
       learning_rate: of the optimizer.
       betas: its decay rates of the gradient's mean and of its square's.
-      redirect_steps: first steps with redirected ReLU gradients, see `jaxcircuits.network.redirect`.
+      redirect_steps: first steps with redirected ReLU gradients, see `jaxcircuits.network.redirect`; Lucid's are those
+        numbered 0 to 16.
       dtype: of the network's arithmetic, `float32` or `bfloat16`; all else is float32.
     """
 
@@ -51,7 +63,7 @@ class Recipe:
     optimizer: str = "adam"
     learning_rate: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
-    redirect_steps: int = 16
+    redirect_steps: int = 17
     dtype: str = "float32"
 
     def __post_init__(self):
@@ -61,14 +73,18 @@ class Recipe:
         put("transforms", _transforms(self.transforms))
         check_parts((self.parametrization, *self.transforms))
         for field, choices in (("dtype", ("float32", "bfloat16")), ("optimizer", OPTIMIZERS)):
-            if getattr(self, field) not in choices:
+            if not isinstance(getattr(self, field), str) or getattr(self, field) not in choices:
                 raise unknown(field, getattr(self, field), choices)
         for field, least in (("steps", 0), ("redirect_steps", 0), ("views", 1)):
             put(field, whole(getattr(self, field), field, least, MOST_STEPS))
         put("learning_rate", real(self.learning_rate, "learning_rate", "a positive number", lambda rate: rate > 0))
+        for field, most in (("learning_rate", MOST_RATE), ("views", MOST_VIEWS)):
+            if getattr(self, field) > most:
+                raise InputError(f"{field} {shown(getattr(self, field))}; expected at most {most:g}")
         put("betas", _betas(self.betas))
         expected = "a part of the score, from 0 to below 1"
         put("tolerance", real(self.tolerance, "tolerance", expected, lambda part: 0 <= part < 1))
+        check_sizes(self.transforms, self.size)
         if min(self.view_size) < 1:
             raise InputError(
                 f"the transforms leave nothing of a picture of {self.size[0]}x{self.size[1]} pixels; "
@@ -131,13 +147,23 @@ class Recipe:
         Raises:
           InputError: for text that is not JSON, an unknown field or type, or a value out of range.
         """
-        try:
-            fields = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"a recipe that is not JSON: {error}") from None
+        fields = parse_json(text, "a recipe", LONGEST)
         if not isinstance(fields, dict):
             raise InputError(f"a recipe that is a {type(fields).__name__}; expected a JSON object")
         return _build(cls, {name: value for name, value in fields.items() if name != "type"})
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> Recipe:
+        """The recipe of a JSON file.
+
+        Raises:
+          InputError: where there is no such file, or it holds no recipe.
+        """
+        text = read_text(path, "a recipe", LONGEST)
+        try:
+            return cls.from_json(text)
+        except InputError as error:
+            raise InputError(f"{os.fspath(path)}: {error}") from None
 
 
 def _parametrization(value: Any) -> Parametrization:
@@ -154,7 +180,7 @@ def _parametrization(value: Any) -> Parametrization:
             return value()
         except TypeError as error:
             raise InputError(f"parametrization {value.__name__}: {error}") from None
-    raise InputError(f"parametrization {value!r}; expected one such as Fourier()")
+    raise InputError(f"parametrization {shown(value)}; expected one such as Fourier()")
 
 
 def _betas(value: Any) -> tuple[float, float]:
@@ -163,7 +189,7 @@ def _betas(value: Any) -> tuple[float, float]:
         values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
         first, second = (real(beta, "beta", expected, lambda beta: 0 <= beta < 1) for beta in values)
     except ValueError:  # of another number of them, or of one that is none
-        raise InputError(f"betas {value!r}; expected {expected}") from None
+        raise InputError(f"betas {shown(value)}; expected {expected}") from None
     return first, second
 
 
@@ -172,9 +198,11 @@ def _transforms(value: Any) -> tuple[Transform, ...]:
     if value is None:
         return ()
     values = (value,) if isinstance(value, Transform) or not isinstance(value, Iterable) else tuple(value)
+    if len(values) > MOST_TRANSFORMS:
+        raise InputError(f"{len(values):,} transforms; expected at most {MOST_TRANSFORMS}")
     for one in values:
         if not isinstance(one, Transform):
-            name = f"{one.__name__} itself" if isinstance(one, type) else repr(one)
+            name = f"{one.__name__} itself" if isinstance(one, type) else shown(one)
             raise InputError(f"transform {name}; expected one such as Pad(12), or a tuple of them")
     return values
 
@@ -206,5 +234,7 @@ def _build(cls: type, fields: dict[str, Any]) -> Any:
             raise unknown("field", name, known, cls.__name__)
     try:
         return cls(**{name: _from_data(value) for name, value in fields.items()})
-    except TypeError as error:
-        raise InputError(f"{cls.__name__}: {error}") from None
+    except InputError:
+        raise
+    except Exception as error:  # a part may be anybody's class, which says in its own way what it does not take
+        raise InputError(f"{cls.__name__}: {error or type(error).__name__}") from None

@@ -42,13 +42,16 @@ def percentiles(
       without random views.
 
     Raises:
-      InputError: for an objective that looks at several pictures or at given ones, or rows that do not pair up.
+      InputError: for an objective that looks at several pictures, at given ones or at attributions, or rows that do
+        not pair up.
     """
     network = as_network(network)
     objective = as_objective(network, objective)
     check_finite(objective)
-    if objective.group > 1 or objective.reference is not None:
-        raise InputError("an objective of several pictures has no percentile; expected one such as channel or neuron")
+    if objective.group > 1 or objective.reference is not None or objective.attributed:
+        raise InputError(
+            "an objective of several pictures, or of attributions, has no percentile; expected one such as channel"
+        )
     pictures = network.check_pictures(images)
     objective = objective.rows(len(pictures))
     objective.check(network, Recipe(size=pictures.shape[1:3], transforms=()))

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
+import functools
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, pixels, real, shown, whole
+
+MOST_SIDE = 2**14
+"""Pixels; the largest pictures that networks of vision are trained on have some thousands."""
+
+MOST_CHANNELS = 1024
+"""Of a picture: hyperspectral ones have hundreds."""
+
+LARGEST = 1e9
+"""Of scale, mean and standard deviation; a 32-bit sensor's values reach it, and its inverse."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,17 +44,21 @@ class InputConvention:
     layout: str = "HWC"
 
     def __post_init__(self):
-        for field in ("size", "mean", "std"):
-            value = getattr(self, field)
-            if not isinstance(value, (int, float)):
-                object.__setattr__(self, field, tuple(value))
+        put = functools.partial(object.__setattr__, self)
+        put("size", pixels("size of the input", self.size, most=MOST_SIDE))
+        put("channels", whole(self.channels, "channels of the input", 1, MOST_CHANNELS))
+        put("scale", _number(self.scale, "scale"))
+        for field in ("mean", "std"):
+            put(field, _numbers(getattr(self, field), field))
         if self.order not in ("RGB", "BGR"):
-            raise InputError(f"channel order {self.order!r}; expected 'RGB' or 'BGR'")
+            raise InputError(f"channel order {shown(self.order)}; expected 'RGB' or 'BGR'")
         if self.layout not in ("HWC", "CHW"):
-            raise InputError(f"layout {self.layout!r}; expected 'HWC', or 'CHW' for channels first")
+            raise InputError(f"layout {shown(self.layout)}; expected 'HWC', or 'CHW' for channels first")
         divisors = self.std if isinstance(self.std, tuple) else (self.std,)
-        if not all(math.isfinite(value) and value != 0 for value in divisors):
-            raise InputError(f"std {self.std!r}; pictures are divided by it, so expected finite numbers other than 0")
+        if not all(divisors):
+            raise InputError(
+                f"std {shown(self.std)}; pictures are divided by it, so expected finite numbers other than 0"
+            )
         for field in ("mean", "std"):
             value = getattr(self, field)
             if isinstance(value, tuple) and len(value) != self.channels:
@@ -73,5 +88,23 @@ class InputConvention:
         """
         names = [field.name for field in dataclasses.fields(cls)]
         if not isinstance(fields, dict) or {"layout", *fields} != set(names):
-            raise InputError(f"input convention {fields!r}; expected the fields {', '.join(names)}")
+            raise InputError(f"input convention {shown(fields)}; expected the fields {', '.join(names)}")
         return cls(**fields)
+
+
+def _numbers(value: Any, field: str) -> float | tuple[float, ...]:
+    """One number, or several as a tuple."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        return _number(value, field)
+    values = tuple(itertools.islice(value, MOST_CHANNELS + 1))
+    return tuple(_number(one, field) for one in values)
+
+
+def _number(value: Any, field: str) -> float:
+    number = real(value, f"{field} of the input", f"a number from -{LARGEST:g} to {LARGEST:g}", _is_sane)
+    # A whole number stays whole, as it is written in weights files.
+    return value if type(value) is int else number
+
+
+def _is_sane(number: float) -> bool:
+    return abs(number) <= LARGEST and (number == 0 or abs(number) >= 1 / LARGEST)

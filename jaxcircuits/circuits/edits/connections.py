@@ -46,7 +46,9 @@ def scale_weights(network: Network, sources: Units, targets: Units, factor: floa
     """Scales the connections from every source to every target: the targets read the sources times `factor`.
 
     Args:
-      network, sources, targets: see `cut`.
+      network: any.
+      sources: units of one layer, see `cut`.
+      targets: units of a later layer, see `cut`.
       factor: 0 cuts, 1 changes nothing, -1 turns excitation into inhibition.
 
     Returns:
@@ -71,7 +73,8 @@ def set_weights(network: Network, sources: Units, targets: Units, weights: np.nd
 
     Args:
       network: any; its targets have to be made by convolutions or dense layers.
-      sources, targets: see `cut`.
+      sources: units of one layer, see `cut`.
+      targets: units of a later layer, see `cut`.
       weights: (h, w), or (h, w, sources, targets); h and w odd, centred on the target, in cells of what its kernel
         slides over (behind a stride-2 pool those of the pool). Beyond the target's own kernel they must be zero:
         those of a unit of a 1x1 or pool branch are one cell.

@@ -76,7 +76,8 @@ def weights_between(network: Network, source: str | Unit, target: str | Unit) ->
 
     Args:
       network: any.
-      source, target: units, such as `mixed3a:147` and `mixed3b:379`.
+      source: a unit, such as `mixed3a:147`.
+      target: a unit of a layer that reads it, such as `mixed3b:379`.
 
     Returns:
       float32 (h, w), in cells of the source layer, centred on the target: (5, 5) from block to block.

@@ -9,6 +9,11 @@ All take
   colour: (3,) of the figure;
   ground: (3,), or a picture (size, size, 3) to draw on;
   size: height and width of the picture.
+
+    lines and shapes   curve, circle, spiral, s_curve, line, corner, patch, dots
+    textures           grating, high_low_frequency
+    colors             hue, color_contrast
+    objects            head, car
 """
 
 from __future__ import annotations
@@ -18,14 +23,39 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxcircuits.evidence.stimuli import drawing as d
+from jaxcircuits.evidence.stimuli.canvas import BLACK, GREY, MIDDLE, WHITE, canvas
+from jaxcircuits.evidence.stimuli.colors import color_contrast, hue, of_hue
+from jaxcircuits.evidence.stimuli.figures import ABOVE, BEHIND, BELOW, IN_FRONT, LEFT, NONE, RIGHT, car, head
 
-WHITE, GREY, BLACK = (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0)
-MIDDLE = (0.0, 0.0)
-
-
-def canvas(ground: ArrayLike, size: int) -> jax.Array:
-    """A plain colour (3,) or a picture as a picture (size, size, 3)."""
-    return jnp.broadcast_to(jnp.asarray(ground, jnp.float32), (size, size, 3))
+__all__ = [
+    "ABOVE",
+    "BEHIND",
+    "BELOW",
+    "BLACK",
+    "GREY",
+    "IN_FRONT",
+    "LEFT",
+    "MIDDLE",
+    "NONE",
+    "RIGHT",
+    "WHITE",
+    "canvas",
+    "car",
+    "circle",
+    "color_contrast",
+    "corner",
+    "curve",
+    "dots",
+    "grating",
+    "head",
+    "high_low_frequency",
+    "hue",
+    "line",
+    "of_hue",
+    "patch",
+    "s_curve",
+    "spiral",
+]
 
 
 def curve(

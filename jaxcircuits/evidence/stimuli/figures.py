@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxcircuits.evidence.stimuli import GREY, MIDDLE, canvas
 from jaxcircuits.evidence.stimuli import drawing as d
+from jaxcircuits.evidence.stimuli.canvas import GREY, MIDDLE, canvas
 
 SNOUT, EAR, EYE = 0.15, -2.25, -0.75
 """Directions from the middle of a head that faces right to its parts."""

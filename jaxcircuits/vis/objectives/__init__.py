@@ -1,7 +1,8 @@
 """Objectives: what a picture is drawn for."""
 
-from jaxcircuits.vis.objectives.base import INPUT, Objective, Seen, node
+from jaxcircuits.vis.objectives.base import Objective, node
 from jaxcircuits.vis.objectives.comparison import activation_difference, caricature
+from jaxcircuits.vis.objectives.facets import facet
 from jaxcircuits.vis.objectives.groups import alignment, channel_interpolate, diversity
 from jaxcircuits.vis.objectives.masks import masked
 from jaxcircuits.vis.objectives.pictures import (
@@ -14,6 +15,7 @@ from jaxcircuits.vis.objectives.pictures import (
     mean_alpha,
     total_variation,
 )
+from jaxcircuits.vis.objectives.seen import INPUT, Seen
 from jaxcircuits.vis.objectives.units import (
     channel,
     class_logit,
@@ -45,6 +47,7 @@ __all__ = [
     "direction_cossim",
     "direction_neuron",
     "diversity",
+    "facet",
     "input_diff",
     "masked",
     "mean_alpha",

@@ -25,39 +25,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, dataclass_transform
+from collections.abc import Callable, Sequence
+from typing import dataclass_transform
 
 import jax
 import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.tokens import Grid
+from jaxcircuits.vis.objectives.seen import INPUT, Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
-
-INPUT = "input"
-"""In place of a layer's name: the picture itself, before it is padded, jittered, scaled and rotated."""
-
-
-class Seen(NamedTuple):
-    """What an objective looks at; of one picture, or of N with a leading axis.
-
-    Attributes:
-      activations: layer -> (h, w, channels) or (channels,), of one random view of the picture.
-      picture: (H, W, channels) in [0, 1], before the view; a transparent one has its alpha as last channel.
-      reference: as `activations`, of the same view of the objective's `reference`; empty where it has none.
-      grids: layer of tokens -> the grid that they make; tokens have activations (tokens, channels).
-    """
-
-    activations: Mapping[str, jax.Array]
-    picture: jax.Array
-    reference: Mapping[str, jax.Array]
-    grids: Mapping[str, Grid] = {}
-
-    def __getitem__(self, layer: str) -> jax.Array:
-        """The activation of a layer; the picture for `INPUT`."""
-        return self.picture if layer == INPUT else self.activations[layer]
 
 
 class Objective:
@@ -89,6 +66,11 @@ class Objective:
     def reference(self) -> np.ndarray | None:
         """Pictures (N, H, W, channels) that it compares with, shown to the network in the same views; None for none."""
         return None
+
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        """What it wants attributed to layers, each in its place in `Seen.attributions`."""
+        return ()
 
     def check(self, network: Network, recipe: Recipe) -> None:
         """Raises `InputError` where the network, looking at the recipe's views, has no such layer or unit."""
@@ -125,8 +107,9 @@ class Objective:
         return self._repeated(count)
 
     def _repeated(self, count: int) -> Objective:
-        if self._rows not in (1, count):
-            raise InputError(f"an objective for {self._rows} pictures does not pair with {count}")
+        for leaf in jax.tree.leaves(self):
+            if leaf.shape[0] not in (1, count):
+                raise InputError(f"an objective for {leaf.shape[0]} pictures does not pair with {count}")
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape[1:])), self)
 
     def take(self, indices: Sequence[int]) -> Objective:
@@ -213,6 +196,19 @@ class _Pair(Objective):
     def reference(self) -> np.ndarray | None:
         return self.first.reference if self.first.reference is not None else self.second.reference
 
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        return self.first.attributed + self.second.attributed
+
+    def both(self, seen: Seen) -> tuple[jax.Array, jax.Array]:
+        """The scores of either."""
+        count = len(self.first.attributed)
+        first, second = seen.attributions[:count], seen.attributions[count:]
+        return (
+            self.first.scores(seen._replace(attributions=first)),
+            self.second.scores(seen._replace(attributions=second)),
+        )
+
     def check(self, network: Network, recipe: Recipe) -> None:
         self.first.check(network, recipe)
         self.second.check(network, recipe)
@@ -237,7 +233,8 @@ class Sum(_Pair):
     symbol = "+"
 
     def scores(self, seen: Seen) -> jax.Array:
-        return self.first.scores(seen) + self.second.scores(seen)
+        first, second = self.both(seen)
+        return first + second
 
     def label(self, i: int) -> str:
         first, second = self.first.label(i), self.second.label(i)
@@ -253,7 +250,8 @@ class Product(_Pair):
     symbol = "*"
 
     def scores(self, seen: Seen) -> jax.Array:
-        return self.first.scores(seen) * self.second.scores(seen)
+        first, second = self.both(seen)
+        return first * second
 
     def label(self, i: int) -> str:
         first, second = sorted((self.first, self.second), key=lambda one: not isinstance(one, Number))

@@ -9,7 +9,8 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid, grid
-from jaxcircuits.vis.objectives.base import Objective, Seen, node, registered
+from jaxcircuits.vis.objectives.base import Objective, node, registered
+from jaxcircuits.vis.objectives.seen import Attributed, Seen
 from jaxcircuits.vis.objectives.units import seen_shape
 from jaxcircuits.vis.recipe import Recipe
 
@@ -32,6 +33,10 @@ class Masked(Objective):
     @property
     def reference(self) -> np.ndarray | None:
         return self.objective.reference
+
+    @property
+    def attributed(self) -> tuple[Attributed, ...]:
+        return tuple(one._replace(objective=Masked(one.objective, self.masks)) for one in self.objective.attributed)
 
     def scores(self, seen: Seen) -> jax.Array:
         activations, reference = (

@@ -16,7 +16,8 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.base import INPUT, Objective, OfLayer, Seen, check_finite, node
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node
+from jaxcircuits.vis.objectives.seen import INPUT, Seen
 from jaxcircuits.vis.objectives.units import seen_shape
 from jaxcircuits.vis.recipe import Recipe
 

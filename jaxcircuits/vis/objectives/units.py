@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Sequence
 
@@ -18,7 +19,8 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid
 from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
-from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
+from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -67,7 +69,7 @@ class Neuron(_Named):
 
 @node("layer")
 class Direction(_Named):
-    """See `direction` and `direction_cossim`."""
+    """See `direction`."""
 
     layer: str
     vectors: np.ndarray
@@ -81,6 +83,25 @@ class Direction(_Named):
 
     def identity(self, i: int) -> str:
         return f"{self.layer}:{_name(self.vectors, self.power, i)}"
+
+
+@node("layer")
+class DirectionCosine(_Named):
+    """See `direction_cossim`."""
+
+    layer: str
+    vectors: np.ndarray
+
+    def score(self, seen: Seen) -> jax.Array:
+        activation = seen.activations[self.layer].astype(jnp.float32)
+        dot = (activation * self.vectors).sum(-1)
+        return (dot / _lengths(activation, self.vectors)).mean() / activation.shape[-1]
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        _check_vectors(self, network)
+
+    def identity(self, i: int) -> str:
+        return f"{self.layer}:cosine-{_name(self.vectors, None, i)}"
 
 
 @node("layer")
@@ -162,30 +183,45 @@ def neuron(
     return objective.rows(objective.count)
 
 
-def direction(layer: str, vectors: Sequence[float] | np.ndarray) -> Objective:
-    """Dot product of a direction with a layer's activation, mean over space.
+def direction(
+    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
+) -> Objective:
+    """Dot product of a direction with a layer's activation, mean over positions.
+
+    With a power, positions count more the better they point that way: `dot * max(0.1, cos) ** power`, Lucid's
+    `direction(..., cossim_pow=power)`; see Carter et al., Activation Atlas, Distill, 2019.
 
     Args:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
+      power: of the cosine, or one for each picture; None, or 0, is the plain dot product.
     """
-    return Direction(layer, vector_rows(vectors, 1), None)
+    objective = Direction(layer, vector_rows(vectors, 1), None if power is None else number_rows(power))
+    return objective.rows(objective.count)
 
 
 def direction_cossim(
-    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] = 1
+    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
 ) -> Objective:
-    """Like `direction`, but positions count more the better they point that way: `dot * max(0.1, cos) ** power`.
+    """Cosine of a direction with a layer's activation, mean over positions and channels.
 
-    Lucid's `direction(..., cossim_pow=power)`; see Carter et al., Activation Atlas, Distill, 2019.
+    Lucid's value, which a mean over channels makes a part of the cosine: it is at most 1 / channels. A silent position
+    counts as 0, where Lucid's divides by zero.
 
     Args:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
-      power: of the cosine, or one for each picture.
+      power: deprecated; what this name meant with a power is `direction(layer, vectors, power)`.
     """
-    objective = Direction(layer, vector_rows(vectors, 1), number_rows(power))
-    return objective.rows(objective.count)
+    if power is not None:
+        warnings.warn(
+            "direction_cossim with a power is now direction(layer, vectors, power); direction_cossim is Lucid's, "
+            "which has none",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return direction(layer, vectors, power)
+    return DirectionCosine(layer, vector_rows(vectors, 1))
 
 
 def direction_neuron(
@@ -194,7 +230,7 @@ def direction_neuron(
     position: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
     power: float | Sequence[float] = 0,
 ) -> Objective:
-    """Like `direction_cossim`, at one position.
+    """Like `direction`, at one position.
 
     Args:
       layer: a name of `network.layers`, with positions.
@@ -207,7 +243,7 @@ def direction_neuron(
 
 
 def tensor_direction(layer: str, tensors: np.ndarray, power: float | Sequence[float] = 0) -> Objective:
-    """Like `direction_cossim`, with a direction for each position: mean over the positions of the tensor.
+    """Like `direction`, with a direction for each position: mean over the positions of the tensor.
 
     Args:
       layer: a name of `network.layers`, with positions.
@@ -242,14 +278,18 @@ def aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | float)
     """Mean over positions of `dot * max(0.1, cos) ** power`, for (..., channels) both; vectors may lack positions."""
     activation = activation.astype(jnp.float32)
     dot = (activation * vectors).sum(-1)
-    lengths = jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
-    return (dot * jnp.maximum(0.1, dot / lengths) ** power).mean()
+    return (dot * jnp.maximum(0.1, dot / _lengths(activation, vectors)) ** power).mean()
 
 
 def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
     """Shape of a layer's activation under the recipe's views."""
     network.layer(layer)
     return network.shapes(recipe.view_size, (layer,))[layer]
+
+
+def _lengths(activation: jax.Array, vectors: jax.Array) -> jax.Array:
+    """Products of the lengths of vectors (..., channels); not 0 where either is, so that gradients stay finite."""
+    return jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
 
 
 def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None) -> jax.Array:
@@ -309,7 +349,7 @@ def _check_position(objective: Neuron | DirectionNeuron, network: Network, recip
             )
 
 
-def _check_vectors(objective: Direction | DirectionNeuron, network: Network) -> None:
+def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, network: Network) -> None:
     channels = network.layer(objective.layer).channels
     if objective.vectors.shape[-1] != channels:
         raise InputError(

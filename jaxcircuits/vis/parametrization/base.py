@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jaxcircuits.errors import InputError, real, whole
+from jaxcircuits.errors import InputError, real, shown, whole
 from jaxcircuits.vis import color
 from jaxcircuits.vis.parts import Part
 
@@ -87,19 +87,30 @@ def check_shape(picture: jax.Array, expected: tuple[int, ...]) -> None:
         raise InputError(f"a picture to start from of shape {picture.shape}; expected {expected}")
 
 
-def check_number(part: Parametrization, field: str) -> None:
-    """Makes a field a Python number; refuses what is not finite or below 0."""
-    _put(part, field, real(getattr(part, field), field, "a number from 0 on", lambda number: number >= 0))
+def check_number(part: Parametrization, field: str, most: float = 1e6) -> None:
+    """Makes a field a Python number; refuses what is not finite, below 0 or above `most`."""
+    number = real(getattr(part, field), field, "a number from 0 on", lambda number: number >= 0)
+    _check_most(number, field, most)
+    _put(part, field, number)
 
 
 def check_positive(part: Parametrization, field: str) -> None:
     """Makes a field a Python number; refuses what is not finite and above 0."""
-    _put(part, field, real(getattr(part, field), field, "a positive number", lambda number: number > 0))
+    number = real(getattr(part, field), field, "a positive number", lambda number: number > 0)
+    _check_most(number, field, 1e6)
+    _put(part, field, number)
 
 
-def check_count(part: Parametrization, field: str, least: int = 1) -> None:
-    """Makes a field a Python number; refuses what is not whole or below `least`."""
-    _put(part, field, whole(getattr(part, field), field, least))
+def check_count(part: Parametrization, field: str, least: int = 1, most: int = 1024) -> None:
+    """Makes a field a Python number; refuses what is not whole, below `least` or above `most`."""
+    number = whole(getattr(part, field), field, least)
+    _check_most(number, field, most)
+    _put(part, field, number)
+
+
+def _check_most(number: float, field: str, most: float) -> None:
+    if number > most:
+        raise InputError(f"{field} {shown(number)}; expected at most {most:g}")
 
 
 def _put(part: Parametrization, field: str, value: object) -> None:
@@ -109,7 +120,7 @@ def _put(part: Parametrization, field: str, value: object) -> None:
 def check_part(kind: str, value: object, refused: tuple[type, ...]) -> None:
     """Refuses what is not a parametrization that can be part of another."""
     if not isinstance(value, Parametrization) or isinstance(value, refused):
-        name = type(value).__name__ if isinstance(value, Parametrization) else repr(value)
+        name = type(value).__name__ if isinstance(value, Parametrization) else shown(value)
         raise InputError(f"{kind} {name}; expected a plain parametrization, such as Fourier()")
 
 

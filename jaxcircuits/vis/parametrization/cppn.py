@@ -17,6 +17,9 @@ PACE = 0.05
 That is half of the rate in Lucid's notebook, at which pictures for a small network went to one saturated colour.
 """
 
+MOST_LAYERS = 64
+"""Each is compiled by itself."""
+
 
 @dataclasses.dataclass(frozen=True)
 class CPPN(Parametrization):
@@ -37,7 +40,7 @@ class CPPN(Parametrization):
 
     def __post_init__(self):
         check_count(self, "width")
-        check_count(self, "layers")
+        check_count(self, "layers", most=MOST_LAYERS)
 
     def init(self, key: jax.Array, shape: Shape) -> tuple[tuple[jax.Array, jax.Array], ...]:
         """(kernel, bias) of each layer, in units of `PACE`."""

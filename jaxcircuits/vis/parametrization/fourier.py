@@ -10,6 +10,9 @@ import numpy as np
 
 from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_number
 
+MOST_DECAY = 8.0
+"""Of the spectrum: at 16,384 pixels its scale still is a float32."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Fourier(Parametrization):
@@ -31,7 +34,7 @@ class Fourier(Parametrization):
 
     def __post_init__(self):
         check_number(self, "sd")
-        check_number(self, "decay")
+        check_number(self, "decay", most=MOST_DECAY)
 
     def init(self, key: jax.Array, shape: Shape) -> jax.Array:
         """Coefficients (2, H, W // 2 + 1, C): real and imaginary parts."""

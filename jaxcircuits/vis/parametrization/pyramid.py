@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.errors import InputError, whole
+from jaxcircuits.errors import InputError, shown, whole
 from jaxcircuits.vis.parametrization.base import (
     Parametrization,
     Shape,
@@ -20,6 +20,9 @@ from jaxcircuits.vis.parametrization.base import (
 )
 from jaxcircuits.vis.parametrization.fourier import Fourier
 from jaxcircuits.vis.parametrization.rgba import RGBA
+
+MOST_LEVELS = 32
+"""Each is compiled by itself."""
 
 SHARED_STREAM = 2**32 - 1
 """Folded into the first key of a group for what it shares; steps, which are folded in too, never get there."""
@@ -125,8 +128,10 @@ def level_shape(shape: Shape, level: int) -> Shape:
 
 def checked_levels(levels: Any) -> tuple[int, ...]:
     """Levels as a tuple of different whole numbers."""
-    values = levels if isinstance(levels, Iterable) and not isinstance(levels, str) else ()
+    values = tuple(levels) if isinstance(levels, Iterable) and not isinstance(levels, (str, dict)) else ()
+    if len(values) > MOST_LEVELS:
+        raise InputError(f"{len(values):,} levels; expected at most {MOST_LEVELS}")
     numbers = tuple(whole(level, "level", 1) for level in values)
     if not numbers or len(set(numbers)) < len(numbers):
-        raise InputError(f"levels {levels!r}; expected different whole numbers, such as (1, 2, 4, 8)")
+        raise InputError(f"levels {shown(levels)}; expected different whole numbers, such as (1, 2, 4, 8)")
     return numbers

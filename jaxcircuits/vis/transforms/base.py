@@ -8,10 +8,16 @@ from collections.abc import Iterable
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.errors import InputError, real, whole
+from jaxcircuits.errors import MOST_PIXELS, InputError, real, shown, whole
 from jaxcircuits.vis.parts import Part
 
 Size = tuple[int, int]
+
+LARGEST = 1e6
+"""Of a transform's numbers: pixels, degrees, factors; beyond it there is nothing to see in a view."""
+
+MOST_CHOICES = 10_000
+"""Numbers of which one is chosen at random."""
 
 
 class Transform(Part):
@@ -98,9 +104,12 @@ def check_number(transform: Transform, field: str, least: float = -math.inf, mos
     )
 
 
-def check_whole(transform: Transform, field: str, least: int = 0) -> None:
-    """Raises an `InputError` where a field is no whole number from `least` on."""
-    _put(transform, field, whole(getattr(transform, field), f"{type(transform).__name__}: {field}", least))
+def check_whole(transform: Transform, field: str, least: int = 0, most: int = MOST_PIXELS) -> None:
+    """Raises an `InputError` where a field is no whole number from `least` to `most`."""
+    value, name = getattr(transform, field), f"{type(transform).__name__}: {field}"
+    if whole(value, name, least) > most:
+        raise InputError(f"{name} {shown(value)}; expected at most {most}")
+    _put(transform, field, whole(value, name, least))
 
 
 def check_range(transform: Transform, field: str, least: float = -math.inf, most: float = math.inf) -> None:
@@ -126,7 +135,9 @@ def _as_tuple(
 ) -> tuple[float, ...]:
     """A field's numbers, of which there has to be one, as Python's own."""
     value = getattr(transform, field)
-    values = tuple(value) if isinstance(value, Iterable) else ()
+    values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes, dict)) else ()
+    if len(values) > MOST_CHOICES:
+        raise InputError(f"{type(transform).__name__}: {len(values):,} {field}; expected at most {MOST_CHOICES:,}")
     if not values:
         raise _error(transform, field, expected)
     return tuple(_number(transform, field, one, expected, least, most) for one in values)
@@ -134,6 +145,8 @@ def _as_tuple(
 
 def _number(transform: Transform, field: str, value: object, expected: str, least: float, most: float) -> float:
     """A number as Python's own; a whole one stays whole, as it is in a recipe's JSON."""
+    if isinstance(value, (int, float)) and LARGEST < abs(value) < math.inf:
+        raise InputError(f"{type(transform).__name__}: {field} {shown(value)}; expected at most {LARGEST:g}")
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
     try:
@@ -148,4 +161,4 @@ def _bounds(least: float, most: float) -> str:
 
 
 def _error(transform: Transform, field: str, expected: str) -> InputError:
-    return InputError(f"{type(transform).__name__}: {field} {getattr(transform, field)!r}; expected {expected}")
+    return InputError(f"{type(transform).__name__}: {field} {shown(getattr(transform, field))}; expected {expected}")

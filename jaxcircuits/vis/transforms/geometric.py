@@ -51,7 +51,7 @@ class Jitter(AffineMap):
 
     def __post_init__(self):
         check_whole(self, "pixels")
-        check_whole(self, "times", 1)
+        check_whole(self, "times", 1, 1000)
 
     def size(self, size: Size) -> Size:
         cropped = self.times * self.pixels
@@ -131,7 +131,9 @@ class Affine(AffineMap):
 
     def reach(self, size: Size) -> float:
         low, high = self.degrees
-        diagonals = (45 + 90 * k for k in range(math.ceil((low - 45) / 90), math.floor((high - 45) / 90) + 1))
+        first = math.ceil((low - 45) / 90)
+        # Two diagonals tell as much as thousands.
+        diagonals = (45 + 90 * k for k in range(first, min(math.floor((high - 45) / 90), first + 1) + 1))
         turn = max(_turn_reach(degrees) for degrees in (low, high, *diagonals))
         return self.zoom[1] * turn * (1 + math.tan(math.radians(max(map(abs, self.shear)))))
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from jaxcircuits.errors import MOST_PIXELS, InputError
 from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Size, Transform
 from jaxcircuits.vis.transforms.resample import grid, resample, sample
 
@@ -21,6 +22,16 @@ def view_size(transforms: Sequence[Transform], size: Size) -> Size:
     for transform in transforms:
         size = transform.size(size)
     return size
+
+
+def check_sizes(transforms: Sequence[Transform], size: Size) -> None:
+    """Raises `InputError` where a picture of `size` becomes larger on its way than any device draws."""
+    for transform in transforms:
+        size = transform.size(size)
+        if max(size) > MOST_PIXELS:
+            raise InputError(
+                f"{type(transform).__name__} makes views of {size[0]}x{size[1]} pixels; expected at most {MOST_PIXELS}"
+            )
 
 
 def reaches(transforms: Sequence[Transform], size: Size) -> tuple[float | None, ...]:

@@ -1,0 +1,108 @@
+"""An argument as data: a value, what it would be by chance, and what the value is of."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+NAMES = ("drawing", "examples", "synthetic", "joint", "implementation", "use", "by_hand")
+"""In the order of the article."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Argument:
+    """One of the seven.
+
+    Attributes:
+      name: one of `NAMES`.
+      meaning: what the value is, in a sentence.
+      value: mean over the units; None where the argument cannot be made.
+      chance: what the value would be by chance, and of what, see `against`; None where there is no value.
+      bound: what chance exceeds once in twenty times.
+      against: what stands for chance, in a few words.
+      count: how many comparisons the value is a mean of.
+      units: unit's name -> its own value.
+      figures: further figures, as plain JSON types.
+      missing: why the argument cannot be made; empty where it can.
+    """
+
+    name: str
+    meaning: str
+    value: float | None = None
+    chance: float | None = None
+    bound: float | None = None
+    against: str = ""
+    count: int = 0
+    units: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    missing: str = ""
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the value is beyond what chance exceeds once in twenty times; None where there is no value."""
+        return None if self.value is None or self.bound is None else self.value > self.bound
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """The seven arguments for units of one layer.
+
+    Attributes:
+      network, layer, stimulus, parameter: names.
+      units: that the arguments are for.
+      family: units of the layer that answer the stimulus with other values of the parameter, the units among them.
+      preferred: unit's name -> the value of the parameter that it prefers.
+      setting: sizes, counts and layers, as plain JSON types.
+      drawing, examples, synthetic, joint, implementation, use, by_hand: the arguments.
+      shown: pictures and curves for a page, by name; not in the JSON.
+    """
+
+    network: str
+    layer: str
+    stimulus: str
+    parameter: str
+    units: tuple[int, ...]
+    family: tuple[int, ...]
+    preferred: Mapping[str, float]
+    setting: Mapping[str, Any]
+    drawing: Argument
+    examples: Argument
+    synthetic: Argument
+    joint: Argument
+    implementation: Argument
+    use: Argument
+    by_hand: Argument
+    shown: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def __iter__(self) -> Iterator[Argument]:
+        """The arguments, in the order of the article."""
+        return (getattr(self, name) for name in NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
+
+    def to_json(self) -> str:
+        """All but the pictures, as JSON; what is not finite is null."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "shown"}
+        fields |= {one.name: dataclasses.asdict(one) | {"holds": one.holds} for one in self}
+        return json.dumps(_plain(fields), indent=1)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    if isinstance(value, (bool, np.bool_)) or value is None or isinstance(value, str):
+        return bool(value) if isinstance(value, np.bool_) else value
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    number = float(value)
+    return float(f"{number:.6g}") if math.isfinite(number) else None

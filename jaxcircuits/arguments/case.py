@@ -1,0 +1,193 @@
+"""What all arguments need to know of the units that they are for: found once, from stimuli and from pictures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.evidence import Examples, Tuning, stimuli, tuning
+from jaxcircuits.evidence.stimulus import Stimulus, parameter_names
+from jaxcircuits.images import Pictures
+from jaxcircuits.network import Network
+
+TURN = 2 * np.pi
+SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
+RADII = (0.15, 0.22, 0.3, 0.4)
+"""Radii of curves, as parts of the picture's side."""
+SELECTIVE, STRONG, UNLIKE = 3.0, 1 / 3, 0.7
+"""A unit is of the family that answers its best value so many times better than the opposite one, at least so strongly
+as the layer's 95th percentile, and no other figure more than so well."""
+SELECTIVE_BELOW = 2.0
+"""The same of the units of the layer below."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """Units, and what was found out about them.
+
+    Attributes:
+      network, layer: whose units.
+      units: (n,), those that the arguments are for.
+      family: (m,), the units that tile the parameter's circle, the units among them.
+      below, above: the stage before the layer, and the one after it; None where there is none.
+      pictures, examples: of the world.
+      sample: float32 (s, H, W, channels), some of them.
+      stimulus, parameter, values, period: what is varied.
+      tuning: of the layer and the one below.
+      preferred: layer -> (channels,), in [0, period).
+      selectivity: layer -> (channels,).
+      strength: layer -> (channels,), mean answers to the preferred value.
+      others: figure -> (channels,), the layer's best answers to other figures, in parts of its best answer.
+      size: of drawn and transformed pictures.
+      count: examples of each unit.
+      seed: of all that is drawn by lot.
+      progress: show bars.
+    """
+
+    network: Network
+    layer: str
+    units: np.ndarray
+    family: np.ndarray
+    below: str | None
+    above: str | None
+    pictures: Pictures
+    examples: Examples
+    sample: np.ndarray
+    stimulus: Stimulus
+    parameter: str
+    values: np.ndarray
+    period: float
+    tuning: Tuning
+    preferred: Mapping[str, np.ndarray]
+    selectivity: Mapping[str, np.ndarray]
+    strength: Mapping[str, np.ndarray]
+    others: Mapping[str, np.ndarray]
+    size: int
+    count: int
+    seed: int
+    progress: bool
+
+    @property
+    def tolerance(self) -> float:
+        """How far values may be apart that count as the same: an eighth of the period, 45 degrees of a turn."""
+        return self.period / 8
+
+    def apart(self, first: ArrayLike, second: ArrayLike) -> np.ndarray:
+        """How far values are apart round the circle, from 0 to half a period."""
+        half = self.period / 2
+        return np.abs((np.asarray(first) - np.asarray(second) + half) % self.period - half)
+
+    def name(self, unit: int) -> str:
+        return f"{self.layer}:{unit}"
+
+    def named(self, values: np.ndarray) -> dict[str, float]:
+        """Values of `units` by their names."""
+        return {self.name(unit): float(value) for unit, value in zip(self.units.tolist(), values)}
+
+    def rng(self) -> np.random.Generator:
+        return np.random.default_rng(self.seed)
+
+    def outside(self, count: int) -> np.ndarray:
+        """Units of the layer that are not of the family, by lot."""
+        rest = np.setdiff1d(np.arange(self.network.layers[self.layer].channels), self.family)
+        return np.sort(self.rng().permutation(rest)[:count])
+
+
+def default_grid(stimulus: Stimulus, size: int) -> dict[str, ArrayLike]:
+    """All orientations, dark and light; of curves four radii.
+
+    Raises:
+      InputError: for a stimulus without an orientation.
+    """
+    takes = parameter_names(stimulus)
+    if "orientation" not in takes:
+        raise InputError(f"a stimulus of {', '.join(takes)} has no orientation; give a grid")
+    grid: dict[str, ArrayLike] = {"orientation": np.arange(24) * TURN / 24}
+    if getattr(stimulus, "func", stimulus) is stimuli.curve:
+        grid["radius"] = np.array(RADII) * size
+    return grid | ({"colour": SHADES} if "colour" in takes else {})
+
+
+def default_others(size: int) -> dict[str, tuple[Stimulus, Mapping[str, ArrayLike]]]:
+    """Figures that are no curves: straight lines and right angles, all orientations, dark and light."""
+    around = np.arange(12) * TURN / 12
+    return {
+        "line": (stimuli.line, {"orientation": around / 2, "length": [0.8 * size], "colour": SHADES}),
+        "corner": (stimuli.corner, {"orientation": around, "length": [0.3 * size], "colour": SHADES}),
+    }
+
+
+def neighbors(network: Network, layer: str) -> tuple[str | None, str | None]:
+    """The stage that a layer reads and the one that reads it; None where there is none."""
+    graph = network.graph
+    own = graph.first_name(layer)
+    stages = [stage for stage in graph.stages if stage != own]
+    needed = graph.needed([layer])
+    before = [stage for stage in stages if stage in needed]
+    after = [stage for stage in stages if own in graph.needed([stage])]
+    return (before[-1] if before else None), (after[0] if after else None)
+
+
+def measure(
+    network: Network,
+    layer: str,
+    units: np.ndarray | None,
+    stimulus: Stimulus,
+    grid: Mapping[str, ArrayLike],
+    parameter: str,
+    period: float,
+    others: Mapping[str, tuple[Stimulus, Mapping[str, ArrayLike]]],
+    size: int,
+    progress: bool,
+) -> dict[str, Any]:
+    """What stimuli tell: the fields of a `Case` from `tuning` to `others`, and its units and family."""
+    below, above = neighbors(network, layer)
+    layers = [layer] if below is None else [layer, below]
+    options = {"size": size, "progress": progress}
+    found = tuning(network, stimulus, grid, layers, **options)
+    preferred, selectivity, strength = {}, {}, {}
+    for name in layers:
+        preferred[name], selectivity[name] = found.preference(name, parameter, period)
+        strength[name] = np.maximum(found.along(name, parameter), 0).max(1)
+    best = np.maximum(found[layer].reshape(len(found[layer]), -1).max(1), 1e-12)
+    unlike = {}
+    for name, (figure, figure_grid) in others.items():
+        answers = tuning(network, figure, figure_grid, [layer], **options)[layer]
+        unlike[name] = np.maximum(answers.reshape(len(answers), -1).max(1), 0) / best
+    tiling = selective(strength[layer], selectivity[layer], unlike.values())
+    if units is None:
+        units = tiling
+        if not units.size:
+            raise InputError(f"no unit of {layer} is selective for the {parameter} of {found.stimulus}; name units")
+    family = np.union1d(units, tiling)
+    family = family[np.argsort(preferred[layer][family], kind="stable")]
+    return {
+        "units": units,
+        "family": family,
+        "below": below,
+        "above": above,
+        "tuning": found,
+        "preferred": preferred,
+        "selectivity": selectivity,
+        "strength": strength,
+        "others": unlike,
+    }
+
+
+def selective(
+    strength: np.ndarray, selectivity: np.ndarray, others: Sequence[np.ndarray] = (), least: float = SELECTIVE
+) -> np.ndarray:
+    """The units of a layer that are selective, strong and answer no other figure as well; see `SELECTIVE`."""
+    chosen = selectivity >= least
+    for other in others:
+        chosen &= other <= UNLIKE
+    return np.flatnonzero(chosen & (strength > 0) & (strength >= STRONG * np.percentile(strength, 95)))
+
+
+Written = Callable[[np.ndarray], Network]
+"""Values of the parameter -> a network written by hand whose last layer has a unit for each."""

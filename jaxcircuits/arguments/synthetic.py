@@ -1,0 +1,41 @@
+"""Third argument: units answer the stimulus at one value of its parameter, and no other figure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxcircuits.arguments.argument import Argument
+from jaxcircuits.arguments.case import STRONG, Case
+
+
+def synthetic(case: Case) -> Argument:
+    """The argument."""
+    selectivity, best = case.selectivity[case.layer], case.strength[case.layer]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        opposite = np.where(selectivity > 0, best / selectivity, 0.0)
+    # What a unit that hardly answers leaves out says nothing.
+    contrast = (best - opposite) / np.maximum(best + opposite, max(STRONG * np.percentile(best, 95), 1e-12))
+    rest = np.setdiff1d(np.arange(len(contrast)), case.family)
+    width = case.tuning.half_width(case.layer, case.parameter, case.period)
+    figures = {
+        "best_over_opposite": {name: value for name, value in case.named(selectivity[case.units]).items()},
+        "half_width": case.named(width[case.units]),
+        "of_best_answer": {name: case.named(part[case.units]) for name, part in case.others.items()},
+        "values_answered_half_as_well": {
+            name: float(case.tuning.tolerated(case.layer, name)[case.units].mean())
+            for name in case.tuning.grid
+            if name != case.parameter
+        },
+    }
+    return Argument(
+        "synthetic",
+        "Contrast of the answers to the best and the opposite value of the stimulus: their difference over their sum, "
+        "or over what a strong unit of the layer answers where that is more.",
+        value=float(contrast[case.units].mean()),
+        chance=float(np.median(contrast[rest])) if rest.size else 0.0,
+        bound=float(np.percentile(contrast[rest], 95)) if rest.size else 0.0,
+        against="all other units of the layer",
+        count=len(case.units),
+        units=case.named(contrast[case.units]),
+        figures=figures,
+    )

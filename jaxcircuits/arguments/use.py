@@ -1,0 +1,85 @@
+"""Sixth argument: the units that a unit excites in the next layer answer less without it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxcircuits.arguments.argument import Argument
+from jaxcircuits.arguments.case import Case
+from jaxcircuits.circuits import ablate
+from jaxcircuits.circuits.weights.direct import connecting_weights
+from jaxcircuits.evidence.responses import responses
+from jaxcircuits.network import Network
+
+READERS = 5
+CONTROLS = 4
+"""Other units of the layer, as active on the same pictures, that are silenced for comparison."""
+
+
+def use(case: Case) -> Argument:
+    """The argument."""
+    meaning = (
+        "Part of their answers that the units of the next layer which a unit excites most lose on its strongest "
+        "examples when it is silent."
+    )
+    if case.above is None:
+        return Argument("use", meaning, missing=f"no stage reads {case.layer}")
+    weights = connecting_weights(case.network, case.layer, case.above, None)
+    weights = np.maximum(weights, 0).reshape(len(weights), -1, weights.shape[-1])
+    exciting = np.sqrt(np.square(weights, dtype=np.float64).sum(1))
+    activity = responses(case.network, case.sample, [case.layer])[case.layer].mean(0)
+    lost, control, read_by = [], [], {}
+    for unit in case.units.tolist():
+        readers = np.argsort(-exciting[:, unit], kind="stable")[:READERS]
+        read_by[case.name(unit)] = [f"{case.above}:{reader}" for reader in readers.tolist()]
+        pictures = _strongest(case, unit)
+        before = _answers(case, case.network, pictures)[:, readers].sum()
+        rest = np.setdiff1d(np.arange(len(activity)), case.family)
+        alike = rest[np.argsort(np.abs(activity[rest] - activity[unit]), kind="stable")][:CONTROLS]
+        parts = []
+        for silenced in [unit, *alike.tolist()]:
+            after = _answers(case, ablate(case.network, case.name(silenced)), pictures)[:, readers].sum()
+            parts.append(1 - after / before if before > 0 else 0.0)
+        lost.append(parts[0])
+        control += parts[1:]
+    lost = np.array(lost)
+    return Argument(
+        "use",
+        meaning,
+        value=float(lost.mean()),
+        chance=float(np.mean(control)),
+        bound=float(np.percentile(control, 95)),
+        against=f"silencing {CONTROLS} other units that are as active, for the same readers and pictures",
+        count=len(lost) * READERS,
+        units=case.named(lost),
+        figures={"read_by": read_by} | _decisions(case, activity),
+    )
+
+
+def _strongest(case: Case, unit: int) -> np.ndarray:
+    numbers = case.examples[case.layer].pictures[unit, : case.count]
+    shown = case.pictures.at(case.examples.seen.size, case.network.convention.channels)
+    return np.stack([shown[number].image for number in numbers.tolist() if number >= 0])
+
+
+def _answers(case: Case, network: Network, pictures: np.ndarray) -> np.ndarray:
+    return np.maximum(responses(network, pictures, [case.above])[case.above], 0).astype(np.float64)
+
+
+def _decisions(case: Case, activity: np.ndarray) -> dict[str, float]:
+    """How often the network decides otherwise without the whole family, and without as many other units."""
+    logits = case.network.logits
+    if logits is None:
+        return {}
+    decided = responses(case.network, case.sample, [logits])[logits].argmax(1)
+    rest = np.setdiff1d(np.arange(len(activity)), case.family)
+    rest = rest[np.argsort(-activity[rest], kind="stable")][: 3 * len(case.family)]
+    others = case.rng().permutation(rest)[: len(case.family)]
+    figures = {"pictures": len(case.sample)}
+    for name, silenced in (("without_the_family", case.family), ("without_as_many_others", others)):
+        if len(silenced):
+            edited = ablate(case.network, [case.name(unit) for unit in silenced.tolist()])
+            figures[f"decisions_changed_{name}"] = float(
+                (responses(edited, case.sample, [logits])[logits].argmax(1) != decided).mean()
+            )
+    return figures

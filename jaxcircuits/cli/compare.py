@@ -1,0 +1,37 @@
+"""`jaxcircuits compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jaxcircuits.cli.common import NetworkName, say
+from jaxcircuits.printing import plain
+
+
+def compare(
+    first: NetworkName,
+    second: NetworkName,
+    images: Annotated[
+        str, typer.Option(help="A folder of pictures, with a folder a class or without; or tfds:NAME[:CONFIG].")
+    ] = ...,
+    split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
+    steps: Annotated[int, typer.Option(help="Of gradient ascent, a drawing; 0 for no drawings.")] = 96,
+    size: Annotated[
+        int | None, typer.Option(help="Of drawings, in pixels; by default 96, or a smaller network's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawings and of the shuffled pictures.")] = 0,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures seen together; by default what suits.")] = None,
+    out: Annotated[Path, typer.Option(help="Files go to OUT/FIRST-and-SECOND.")] = Path("compared"),
+) -> None:
+    """Set two networks side by side: matched units, the depths that correspond, families of units, as a page."""
+    from jaxcircuits.images import open_pictures
+    from jaxcircuits.network import load
+    from jaxcircuits.pages.compare_report import report_comparison
+
+    networks, pictures = [load(name) for name in (first, second)], open_pictures(images, split)
+    options = {"steps": steps, "size": size, "seed": seed, "batch_size": batch_size}
+    for file in report_comparison(*networks, pictures, out, **options):
+        say(plain(file))

@@ -1,0 +1,82 @@
+"""Stimuli of color alone: a hue on a ground, and the boundary of two opposite hues.
+
+Hues lie on a circle on which the mean of red, green and blue is the same everywhere, so that what changes with the hue
+is not the lightness: 0 is red, 2 pi / 3 green, 4 pi / 3 blue. A hue and that half a turn away add up to grey.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+
+from jaxcircuits.evidence.stimuli import drawing as d
+from jaxcircuits.evidence.stimuli.canvas import GREY, MIDDLE, canvas
+
+
+def of_hue(hue: ArrayLike, saturation: ArrayLike = 0.8, lightness: ArrayLike = 0.5) -> jax.Array:
+    """A color by its hue.
+
+    Args:
+      hue: radians; red, green and blue are a third of a turn apart.
+      saturation: from 0, which is grey, to 1, at which a channel reaches 0 or 1.
+      lightness: the mean of the three channels, in [0, 1].
+
+    Returns:
+      (3,), in [0, 1].
+    """
+    room = jnp.minimum(lightness, 1 - jnp.asarray(lightness))
+    return lightness + saturation * room * jnp.cos(hue - jnp.arange(3) * 2 * jnp.pi / 3)
+
+
+def hue(
+    hue: ArrayLike,
+    radius: ArrayLike = 20.0,
+    size: int = 96,
+    *,
+    saturation: ArrayLike = 0.8,
+    lightness: ArrayLike = 0.5,
+    centre: ArrayLike = MIDDLE,
+    ground: ArrayLike = GREY,
+) -> jax.Array:
+    """A disc of one hue; see `of_hue`.
+
+    Args:
+      hue: radians.
+      radius: of the disc, in pixels; larger than the picture for a whole one of that hue.
+      size: of the picture.
+      saturation, lightness: of the color.
+      centre: of the disc.
+      ground: color or picture beneath.
+
+    Returns:
+      The picture, (size, size, 3).
+    """
+    color = of_hue(hue, saturation, lightness)
+    return d.paint(canvas(ground, size), d.cover(d.disc(d.place(d.plane(size), centre), radius)), color)
+
+
+def color_contrast(
+    orientation: ArrayLike,
+    hue: ArrayLike = 0.0,
+    size: int = 96,
+    *,
+    saturation: ArrayLike = 0.8,
+    lightness: ArrayLike = 0.5,
+    centre: ArrayLike = MIDDLE,
+) -> jax.Array:
+    """One hue beside the opposite one; see `of_hue`.
+
+    Args:
+      orientation: direction in which `hue` lies; the boundary runs through `centre` at right angles to it.
+      hue: radians.
+      size: of the picture.
+      saturation, lightness: of both colors.
+      centre: on the boundary.
+
+    Returns:
+      The picture, (size, size, 3).
+    """
+    towards, _ = d.place(d.plane(size), centre, orientation)
+    opposite = of_hue(hue + jnp.pi, saturation, lightness)
+    return d.paint(canvas(opposite, size), d.cover(-towards), of_hue(hue, saturation, lightness))
