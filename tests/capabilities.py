@@ -138,7 +138,7 @@ def neuron(model):
         objective = jc.neuron(model.target, [0], position)
         objective.check(network, recipe)
         of_tokens = grids(network.forward, network.params, [model.target], network.convention.size)
-        scores = objective.scores(Seen(seen, jnp.asarray(pictures(network)[:1]), {}, of_tokens))
+        scores = objective.scores(Seen(seen, jnp.asarray(pictures(network)[:1]), {}, grids=of_tokens))
         same(scores, seen[model.target][(slice(None), *cell, 0)])
     for position in {2: [17, (4, 0)], 3: [3, (99, 0)]}[len(shape)]:
         with pytest.raises(jc.InputError, match="position"):
