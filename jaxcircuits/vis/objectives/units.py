@@ -18,7 +18,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
-from jaxcircuits.vis.objectives.position import at, check_position, place, positions_of, seen_shape
+from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
 from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 
@@ -56,14 +56,14 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return at(seen, self.layer, self.position)[self.units]
+        return at_position(seen, self.layer, self.position)[self.units]
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
         check_position(self.layer, self.position, network, recipe)
 
     def identity(self, i: int) -> str:
-        return f"{self.layer}:{row_of(self.units, i)}@{place(self.position, i)}"
+        return f"{self.layer}:{row_of(self.units, i)}@{place_of(self.position, i)}"
 
 
 @node("layer")
@@ -113,14 +113,14 @@ class DirectionNeuron(_Named):
     power: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _aligned(at(seen, self.layer, self.position), self.vectors, self.power)
+        return _aligned(at_position(seen, self.layer, self.position), self.vectors, self.power)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         _check_vectors(self, network)
         check_position(self.layer, self.position, network, recipe)
 
     def identity(self, i: int) -> str:
-        return f"{self.layer}:{_name(self.vectors, self.power, i)}@{place(self.position, i)}"
+        return f"{self.layer}:{_name(self.vectors, self.power, i)}@{place_of(self.position, i)}"
 
 
 @node("layer")
@@ -178,7 +178,7 @@ def neuron(
         centre, (height // 2, width // 2). Of tokens row and column in the grid that they make
         (`jaxcircuits.network.tokens`), or a token's number.
     """
-    objective = Neuron(layer, _units(units), positions_of(position))
+    objective = Neuron(layer, _units(units), position_rows(position))
     return objective.rows(objective.count)
 
 
@@ -237,7 +237,7 @@ def direction_neuron(
       position: as for `neuron`; by default the centre.
       power: of the cosine; 0 is the plain dot product.
     """
-    objective = DirectionNeuron(layer, vector_rows(vectors, 1), positions_of(position), number_rows(power))
+    objective = DirectionNeuron(layer, vector_rows(vectors, 1), position_rows(position), number_rows(power))
     return objective.rows(objective.count)
 
 

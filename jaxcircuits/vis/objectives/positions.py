@@ -1,4 +1,4 @@
-"""Where in a layer an objective looks: a row and column of a map, or a token, by its number or its patch."""
+"""Where in a layer an objective looks: rows and columns of maps, and of the grids that tokens make."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid
 from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import whole_numbers
-from jaxcircuits.vis.objectives.base import row_of
-from jaxcircuits.vis.objectives.seen import Seen
+from jaxcircuits.vis.objectives.base import Seen, row_of
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -22,7 +21,7 @@ def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
     return network.shapes(recipe.view_size, (layer,))[layer]
 
 
-def at(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array:
+def at_position(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array:
     """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
     activation, grid = seen.activations[layer], seen.grids.get(layer)
     if activation.ndim == 2:
@@ -36,13 +35,15 @@ def _token(tokens: int, grid: Grid | None, position: jax.Array | None) -> jax.Ar
     """The token at a position: its number, or row and column of the grid of patches."""
     if position is not None and len(position) == 1:
         return position[0]
-    if grid is None:
-        return tokens // 2
-    return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
+    if grid is not None:
+        return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
+    if position is not None:
+        raise InputError(f"row and column of {tokens} tokens whose grid is not known; expected `Seen` with grids")
+    return tokens // 2
 
 
 def check_position(layer: str, position: np.ndarray | None, network: Network, recipe: Recipe) -> None:
-    """Raises `InputError` where a layer has no such positions."""
+    """Raises `InputError` where a layer has no such positions under the recipe's views."""
     view = recipe.view_size
     shape = seen_shape(layer, network, recipe)
     if len(shape) not in (2, 3):
@@ -72,13 +73,13 @@ def check_position(layer: str, position: np.ndarray | None, network: Network, re
             )
 
 
-def place(position: np.ndarray | None, i: int) -> str:
+def place_of(position: np.ndarray | None, i: int) -> str:
     """A picture's position as text."""
     return "center" if position is None else ",".join(map(str, row_of(position, i)))
 
 
-def positions_of(position) -> np.ndarray | None:
-    """Positions as an array (N, 2) of rows and columns, or (N, 1) of tokens' numbers."""
+def position_rows(position) -> np.ndarray | None:
+    """Positions as int32 rows, (N, 2), or (N, 1) of tokens by number; None for the centre."""
     if position is None:
         return None
     tokens = np.ndim(position) == 0 or (np.ndim(position) == 2 and np.shape(position)[1] == 1)
