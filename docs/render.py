@@ -171,8 +171,8 @@ def mean_ci(values: Sequence[float], digits: int = 2) -> str:
 
 
 def listed(values: Iterable[Any]) -> str:
-    """In words: 1, 2 and 3."""
-    *most, last = map(str, values)
+    """In words: 1, 2 and 3; none."""
+    *most, last = map(str, values) if (values := list(values)) else ("none",)
     return f"{', '.join(most)} and {last}" if most else last
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import jaxcircuits as jc
+from docs import render as pages
 from examples import answers, cars, circuit_figures, circuits_curves, figures, handwritten_curves, heads, renew
 from jaxcircuits import circuits
 
@@ -110,8 +111,8 @@ def test_like_excites_like_by_the_cosine():
     assert found["bins"][0]["mean_weight"]["value"] > 0.8 > -0.8 > found["bins"][-1]["mean_weight"]["value"]
 
 
-def test_objects_at_a_small_size(small, tmp_path):
-    """Everything but the photographs, and the result is plain JSON."""
+def test_objects_at_a_small_size(small, tmp_path, monkeypatch):
+    """Everything but the photographs; the result is plain JSON, and what the pages take from it is there."""
     for i in range(24):
         pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"{i:02}.png")
@@ -123,7 +124,12 @@ def test_objects_at_a_small_size(small, tmp_path):
         "superposition": cars.superposed(small, seen, vehicles, ~vehicles, choice, 3),
         "heads": heads.heads(small, seen, pictures, ~vehicles, choice, 3),
     }
-    json.dumps(result)
+    result = json.loads(json.dumps(result | {"photographs": {"that_choose": 12, "that_measure": 12}}))
+    real, name = pages.result, "circuits_objects.inceptionv1-2015"
+    monkeypatch.setattr(pages, "has", lambda asked: asked == name)
+    monkeypatch.setattr(pages, "result", lambda asked: result if asked == name else real(asked))
+    assert "Superposition, against 3 shuffles" in pages.render("circuits.md")
+    assert "12 and 12" in pages.render("how_we_know.md")
     assert result["cars"]["photographs"] == {"that_choose": 6, "that_measure": 6}
     assert set(result["heads"]["pairs"]) == set(heads.LAYERS) and len(result["superposition"]["features"]) == 6
 
