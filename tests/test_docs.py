@@ -45,8 +45,8 @@ SETTINGS = {
         "in shares of 256 or more",
     ),
     "universality.md": (
-        "claim 3 of", "Claim 3 of", "2015;", "2023)", "2019)", "in float32", "in float64", "95th percentile", "40 times",
-        "below 0.05",
+        "claim 3 of", "Claim 3 of", "2015;", "2023)", "2019)", "in float32", "in float64", "95th percentile",
+        "40 times", "below 0.05",
     ),
     "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
 }  # fmt: skip
