@@ -44,7 +44,7 @@ AROUND = np.arange(24) * 2 * np.pi / 24
 SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
 SIZE, RADII = 128, (25.0, 40.0, 60.0)
 SCENES, OF_SCENES = 800, {"size": 96, "radii": (12.0, 20.0, 30.0)}
-COUNT, SAMPLE = 8, 48
+COUNT, SAMPLE, STEPS = 8, 48, 64
 SEED = 0
 
 
@@ -58,7 +58,16 @@ def measure(network: jc.Network, layer: str, photographs: Path, pages: Path | No
     grid = {"orientation": AROUND, "radius": radii, "colour": SHADES}
     seen = evidence.examples(network, pictures, [layer], COUNT)
     found = evidence.arguments(
-        network, layer, pictures, grid=grid, examples=seen, size=size, count=COUNT, sample=SAMPLE, seed=SEED
+        network,
+        layer,
+        pictures,
+        grid=grid,
+        examples=seen,
+        recipe=jc.Recipe(size=96, steps=STEPS),
+        size=size,
+        count=COUNT,
+        sample=SAMPLE,
+        seed=SEED,
     )
     names = [f"{layer}:{unit}" for unit in found.family]
     posed = evidence.invariance(network, names, seen, pictures, count=4, size=size)

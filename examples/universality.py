@@ -10,7 +10,7 @@ Result:    examples/results/universality.json
 What is finished is in the result; the same command does the rest.
 
 Depths: all stages of every pair of networks, and the layers where families were found, by `universality.depth_map`,
-over every fourth photograph. Each number is given beside what it is where the second network sees other photographs
+over every eighth photograph. Each number is given beside what it is where the second network sees other photographs
 than the first. Two networks agree on depth by the rank correlation of a layer's depth with that of its best match.
 
 Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: every unit's answers dealt out anew
@@ -48,7 +48,7 @@ VEHICLES = (
 )  # fmt: skip
 """Ambulance, beach wagon, cab, convertible, fire engine, garbage truck, go-kart, golf cart, jeep, limousine, minivan,
 Model T, moving van, pickup, police van, racer, school bus, sports car, tow truck, trolleybus."""
-EVERY = 4
+EVERY = 8
 """Of the photographs, for correlations; all of dogs and vehicles serve for circuits."""
 OTHERS, SCENES = 120, 64
 """Photographs or scenes that others are held against, and scenes of a kind."""
@@ -65,7 +65,8 @@ def mobilenet_v2() -> jc.Network:
 def depth_row(found: universality.DepthMap) -> dict[str, Any]:
     """The depth map of a pair, as plain JSON types."""
     hard = found.table("hard")
-    best = found.depths[1][hard.argmax(1)]
+    at = np.arange(len(hard)), hard.argmax(1)
+    best = found.depths[1][at[1]]
     scores = {
         score: {
             "value": found.table(score).round(3).tolist(),
@@ -78,6 +79,10 @@ def depth_row(found: universality.DepthMap) -> dict[str, Any]:
         "layers": [list(names) for names in found.layers],
         "depths": [depths.round(3).tolist() for depths in found.depths],
         "pictures": next(iter(found.matchings.values())).pictures,
+        "best": {
+            "hard": round(float(hard.max(1).mean()), 3),
+            "shuffled": round(float(found.table("hard", shuffled=True)[at].mean()), 3),
+        },
         "rank_correlation_of_depths": round(float(spearmanr(found.depths[0], best).statistic), 3),
         "scores": scores,
     }
@@ -122,7 +127,7 @@ class Result:
 
     def __init__(self, path: Path):
         self._path = path
-        self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"related": [], "depths": []}
 
     def keep(self, kind: str, rows: list[dict[str, Any]]) -> None:
         self.parts.setdefault(kind, []).extend(rows)

@@ -83,7 +83,7 @@ def made(network, pictures):
         "curves",
         pictures,
         grid=GRID,
-        recipe=Recipe(size=SIZE, steps=24),
+        recipe=Recipe(size=SIZE, steps=64),
         size=SIZE,
         count=3,
         sample=12,
@@ -106,10 +106,10 @@ def test_arguments_hold_for_what_is_made_to_detect_curves(made):
     assert [one.name for one in made] == list(argument.NAMES)
     assert made.examples.holds and made.examples.value > 0.8
     assert made.joint.holds and made.joint.value > 0.8
-    assert made.synthetic.holds and made.synthetic.value > 0.7
+    assert made.synthetic.holds and made.synthetic.value > 0.6
     assert made.use.holds and made.use.value > 0.2
-    assert made.by_hand.holds and made.by_hand.value > 0.3
-    assert made.drawing.value > 80
+    assert made.by_hand.holds and made.by_hand.value > made.by_hand.chance + 0.1
+    assert made.drawing.value > max(60, made.drawing.chance)
     assert made.by_hand.figures["tuning_correlation_median"] > 0.9
     # Lines are half as many as there are directions of curves; they are no curves, and the argument says so.
     assert made.implementation.value is not None or "selective" in made.implementation.missing
@@ -121,8 +121,7 @@ def test_figures_are_what_they_say(made, network):
     curves = np.maximum(np.asarray(found["curves"], np.float64).mean((2, 3)), 0)
     best = curves.argmax(1)
     peak, opposite = curves.max(1), curves[np.arange(len(curves)), (best + 12) % 24]
-    with np.errstate(invalid="ignore"):
-        contrast = np.nan_to_num((peak - opposite) / (peak + opposite))
+    contrast = (peak - opposite) / np.maximum(peak + opposite, np.percentile(peak, 95) / 3)
     own = [contrast[unit] for unit in made.units]
     np.testing.assert_allclose(list(made.synthetic.units.values()), own, atol=1e-5)
     assert made.synthetic.value == pytest.approx(np.mean(own), abs=1e-5)
@@ -150,7 +149,7 @@ def nothing(network, pictures):
         names,
         pictures,
         grid=GRID,
-        recipe=Recipe(size=SIZE, steps=24),
+        recipe=Recipe(size=SIZE, steps=64),
         size=SIZE,
         count=3,
         sample=12,

@@ -44,6 +44,10 @@ SETTINGS = {
         "and 16 bits", "four to a factor of two, from 2^-24 to 2^24 on either side of 0", "above 0", "2018)",
         "in shares of 256 or more",
     ),
+    "universality.md": (
+        "claim 3 of", "Claim 3 of", "2015;", "2023)", "2019)", "in float32", "in float64", "95th percentile",
+        "40 times", "below 0.05",
+    ),
     "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
 }  # fmt: skip
 """Phrases in which a template may write a number itself: settings, names, years, levels; nothing measured."""

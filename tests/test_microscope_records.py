@@ -147,13 +147,13 @@ def test_pages_show_the_records(network, layers, records, site):
     named = [int(n) for n in re.findall(rf'class="name">{re.escape(next(iter(layers)))}:(\d+)<', inputs)]
     assert named == [c.source.index for c in (*wires.excitatory, *wires.inhibitory)]
     numbers = json.loads((site / "classified" / second / "3.json").read_text())
-    np.testing.assert_allclose(numbers["inputs"][0]["weights"], wires.excitatory[0].weights, rtol=2e-3)
+    np.testing.assert_allclose(numbers["inputs"][0]["weights"], wires.excitatory[0].weights, rtol=6e-3)
     examples = bulk.Records(records)["classified"][second].examples
     assert sum(numbers["histogram"]["counts"]) == examples.histogram[3].sum()
-    assert numbers["facts"]["density"] == pytest.approx(examples.density[3], rel=1e-3)
+    assert numbers["facts"]["density"] == pytest.approx(examples.density[3], rel=6e-3)
     assert set(numbers["classes"]) == set(LABELS)
     effect = np.asarray(network.params[-1])[3]
-    np.testing.assert_allclose([numbers["classes"][label] for label in LABELS], effect, rtol=1e-3)
+    np.testing.assert_allclose([numbers["classes"][label] for label in LABELS], effect, rtol=6e-3)
     profile = examples.class_means - examples.class_means.mean(1, keepdims=True)
     assert numbers["similar"] and profile.shape == (10, 4)
     assert "jaxcircuits microscope models:classified" in (site / "classified" / second / "8.html").read_text()

@@ -22,7 +22,7 @@ def by_hand(case: Case, written: Written | None) -> Argument:
     """The argument."""
     meaning = (
         "Part of what the next layer loses without the family that comes back when units written by hand stand in its "
-        "place: 1 is all, below 0 it is worse than silence."
+        "place, each times one factor taken from other pictures."
     )
     if written is None and _is_curve(case):
         written = functools.partial(handwritten_curves, radius=_radius(case))
@@ -33,36 +33,43 @@ def by_hand(case: Case, written: Written | None) -> Argument:
     preferred = case.preferred[case.layer][case.family]
     hand = written(preferred)
     last = list(hand.layers)[-1]
-    factors, alike, unlike = _tuning(case, hand, last)
+    alike, unlike = _tuning(case, hand, last)
     names = [case.name(unit) for unit in case.family.tolist()]
-    own = on_the_grid(case, hand, last) * factors
-    intact, silent = _seen(case, case.network), _seen(case, ablate(case.network, names))
-    lost = np.square(silent - intact).sum()
+    written_answers = on_the_grid(case, hand, last)
+    seen = case.network.activations(jax.numpy.asarray(case.sample), case.layer)[case.layer]
+    trained_answers = np.asarray(seen)[..., case.family]
+    # Every other picture says how loud a unit has to be, and is not asked again.
+    told, asked = slice(0, None, 2), slice(1, None, 2)
+    intact = _seen(case, case.network, asked)
+    lost = np.square(_seen(case, ablate(case.network, names), asked) - intact).sum()
     if not lost > 0:
         return Argument("by_hand", meaning, missing=f"{case.above} loses nothing without the family")
 
-    def restored(activations: np.ndarray) -> float:
-        return float(1 - np.square(_seen(case, patch(case.network, names, activations)) - intact).sum() / lost)
+    def restored(order: np.ndarray) -> float:
+        """With units written by hand in the family's places, in some order, each times the factor that suits best."""
+        answers = written_answers[..., order]
+        factors = _factors(answers[told], trained_answers[told])
+        patched = patch(case.network, names, answers[asked] * factors)
+        return float(1 - np.square(_seen(case, patched, asked) - intact).sum() / lost)
 
     rng = case.rng()
-    orders = [rng.permutation(len(names)) for _ in range(CONTROLS)]
-    chance = [restored(own[..., order]) for order in orders]
+    chance = [restored(rng.permutation(len(names))) for _ in range(CONTROLS)]
     opposite = case.apart(preferred[:, None] + case.period / 2, preferred).argmin(1)
     positions = {unit: i for i, unit in enumerate(case.family.tolist())}
     return Argument(
         "by_hand",
         meaning,
-        value=restored(own),
+        value=restored(np.arange(len(names))),
         chance=float(np.mean(chance)),
         bound=float(max(chance)),
         against=f"{CONTROLS} times the same units in each other's places",
-        count=len(case.sample),
+        count=len(case.sample[asked]),
         units=case.named(np.array([alike[positions[unit]] for unit in case.units.tolist()])),
         figures={
             "units_are": "correlations of the tuning curves, trained and by hand",
             "tuning_correlation_median": float(np.median(alike)),
             "tuning_correlation_in_each_others_places": float(unlike),
-            "restored_by_the_opposite_ones": restored(own[..., opposite]),
+            "restored_by_the_opposite_ones": restored(opposite),
         },
     )
 
@@ -78,13 +85,12 @@ def _radius(case: Case) -> float:
     return float(case.tuning.fixed.get("radius", 20.0))
 
 
-def _tuning(case: Case, hand: Network, last: str) -> tuple[np.ndarray, np.ndarray, float]:
-    """Factors that give units written by hand the peaks of the trained ones, and how alike the curves are."""
+def _tuning(case: Case, hand: Network, last: str) -> tuple[np.ndarray, float]:
+    """How alike the tuning curves are, trained and by hand, and how alike they are in each other's places."""
     grid = {name: values for name, values in case.tuning.grid.items()}
     answers = tuning(hand, case.stimulus, grid, [last], size=case.size, progress=False)
     written = np.maximum(answers.along(last, case.parameter), 0)
     trained = np.maximum(case.tuning.along(case.layer, case.parameter)[case.family], 0)
-    factors = (trained.max(1) / np.maximum(written.max(1), 1e-9)).astype(np.float32)
 
     def alike(order: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -92,7 +98,14 @@ def _tuning(case: Case, hand: Network, last: str) -> tuple[np.ndarray, np.ndarra
 
     rng, count = case.rng(), len(trained)
     unlike = np.mean([alike(rng.permutation(count)).mean() for _ in range(SHUFFLES)])
-    return factors, alike(np.arange(count)), float(unlike)
+    return alike(np.arange(count)), float(unlike)
+
+
+def _factors(written: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """(units,): by what answers (n, h, w, units) are multiplied to be nearest to others; not negative."""
+    written, trained = written.astype(np.float64), trained.astype(np.float64)
+    own = np.maximum(np.square(written).sum((0, 1, 2)), 1e-12)
+    return np.maximum((written * trained).sum((0, 1, 2)) / own, 0).astype(np.float32)
 
 
 def on_the_grid(case: Case, hand: Network, last: str) -> np.ndarray:
@@ -108,6 +121,6 @@ def on_the_grid(case: Case, hand: Network, last: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _seen(case: Case, network: Network) -> np.ndarray:
-    """The next layer's activations to the whole sample, of which a patched network needs all at once."""
-    return np.asarray(network.activations(jax.numpy.asarray(case.sample), case.above)[case.above], np.float64)
+def _seen(case: Case, network: Network, chosen: slice) -> np.ndarray:
+    """The next layer's activations to some of the sample, of which a patched network needs all at once."""
+    return np.asarray(network.activations(jax.numpy.asarray(case.sample[chosen]), case.above)[case.above], np.float64)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxcircuits.circuits.weights.direct import directly_read
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import Examples, Tuning, stimuli, tuning
 from jaxcircuits.evidence.stimulus import Stimulus, parameter_names
@@ -123,14 +124,16 @@ def default_others(size: int) -> dict[str, tuple[Stimulus, Mapping[str, ArrayLik
 
 
 def neighbors(network: Network, layer: str) -> tuple[str | None, str | None]:
-    """The stage that a layer reads and the one that reads it; None where there is none."""
-    graph = network.graph
-    own = graph.first_name(layer)
-    stages = [stage for stage in graph.stages if stage != own]
-    needed = graph.needed([layer])
-    before = [stage for stage in stages if stage in needed]
-    after = [stage for stage in stages if own in graph.needed([stage])]
-    return (before[-1] if before else None), (after[0] if after else None)
+    """The stage that a layer reads and the one that reads it, bottlenecks passed over; None where there is none."""
+    own = network.graph.first_name(layer)
+    stages = [stage for stage in network.graph.stages if stage != own]
+    reach = directly_read(network, layer)
+    before = [stage for stage in stages if reach.get(stage)]
+    after = [(stage, directly_read(network, stage)) for stage in stages if network.graph.follows(own, stage)]
+    readers = [stage for stage, read in after if read.get(own)]
+    # What later stages read through, such as a layer that squeezes, is on the way to the reader.
+    ends = [stage for stage in readers if stage == after[-1][0] or any(read.get(stage) for _, read in after)]
+    return (before[-1] if before else None), (ends[0] if ends else None)
 
 
 def measure(
@@ -183,10 +186,10 @@ def selective(
     strength: np.ndarray, selectivity: np.ndarray, others: Sequence[np.ndarray] = (), least: float = SELECTIVE
 ) -> np.ndarray:
     """The units of a layer that are selective, strong and answer no other figure as well; see `SELECTIVE`."""
-    chosen = (selectivity >= least) & (strength >= STRONG * np.percentile(strength, 95)) & (strength > 0)
+    chosen = selectivity >= least
     for other in others:
         chosen &= other <= UNLIKE
-    return np.flatnonzero(chosen)
+    return np.flatnonzero(chosen & (strength > 0) & (strength >= STRONG * np.percentile(strength, 95)))
 
 
 Written = Callable[[np.ndarray], Network]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
-from jaxcircuits.arguments.case import Case
+from jaxcircuits.arguments.case import STRONG, Case
 
 
 def synthetic(case: Case) -> Argument:
     """The argument."""
-    selectivity = case.selectivity[case.layer]
-    # (best - opposite) / (best + opposite), of best / opposite.
-    with np.errstate(invalid="ignore"):
-        contrast = np.where(np.isinf(selectivity), 1.0, (selectivity - 1) / (selectivity + 1))
-    contrast = np.where(case.strength[case.layer] > 0, contrast, 0.0)
+    selectivity, best = case.selectivity[case.layer], case.strength[case.layer]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        opposite = np.where(selectivity > 0, best / selectivity, 0.0)
+    # What a unit that hardly answers leaves out says nothing.
+    contrast = (best - opposite) / np.maximum(best + opposite, max(STRONG * np.percentile(best, 95), 1e-12))
     rest = np.setdiff1d(np.arange(len(contrast)), case.family)
     width = case.tuning.half_width(case.layer, case.parameter, case.period)
     figures = {
@@ -29,7 +29,8 @@ def synthetic(case: Case) -> Argument:
     }
     return Argument(
         "synthetic",
-        "Contrast of the answers to the best and the opposite value of the stimulus: their difference over their sum.",
+        "Contrast of the answers to the best and the opposite value of the stimulus: their difference over their sum, "
+        "or over what a strong unit of the layer answers where that is more.",
         value=float(contrast[case.units].mean()),
         chance=float(np.median(contrast[rest])) if rest.size else 0.0,
         bound=float(np.percentile(contrast[rest], 95)) if rest.size else 0.0,

@@ -12,7 +12,7 @@ from jaxcircuits.evidence.responses import responses
 from jaxcircuits.network import Network
 
 READERS = 5
-CONTROLS = 6
+CONTROLS = 4
 """Other units of the layer, as active on the same pictures, that are silenced for comparison."""
 
 

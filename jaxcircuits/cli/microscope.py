@@ -9,6 +9,7 @@ import typer
 
 from jaxcircuits.cli.common import NetworkName, say, say_damaged
 from jaxcircuits.errors import InputError
+from jaxcircuits.printing import plain
 
 if TYPE_CHECKING:
     from jaxcircuits.images import Pictures
@@ -117,7 +118,7 @@ def microscope(
                     raise KeyboardInterrupt(f"stopped: {said}; the same command draws the rest") from None
     if circuits:
         _circuits(out, model, kept, chosen)
-    say(str(_pages(kept, out)))
+    say(plain(_pages(kept, out)))
 
 
 def _pages(records: Path, out: Path) -> Path:

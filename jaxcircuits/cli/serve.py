@@ -10,6 +10,7 @@ import typer
 
 from jaxcircuits.cli.common import say
 from jaxcircuits.errors import InputError
+from jaxcircuits.printing import plain
 
 
 def serve(
@@ -51,7 +52,7 @@ def serve(
         growing = stack.enter_context(Growing(kept, folder)) if kept.is_dir() else None
         server = Server(folder, host, port, looking, (lambda: growing.version) if growing else (lambda: 0))
         stack.callback(server.server_close)
-        say(f"{folder} at {server.url}; Ctrl-C ends it")
+        say(f"{plain(folder)} at {server.url}; Ctrl-C ends it")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

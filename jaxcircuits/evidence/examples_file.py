@@ -28,7 +28,7 @@ LONGEST = 2**24
 """Characters of the description, which names every class."""
 
 _NUMBERS = ("shape", "pictures_seen", "first_interval")
-_Side = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+_Side = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
 
 
 class _Description(msgspec.Struct):

@@ -39,7 +39,8 @@ def responses(
       InputError: for an unknown layer, pictures that the network does not take, and answers that are not finite.
     """
     parts: dict[str, list[np.ndarray]] = {layer: [] for layer in layers}
-    size = batch_size()
+    # Few pictures are seen at once, without filling.
+    size = min(batch_size(), batch_size(max(len(pictures), 1)))
     answer = answering(network, layers, place)
     for chosen, count in in_batches(len(pictures), size):
         seen = answer(shared(network.check_pictures(pictures[chosen])))

@@ -70,8 +70,10 @@ def write_arguments(folder: str | Path, arguments: Arguments) -> list[Path]:
 
 
 def _title(arguments: Arguments) -> str:
-    units = ", ".join(map(str, arguments.units)) if len(arguments.units) <= 6 else f"{len(arguments.units)} units"
-    return f"Does {arguments.layer}: {units} detect a {arguments.stimulus.replace('_', ' ')}?"
+    (first, *more), stimulus = arguments.units, arguments.stimulus.replace("_", " ")
+    if not more:
+        return f"Does {arguments.layer}:{first} detect a {stimulus}?"
+    return f"Do {len(arguments.units)} units of {arguments.layer} detect a {stimulus}?"
 
 
 def _row(argument: Argument) -> dict[str, Any]:

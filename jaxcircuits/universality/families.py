@@ -207,7 +207,7 @@ def families(
     found: dict[tuple[str, str], Found] = {}
     for network in networks:
         chosen = tuple((layers or {}).get(network.name) or layers_of(network))
-        seen[network.name] = answers(network, chosen, {name: bank[name] for name in needed})
+        seen[network.name] = answers(network, chosen, {name: bank[name] for name in needed}, progress)
         strongest = examples(network, pictures, chosen, EXAMPLES, batch_size=batch_size, progress=progress)
         for layer in chosen:
             reach = np.nanmean(strongest[layer].values, axis=1)

@@ -101,13 +101,13 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "heads facing right", ("head",), (*_SCRAMBLED, "car", *_FIGURES), 1.4, TURN, 2.0, 0,
-        note="a drawn head that faces right twice as well as its mirror image, 1.4 times better than scrambled heads "
-        "and all else",
+        note="a drawn head that faces right twice as well as its mirror image, 1.4 times better than scrambled "
+        "heads and all else",
     ),
     Family(
         "heads facing left", ("head",), (*_SCRAMBLED, "car", *_FIGURES), 1.4, TURN, 2.0, 1,
-        note="a drawn head that faces left twice as well as its mirror image, 1.4 times better than scrambled heads "
-        "and all else",
+        note="a drawn head that faces left twice as well as its mirror image, 1.4 times better than scrambled "
+        "heads and all else",
     ),
     Family(
         "cars", ("car",), ("swapped car", "head", *_FIGURES), 1.2,

@@ -222,9 +222,9 @@ def _matchings(first, first_layers, second, second_layers, pictures, **options) 
         for name in names:
             network.layer(name)
     pictures = pictures if isinstance(pictures, Pictures) else open_pictures(pictures)
-    of_pair, unreadable = compare(first, tuple(first_layers), second, tuple(second_layers), pictures, **options)
-    if unreadable:
-        said = f"{len(unreadable)} of {len(pictures)} pictures could not be read: {unreadable[0]}"
+    of_pair, reduced = compare(first, tuple(first_layers), second, tuple(second_layers), pictures, **options)
+    if reduced.skipped:
+        said = f"{reduced.skipped} of {len(pictures)} pictures could not be read: {reduced.unreadable[0]}"
         warnings.warn(said, UnreadablePictures, stacklevel=3)
     pairs = [(a, b) for a in first_layers for b in second_layers]
     return {pair: _matching((first.name, second.name), pair, of_pair(*pair)) for pair in pairs}

@@ -19,7 +19,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.exact import Count, Sum
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
-from jaxcircuits.network.stream import View, reduce_views
+from jaxcircuits.network.stream import Reduced, View, reduce_views
 from jaxcircuits.universality import grids
 from jaxcircuits.universality.grids import Grid
 from jaxcircuits.universality.shuffled import exchanged
@@ -209,11 +209,11 @@ def compare(
     seed: int,
     batch_size: int | None,
     progress: bool | Callable[[int, int], None],
-) -> tuple[Callable[[str, str], Compared], tuple[str, ...]]:
+) -> tuple[Callable[[str, str], Compared], Reduced]:
     """Compares every layer of one list with every layer of another, in one pass over pictures.
 
     Returns:
-      What was found of a pair of layers, made when it is asked for; and why pictures could not be read.
+      What was found of a pair of layers, made when it is asked for; and the outcome of the pass.
 
     Raises:
       InputError: see `match`.
@@ -256,7 +256,7 @@ def compare(
         ]
         return functools.reduce(_merged, parts)
 
-    return of_pair, reduced.unreadable
+    return of_pair, reduced
 
 
 def _covariance(state: _Sums, sequence: int, products: Sum, totals: dict, one: tuple, other: tuple) -> Covariance:

@@ -18,12 +18,14 @@ THUMB = 72
 """Side of the drawings in walls and lists, in pixels."""
 COLUMNS = 16
 PER_SHEET = COLUMNS * COLUMNS
-QUALITY = 82
+QUALITY = 76
 """Of WebP; what is lost below 75 are the fine lines that drawings are made of."""
 CROP = 112
 """Longer side of an example at most, in pixels."""
 MASK = 28
 """Side of the map of where a unit fires, in pixels; shown smoothly enlarged."""
+BORDER = 2
+"""Pixels around each picture on a unit's sheet."""
 DIM = 0.62
 """How dark a place is where the unit does not fire at all."""
 
@@ -128,16 +130,21 @@ def strip(images: Sequence[Image.Image], file: str, width: int = 1024) -> tuple[
       The sheet, and where each picture is.
     """
     places, x, y, row, reach = [], 0, 0, 0, 0
-    for image in images:
-        if x and x + image.width > width:
+    # Each has a border of its own colors, so that no neighbor shows through at its edge where it is enlarged.
+    bordered = [np.pad(np.asarray(image), ((BORDER, BORDER), (BORDER, BORDER), (0, 0)), "edge") for image in images]
+    for pixels in bordered:
+        if x and x + pixels.shape[1] > width:
             x, y, row = 0, y + row, 0
         places.append((x, y))
-        x, row = x + image.width, max(row, image.height)
+        x, row = x + pixels.shape[1], max(row, pixels.shape[0])
         reach = max(reach, x)
     sheet = Image.new("RGB", (reach, y + row), "#8a8a8a")
-    for image, place in zip(images, places):
-        sheet.paste(image, place)
-    return sheet, [Sprite(file, *place, *image.size, *sheet.size) for image, place in zip(images, places)]
+    for pixels, place in zip(bordered, places):
+        sheet.paste(Image.fromarray(pixels), place)
+    return sheet, [
+        Sprite(file, left + BORDER, top + BORDER, *image.size, *sheet.size)
+        for image, (left, top) in zip(images, places)
+    ]
 
 
 def write_webp(path: Path, image: Image.Image) -> int:
@@ -149,9 +156,15 @@ def write_webp(path: Path, image: Image.Image) -> int:
     return file.tell()
 
 
-def weights_url(weights: np.ndarray, scale: float) -> str:
-    """Weights as a picture of one pixel each, in the house's colors, as a `data:` URL."""
-    return _data_url(Image.fromarray(heat(weights, scale if scale > 0 else 1.0)))
+def weights_url(maps: Sequence[np.ndarray], scale: float) -> str:
+    """Weights as one picture, a pixel each, in the house's colors, as a `data:` URL.
+
+    Args:
+      maps: (h, w), all of one shape; side by side, with one empty place behind them.
+      scale: the weight of the strongest color.
+    """
+    beside = np.concatenate([*maps, np.zeros_like(maps[0])], axis=1)
+    return _data_url(Image.fromarray(heat(beside, scale if scale > 0 else 1.0)))
 
 
 def masks_url(heats: Sequence[np.ndarray | None]) -> tuple[str, list[int | None]]:

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -21,6 +22,8 @@ from jaxcircuits.pages.microscope.pictures import Thumb, Thumbs
 from jaxcircuits.pages.microscope.views import LayerView, NetworkView
 
 HERE = "jaxcircuits.pages.microscope"
+
+_INDENTED = re.compile(r"\s*\n\s*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +60,10 @@ class Site:
     def rendered(self, address: str, template: str, **values: Any) -> str:
         """A page's HTML; what is put into the template is escaped."""
         here = self.here(os.path.dirname(address))
-        return (
-            _templates().get_template(template).render(here=here, network=self.network, version=__version__, **values)
-        )
+        template = _templates().get_template(template)
+        html = template.render(here=here, network=self.network, version=__version__, **values)
+        # Indentation is for those who read the templates, and a fifth of a page.
+        return _INDENTED.sub("\n", html)
 
     def here(self, folder: str) -> Here:
         """What a template in a folder asks about other pages."""
@@ -144,7 +148,7 @@ def in_parallel(do: Callable[[Any], None], items: Iterable[Any]) -> None:
         pool.shutdown(cancel_futures=True)
 
 
-def rounded(value: Any, digits: int = 4) -> Any:
+def rounded(value: Any, digits: int = 3) -> Any:
     """A nested value of arrays and numbers as JSON holds it, with so many digits; what is not finite as None."""
     if isinstance(value, Mapping):
         return {str(key): rounded(inner, digits) for key, inner in value.items()}

@@ -113,25 +113,34 @@ def _wirings(wirings: Sequence[Wiring] | None) -> list[dict[str, Any]] | None:
     if wirings is None:
         return None
 
-    def row(wire: Wire, scale: float, strongest: float) -> dict[str, Any]:
+    def row(place: int, wire: Wire, strongest: float) -> dict[str, Any]:
         height, width = wire.weights.shape
+        low, high = float(wire.weights.min()), float(wire.weights.max())
         return {
             "layer": wire.layer,
             "unit": wire.unit,
             "strength": wire.strength,
             "bar": round(wire.strength / (strongest or 1), 3),
-            "picture": weights_url(wire.weights, scale),
-            "said": f"{height} x {width} weights from {charts.short(float(wire.weights.min()))} "
-            f"to {charts.short(float(wire.weights.max()))}",
-            "shape": (height, width),
+            "place": place,
+            "said": f"{height} x {width} weights, {charts.short(low)} to {charts.short(high)}",
         }
 
     found = []
     for wiring in wirings:
-        strongest = max((w.strength for w in (*wiring.excitatory, *wiring.inhibitory)), default=0.0)
-        excitatory = [row(wire, wiring.scale, strongest) for wire in wiring.excitatory]
-        inhibitory = [row(wire, wiring.scale, strongest) for wire in wiring.inhibitory]
-        found.append({"layer": wiring.layer, "excitatory": excitatory, "inhibitory": inhibitory, "scale": wiring.scale})
+        wires = [*wiring.excitatory, *wiring.inhibitory]
+        strongest = max((wire.strength for wire in wires), default=0.0)
+        rows = [row(place, wire, strongest) for place, wire in enumerate(wires)]
+        found.append(
+            {
+                "layer": wiring.layer,
+                "excitatory": rows[: len(wiring.excitatory)],
+                "inhibitory": rows[len(wiring.excitatory) :],
+                "scale": wiring.scale,
+                "picture": weights_url([wire.weights for wire in wires], wiring.scale) if wires else "",
+                "count": len(wires) + 1,
+                "shape": wires[0].weights.shape if wires else (1, 1),
+            }
+        )
     return found
 
 

@@ -22,7 +22,7 @@ def write_site(
     Addresses are permanent: `NETWORK/LAYER/UNIT.html`. Pages are whole at any moment, so that the site can be looked at
     while it is written again.
 
-    Cost: about 30 ms a unit on one core, most of it for its pictures.
+    Cost: about 50 ms of processor time a unit, a third of it for its pictures.
 
     Args:
       root: the site's folder.

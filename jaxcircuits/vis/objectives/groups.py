@@ -20,8 +20,9 @@ import numpy as np
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, node
+from jaxcircuits.vis.objectives.positions import seen_shape
 from jaxcircuits.vis.objectives.seen import Seen
-from jaxcircuits.vis.objectives.units import channel, seen_shape
+from jaxcircuits.vis.objectives.units import channel
 from jaxcircuits.vis.recipe import Recipe
 
 REACH = 4

@@ -16,10 +16,9 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.tokens import Grid
-from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
+from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
 from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 
@@ -57,14 +56,14 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _at(seen, self.layer, self.position)[self.units]
+        return at_position(seen, self.layer, self.position)[self.units]
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
-        _check_position(self, network, recipe)
+        check_position(self.layer, self.position, network, recipe)
 
     def identity(self, i: int) -> str:
-        return f"{self.layer}:{row_of(self.units, i)}@{_place(self.position, i)}"
+        return f"{self.layer}:{row_of(self.units, i)}@{place_of(self.position, i)}"
 
 
 @node("layer")
@@ -114,14 +113,14 @@ class DirectionNeuron(_Named):
     power: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _aligned(_at(seen, self.layer, self.position), self.vectors, self.power)
+        return _aligned(at_position(seen, self.layer, self.position), self.vectors, self.power)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         _check_vectors(self, network)
-        _check_position(self, network, recipe)
+        check_position(self.layer, self.position, network, recipe)
 
     def identity(self, i: int) -> str:
-        return f"{self.layer}:{_name(self.vectors, self.power, i)}@{_place(self.position, i)}"
+        return f"{self.layer}:{_name(self.vectors, self.power, i)}@{place_of(self.position, i)}"
 
 
 @node("layer")
@@ -179,7 +178,7 @@ def neuron(
         centre, (height // 2, width // 2). Of tokens row and column in the grid that they make
         (`jaxcircuits.network.tokens`), or a token's number.
     """
-    objective = Neuron(layer, _units(units), _positions(position))
+    objective = Neuron(layer, _units(units), position_rows(position))
     return objective.rows(objective.count)
 
 
@@ -238,7 +237,7 @@ def direction_neuron(
       position: as for `neuron`; by default the centre.
       power: of the cosine; 0 is the plain dot product.
     """
-    objective = DirectionNeuron(layer, vector_rows(vectors, 1), _positions(position), number_rows(power))
+    objective = DirectionNeuron(layer, vector_rows(vectors, 1), position_rows(position), number_rows(power))
     return objective.rows(objective.count)
 
 
@@ -281,12 +280,6 @@ def aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | float)
     return (dot * jnp.maximum(0.1, dot / _lengths(activation, vectors)) ** power).mean()
 
 
-def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
-    """Shape of a layer's activation under the recipe's views."""
-    network.layer(layer)
-    return network.shapes(recipe.view_size, (layer,))[layer]
-
-
 def _lengths(activation: jax.Array, vectors: jax.Array) -> jax.Array:
     """Products of the lengths of vectors (..., channels); not 0 where either is, so that gradients stay finite."""
     return jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
@@ -298,55 +291,6 @@ def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None)
     return (mean_over_space(activation) * vectors).sum()
 
 
-def _at(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array:
-    """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
-    activation, grid = seen.activations[layer], seen.grids.get(layer)
-    if activation.ndim == 2:
-        return activation[_token(len(activation), grid, position)].astype(jnp.float32)
-    height, width = activation.shape[:2]
-    row, column = (height // 2, width // 2) if position is None else position
-    return activation[row, column].astype(jnp.float32)
-
-
-def _token(tokens: int, grid: Grid | None, position: jax.Array | None) -> jax.Array | int:
-    """The token at a position: its number, or row and column of the grid of patches."""
-    if position is not None and len(position) == 1:
-        return position[0]
-    if grid is None:
-        return tokens // 2
-    return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
-
-
-def _check_position(objective: Neuron | DirectionNeuron, network: Network, recipe: Recipe) -> None:
-    layer, view = objective.layer, recipe.view_size
-    shape = seen_shape(layer, network, recipe)
-    if len(shape) not in (2, 3):
-        raise InputError(f"neuron wants a layer with positions; {layer} has none: use channel or direction")
-    positions = np.zeros((0, 2)) if objective.position is None else objective.position
-    if positions.shape[1] == 1:
-        if len(shape) == 3:
-            raise InputError(
-                f"position {positions[0, 0]} of {layer}, whose map is {shape[:2]}; expected row and column"
-            )
-        if not (positions.min() >= 0 and positions.max() < shape[0]):
-            raise InputError(f"position {positions.max()} of {layer}, which has {shape[0]} tokens")
-        return
-    rows, columns = shape[:2]
-    if len(shape) == 2 and len(positions):
-        grid = token_grid(network.forward, network.params, layer, view)
-        if grid is None:
-            raise InputError(
-                f"position {tuple(positions[0])} of {layer}, whose {rows} tokens are no map's: give a number"
-            )
-        rows, columns = grid.rows, grid.columns
-    for row, column in positions.tolist():
-        if not (0 <= row < rows and 0 <= column < columns):
-            raise InputError(
-                f"position ({row}, {column}) of {layer}, which has {rows} rows and {columns} columns "
-                f"where the network sees {view[0]}x{view[1]} px"
-            )
-
-
 def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, network: Network) -> None:
     channels = network.layer(objective.layer).channels
     if objective.vectors.shape[-1] != channels:
@@ -356,10 +300,6 @@ def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, net
     check_finite(objective)
 
 
-def _place(position: np.ndarray | None, i: int) -> str:
-    return "center" if position is None else ",".join(map(str, row_of(position, i)))
-
-
 def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
     exponent = "" if power is None else f"^{row_of(power, i):g}"
     return f"direction-{zlib.crc32(np.ascontiguousarray(row_of(vectors, i)).tobytes()):08x}{exponent}"
@@ -367,10 +307,3 @@ def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
 
 def _units(units: int | Sequence[int]) -> np.ndarray:
     return whole_numbers("unit", units, 0)
-
-
-def _positions(position) -> np.ndarray | None:
-    if position is None:
-        return None
-    tokens = np.ndim(position) == 0 or (np.ndim(position) == 2 and np.shape(position)[1] == 1)
-    return whole_numbers("position", position, 1 if tokens else 2)
