@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxcircuits as jc
 from jaxcircuits.vis.arguments import as_recipe
@@ -94,6 +95,14 @@ def test_commands(line, tmp_path):
         words += ["--size", "32", "--steps", "1"]
     if words[0] == "circuit":
         words += ["--size", "32", "--steps", "1"]
+    if words[0] == "examples":
+        pixels = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+        (tmp_path / "photographs").mkdir()
+        for i, picture in enumerate(pixels):
+            Image.fromarray(picture).save(tmp_path / "photographs" / f"{i}.png")
+    if words[0] == "microscope":
+        words[words.index("scenes:2000")] = "scenes:4"
+        words += ["--layer", "conv2d0", "--units", "0-1", "--steps", "1", "--size", "32"]
     done = subprocess.run(
         [sys.executable, "-m", "jaxcircuits", *words],
         cwd=tmp_path,
