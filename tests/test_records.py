@@ -223,17 +223,18 @@ def test_a_layers_wiring_is_that_of_its_units(layer, small):
 
 
 def test_classes_are_those_of_expanded_weights(small):
-    """The chain of sums from layer to layer is the sum of the gradients of the linearized network's logits."""
-    wiring = circuits.Wiring(small)
-    for layer in ("mixed4e", "mixed5b"):
-        effects = circuits.expanded_weights(small, layer, small.logits)
-        if layer == "mixed5b":
-            effects = effects.reshape(len(effects), -1, small.layers[layer].channels).sum(1)
-            classes = wiring[layer].classes
-            order = np.argsort(-effects.T, axis=1)
-            np.testing.assert_array_equal(classes.up, order[:, : classes.up.shape[1]])
-            kept = np.take_along_axis(effects.T, classes.down, 1)
-            np.testing.assert_allclose(classes.down_effects, kept, rtol=1e-4, atol=1e-6)
+    """What an activation of 1 everywhere does to the logits: of the last layer, and of one two blocks before it."""
+    wiring, last = circuits.Wiring(small), "mixed5b"
+    at_last = circuits.expanded_weights(small, last, small.logits)
+    at_last = at_last.reshape(len(at_last), -1, small.layers[last].channels).sum(1)
+    through = circuits.expanded_weights(small, "mixed4e", last).sum((1, 2))
+    for layer, effects in (("mixed4e", at_last @ through), (last, at_last)):
+        classes = wiring[layer].classes
+        scale = np.abs(effects).max()
+        for chosen, found, sign in ((classes.up, classes.up_effects, -1), (classes.down, classes.down_effects, 1)):
+            np.testing.assert_allclose(found, np.take_along_axis(effects.T, chosen, 1), rtol=1e-4, atol=1e-5 * scale)
+            best = sign * np.sort(sign * effects.T, axis=1)[:, : chosen.shape[1]]
+            np.testing.assert_allclose(found, best, rtol=1e-4, atol=1e-5 * scale)
 
 
 def test_what_has_no_wiring_says_why():
