@@ -3,7 +3,7 @@
 Command:   python -m examples.head_union WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
            (WEIGHTS: of inceptionv1-2015; PHOTOGRAPHS: a folder of one folder a synset of JPEG files)
 Hardware:  two CPU cores
-Cost:      1 minute
+Cost:      3 minutes
 Result:    examples/results/head_union.json
 
 Olah et al., Zoom In, Distill, 2020: units for heads that face left and units for heads that face right are united by
