@@ -21,7 +21,6 @@ import numpy as np
 
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
-from benchmarks.photographs import Photographs
 
 LAYERS = ("mixed3a", "mixed3b", "mixed4a", "mixed4b", "mixed4c", "mixed4d", "mixed4e", "mixed5a")
 
@@ -36,18 +35,18 @@ def choose_units(network: jc.Network, count: int, seed: int) -> dict[str, list[i
     }
 
 
-def best_photographs(network: jc.Network, photographs: Photographs, layers: list[str]) -> dict[str, np.ndarray]:
+def best_photographs(network: jc.Network, photographs: jc.Pictures, layers: list[str]) -> dict[str, np.ndarray]:
     """Layer -> (channels,), the largest mean activation over all photographs."""
     best = {layer: np.full(network.layers[layer].channels, -np.inf) for layer in layers}
-    for pictures in photographs.batches():
-        seen = network.activations(pictures, layers)
+    for batch in photographs.batches(40):
+        seen = network.activations(batch.images[batch.read] / np.float32(255), layers)
         for layer in layers:
             best[layer] = np.maximum(best[layer], np.asarray(seen[layer]).mean((1, 2)).max(0))
     return best
 
 
 def compare(
-    network: jc.Network, photographs: Photographs, units: dict[str, list[int]], recipe: jc.Recipe
+    network: jc.Network, photographs: jc.Pictures, units: dict[str, list[int]], recipe: jc.Recipe
 ) -> list[dict]:
     """One row a unit: its mean activation on its picture and on the best photograph."""
     layers = [layer for layer, chosen in units.items() if chosen]
@@ -79,7 +78,8 @@ def main() -> None:
     parser.add_argument("--units", type=int, default=64)
     parser.add_argument("--seed", type=int, default=0, help="of the choice of units")
     arguments = parser.parse_args()
-    network, photographs = jc.load(arguments.network), Photographs(arguments.photographs)
+    network = jc.load(arguments.network)
+    photographs = jc.open_pictures(arguments.photographs, size=224, fit="whole")
     units = choose_units(network, arguments.units, arguments.seed)
     rows = compare(network, photographs, units, jc.Recipe(size=arguments.size))
     higher = sum(row["picture"] > row["best_photograph"] for row in rows)

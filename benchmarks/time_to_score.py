@@ -5,9 +5,8 @@ Hardware:  two CPU cores that others use too
 Cost:      about 4 minutes a recipe at 512 steps
 Result:    benchmarks/results/time_to_score.json
 
-Eight units a layer, mean scores after 256 steps of `fast`, against 512 of the default: mixed3b 359 and 367, mixed4b 957
-and 969, mixed5a 704 and 707. It has the default's after 435, 352 and 267 steps; Nadam with its usual memory after
-473, 438 and 381.
+`share_of_the_first` is a recipe's mean score after its own number of steps over that of the first recipe after all of
+its own, with its bootstrap interval over the units.
 
 Scores are means over the units of their activation under fresh random views of the default recipe, whatever views a
 recipe itself draws with. `cost` is in steps of the default recipe, from the compiler's count of FLOPs, since clocks on
@@ -25,6 +24,7 @@ from PIL import Image
 
 import jaxcircuits as jc
 from benchmarks.measuring import Drawing, arguments_of, report
+from examples.figures import figure
 
 UNITS = (3, 40, 77, 120, 201, 255, 300, 401)
 
@@ -78,8 +78,11 @@ def main() -> None:
             scores, rendering = scores_on_the_way(network, objective, recipe, at_steps)
             cost = Drawing(network, layer, len(arguments.units), recipe).lowered().cost_analysis()["flops"]
             means = [float(f"{score.mean():.4g}") for score in scores]
-            first = first or {"score": means[-1], "cost": cost}
+            first = first or {"score": means[-1], "cost": cost, "units": scores[-1]}
             row = {"layer": layer, "recipe": name, "scores": means, "cost_of_a_step": round(cost / first["cost"], 3)}
+            row["scores_of_units"] = [[float(f"{one:.4g}") for one in score] for score in scores]
+            own = scores[at_steps.index(recipe.steps)] if recipe.steps in at_steps else scores[-1]
+            row["share_of_the_first"] = figure(lambda a, b: a.mean() / b.mean(), own, first["units"], digits=4)
             row["steps_to_the_score_of_the_first"] = steps_to(first["score"], at_steps, means)
             rows.append(row | {"fields": json.loads(recipe.to_json())})
             pictures.append(rendering.snapshots.get(recipe.steps, rendering.images))

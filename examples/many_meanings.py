@@ -40,7 +40,9 @@ from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.evidence.responses import responses
 
 LAYER, GIVEN, EMBEDDING = "mixed4e", 440, "pool5/7x7_s1"
-STRONGEST, OF_HALF, CANDIDATES, COMPARED = 100, 50, 8, 12
+STRONGEST, OF_HALF, CANDIDATES, COMPARED = 100, 50, 6, 8
+DRAWS = 39
+"""Of either reference, for units of which many are looked at."""
 LAST_ANIMAL = "n02655020"
 """The last synset of an animal among ImageNet's classes, which are in WordNet's order."""
 FACET = 4.0
@@ -76,7 +78,7 @@ def chosen_unit(network: jc.Network, seen: evidence.Examples, embedded: np.ndarr
     candidates = candidates[candidates != GIVEN][:CANDIDATES]
     tried = {}
     for unit in candidates.tolist():
-        found = evidence.meanings(network, f"{LAYER}:{unit}", pictures, seen=even, count=OF_HALF)
+        found = evidence.meanings(network, f"{LAYER}:{unit}", pictures, seen=even, count=OF_HALF, draws=DRAWS)
         standing = ((found.silhouettes - found.null.mean(1)) / found.null.std(1)).min(0).max()
         tried[unit] = {"p_value": found.p_value, "meanings": found.count, "standing": round(float(standing), 2)}
     unit = max(tried, key=lambda one: tried[one]["standing"])
@@ -205,7 +207,7 @@ def measure(network: jc.Network, other: jc.Network, folder: Path, sheets: Path |
     channels = len(seen[LAYER].pictures)
     compared = np.linspace(0, channels - 1, COMPARED).round().astype(int).tolist()
     evenly = [
-        evidence.meanings(network, f"{LAYER}:{unit}", pictures, seen=even, count=OF_HALF, draws=39)
+        evidence.meanings(network, f"{LAYER}:{unit}", pictures, seen=even, count=OF_HALF, draws=DRAWS)
         for unit in compared
         if (even[LAYER].values[unit] > 0).sum() >= OF_HALF
     ]

@@ -10,7 +10,7 @@ Result:    examples/results/universality.json
 What is finished is in the result; the same command does the rest.
 
 Depths: all stages of every pair of networks, and the layers where families were found, by `universality.depth_map`,
-over every fourth photograph. Each number is given beside what it is where the second network sees other photographs
+over every eighth photograph. Each number is given beside what it is where the second network sees other photographs
 than the first. Two networks agree on depth by the rank correlation of a layer's depth with that of its best match.
 
 Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: every unit's answers dealt out anew
@@ -48,7 +48,7 @@ VEHICLES = (
 )  # fmt: skip
 """Ambulance, beach wagon, cab, convertible, fire engine, garbage truck, go-kart, golf cart, jeep, limousine, minivan,
 Model T, moving van, pickup, police van, racer, school bus, sports car, tow truck, trolleybus."""
-EVERY = 4
+EVERY = 8
 """Of the photographs, for correlations; all of dogs and vehicles serve for circuits."""
 OTHERS, SCENES = 120, 64
 """Photographs or scenes that others are held against, and scenes of a kind."""
@@ -65,7 +65,8 @@ def mobilenet_v2() -> jc.Network:
 def depth_row(found: universality.DepthMap) -> dict[str, Any]:
     """The depth map of a pair, as plain JSON types."""
     hard = found.table("hard")
-    best = found.depths[1][hard.argmax(1)]
+    at = np.arange(len(hard)), hard.argmax(1)
+    best = found.depths[1][at[1]]
     scores = {
         score: {
             "value": found.table(score).round(3).tolist(),
@@ -78,6 +79,10 @@ def depth_row(found: universality.DepthMap) -> dict[str, Any]:
         "layers": [list(names) for names in found.layers],
         "depths": [depths.round(3).tolist() for depths in found.depths],
         "pictures": next(iter(found.matchings.values())).pictures,
+        "best": {
+            "hard": round(float(hard.max(1).mean()), 3),
+            "shuffled": round(float(found.table("hard", shuffled=True)[at].mean()), 3),
+        },
         "rank_correlation_of_depths": round(float(spearmanr(found.depths[0], best).statistic), 3),
         "scores": scores,
     }
@@ -107,7 +112,7 @@ def circuits(network: jc.Network, found: universality.Families, pictures: jc.Pic
         others = np.linspace(0, len(pictures) - 1, OTHERS).astype(int)
         kinds = tuple(photographed(network, pictures, chosen) for chosen in (dogs, vehicles, others))
     heads, cars, others = kinds
-    layers = universality.layers_of(network)
+    layers = universality.apart(network, universality.layers_of(network))
     # From a third of the way on: what is before is too small for an object.
     late = [layer for layer, depth in zip(layers, universality.depths(network, layers)) if depth > 0.3]
     return [
@@ -122,7 +127,7 @@ class Result:
 
     def __init__(self, path: Path):
         self._path = path
-        self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        self.parts: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"related": [], "depths": []}
 
     def keep(self, kind: str, rows: list[dict[str, Any]]) -> None:
         self.parts.setdefault(kind, []).extend(rows)
@@ -138,38 +143,54 @@ def measure(networks: list[jc.Network], folder: Path, result: Result) -> None:
     fewer = jc.open_pictures([str(folder / pictures.name(i)) for i in range(0, len(pictures), EVERY)])
     result.parts.setdefault("machine", machine())
     result.parts.setdefault("photographs", {"all": len(pictures), "for_correlations": len(fewer)})
-    found = {network.name: universality.families([network], fewer) for network in networks}
     for network in networks:
         if not result.has("circuits", network=network.name):
-            own = found[network.name]
+            own = universality.families([network], fewer)
             result.keep("families", own.rows())
             result.keep("circuits", circuits(network, own, pictures))
             print(network.name, "families and circuits", flush=True)
     for first, second in itertools.combinations(networks, 2):
         pair = [first.name, second.name]
         if not result.has("depths", networks=pair):
-            layers = [_layers(network, found[network.name]) for network in (first, second)]
+            found = [_found(network, result.parts["families"]) for network in (first, second)]
+            layers = [_layers(network, own) for network, own in zip((first, second), found)]
             matched = universality.depth_map(first, second, fewer, first_layers=layers[0], second_layers=layers[1])
-            result.keep("related", _related(found, matched))
+            result.keep("related", _related(*found, matched))
             result.keep("depths", [depth_row(matched)])
             print(*pair, flush=True)
 
 
-def _layers(network: jc.Network, found: universality.Families) -> list[str]:
+def _found(network: jc.Network, rows: list[dict[str, Any]]) -> dict[str, universality.Found]:
+    """The families that are in a network, as their rows tell."""
+    found = {}
+    for row in rows:
+        if row["network"] == network.name and row["found"]:
+            degrees = np.array([np.nan if one is None else one for one in row["degrees"]])
+            units, nothing = np.array(row["units"]), np.zeros(len(row["units"]))
+            own = universality.Members(units, np.radians(degrees), nothing, nothing)
+            family = next(one for one in universality.FAMILIES if one.name == row["family"])
+            at = row["layer"], row["depth_percent"] / 100, row["p_value"]
+            found[row["family"]] = universality.Found(family, network.name, {row["layer"]: own}, *at)
+    return found
+
+
+def _layers(network: jc.Network, found: dict[str, universality.Found]) -> list[str]:
     """Stages and the layers of families, in order from the image."""
-    wanted = {*network.graph.stages, *(one.layer for one in found.values() if one.there)}
+    wanted = {*network.graph.stages, *(one.layer for one in found.values())}
     return [name for name in network.layers if name in wanted]
 
 
-def _related(found: dict[str, universality.Families], matched: universality.DepthMap) -> list[dict[str, Any]]:
+def _related(
+    first: dict[str, universality.Found], second: dict[str, universality.Found], matched: universality.DepthMap
+) -> list[dict[str, Any]]:
     """How the families of a pair go together."""
-    first, second = matched.networks
     rows = []
-    for family in found[first].families:
-        one, other = found[first][family, first], found[second][family, second]
-        if one.there and other.there:
-            rows.append((family, universality.relate(one, other, matched[one.layer, other.layer])))
-    return [related_row(family, matched.networks, related) for family, related in rows]
+    for family in first:
+        if family in second:
+            one, other = first[family], second[family]
+            related = universality.relate(one, other, matched[one.layer, other.layer])
+            rows.append(related_row(family, matched.networks, related))
+    return rows
 
 
 def main() -> None:

@@ -15,15 +15,17 @@ from jaxcircuits.pages.compare import spread
 SHOWN = ("curves", "high-low frequency", "circles", "lines", "color contrast", "boundaries")
 COLUMNS, CELL, GAP, LEFT = 7, 84, 4, 176
 STEPS, SIZE = 96, 96
+UNITS = Path("build") / "universality"
 INK, GREY = "#222222", "#777777"
 
 
 def draw(networks: list[jc.Network], parts: dict[str, Any], folder: Path) -> None:
-    """Writes `families.jpg` and `depths.jpg`; pictures of units are kept in `FOLDER/units`."""
+    """Writes `universality.depths.jpg` and `universality.families.jpg`; units that are drawn are kept in `UNITS`."""
     folder.mkdir(parents=True, exist_ok=True)
-    depth_maps(parts["depths"]).save(folder / "depths.jpg", quality=88)
-    pictures = {network.name: _drawn(network, parts["families"], folder / "units") for network in networks}
-    family_rows(parts["families"], pictures).save(folder / "families.jpg", quality=86)
+    if parts["depths"]:
+        depth_maps(parts["depths"]).save(folder / "universality.depths.jpg", quality=88)
+    pictures = {network.name: _drawn(network, parts["families"], UNITS) for network in networks}
+    family_rows(parts["families"], pictures).save(folder / "universality.families.jpg", quality=86)
 
 
 def _drawn(network: jc.Network, rows: list[dict[str, Any]], folder: Path) -> dict[tuple[str, int], Image.Image]:

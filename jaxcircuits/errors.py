@@ -6,6 +6,7 @@ import difflib
 import math
 import operator
 from collections.abc import Callable, Iterable
+from typing import Any
 
 MOST = 2**31 - 1
 """The largest whole number where no other bound is named: that of an int32."""
@@ -42,7 +43,7 @@ def shown(value: object, longest: int = 80) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def unknown(kind: str, name: object, choices: Iterable[object], where: str = "") -> InputError:
+def unknown(kind: str, name: object, choices: Iterable[object], where: object = "") -> InputError:
     """The error for a name that is not among `choices`.
 
     Args:
@@ -68,7 +69,7 @@ def _abbreviated(names: list[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" ... ({len(names)} in all)" if len(names) > most else "")
 
 
-def whole(value: object, name: str, least: int, most: int | None = None) -> int:
+def whole(value: Any, name: str, least: int, most: int | None = None) -> int:
     """A whole number, of Python, NumPy or JAX, as Python's own.
 
     Args:
@@ -92,7 +93,7 @@ def whole(value: object, name: str, least: int, most: int | None = None) -> int:
     return number
 
 
-def real(value: object, name: str, expected: str, valid: Callable[[float], bool]) -> float:
+def real(value: Any, name: str, expected: str, valid: Callable[[float], bool]) -> float:
     """A finite number, of Python, NumPy or JAX, as Python's own.
 
     Args:

@@ -14,8 +14,9 @@ import pytest
 import jaxcircuits as jc
 from jaxcircuits import circuits
 from jaxcircuits.network.graph import INPUT
+from jaxcircuits.network.tokens import grids
 from jaxcircuits.network.units import before_activation
-from jaxcircuits.vis.objectives.base import Seen
+from jaxcircuits.vis.objectives.seen import Seen
 
 CAPABILITIES = {}
 """Name -> a function of a `Model` that fails where the model has it not."""
@@ -136,7 +137,8 @@ def neuron(model):
     for position, cell in places.items():
         objective = jc.neuron(model.target, [0], position)
         objective.check(network, recipe)
-        scores = objective.scores(Seen(seen, jnp.asarray(pictures(network)[:1]), {}))
+        of_tokens = grids(network.forward, network.params, [model.target], network.convention.size)
+        scores = objective.scores(Seen(seen, jnp.asarray(pictures(network)[:1]), {}, grids=of_tokens))
         same(scores, seen[model.target][(slice(None), *cell, 0)])
     for position in {2: [17, (4, 0)], 3: [3, (99, 0)]}[len(shape)]:
         with pytest.raises(jc.InputError, match="position"):

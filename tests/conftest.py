@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
 
+from jaxcircuits.images import open_pictures
 from jaxcircuits.network import Network, load
 from jaxcircuits.network.adapters import by_layer
 from jaxcircuits.zoo import ZOO, InputConvention
@@ -50,25 +50,26 @@ def data(*parts: str) -> Path:
 
 def photographs(batch: int = 50, size: int = 224) -> Iterator[tuple[list[str], np.ndarray]]:
     """Batches of 800 photographs, one an ImageNet class: their synsets, and (N, size, size, 3) in [0, 1]."""
-    paths = sorted(data("images", "train").glob("*/*.jpg"))
-    for start in range(0, len(paths), batch):
-        chosen = paths[start : start + batch]
-        pictures = [np.asarray(Image.open(path).convert("RGB").resize((size, size), Image.BILINEAR)) for path in chosen]
-        yield [path.parent.name for path in chosen], np.stack(pictures) / np.float32(255)
+    pictures = open_pictures(data("images", "train"), size=size, fit="whole")
+    for found in pictures.batches(batch):
+        synsets = [Path(pictures.name(number)).parent.name for number in found.numbers[found.read]]
+        yield synsets, found.images[found.read] / np.float32(255)
 
 
 @pytest.fixture(scope="session")
-def converted(tmp_path_factory):
-    """A function from a zoo name to its weights file, converted once from the published one."""
+def converted(tmp_path_factory, worker_id):
+    """A function from a zoo name to its weights file, converted once from the published one, by whichever worker."""
     from weights_convert import convert
 
-    folder = tmp_path_factory.mktemp("weights")
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "weights"
+    folder.mkdir(exist_ok=True)
 
     def find(name: str) -> Path:
         weights, labels = PUBLISHED[name]
         path = folder / f"{name}.safetensors"
         if not path.exists():
-            convert(data("weights", weights), path, labels=data("weights", labels))
+            convert(data("weights", weights), path, labels=data("weights", labels))  # whole or not at all
         return path
 
     return find

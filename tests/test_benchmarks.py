@@ -12,7 +12,7 @@ import pytest
 from conftest import SMALL
 from PIL import Image
 
-from benchmarks import against_pytorch, floor, hlo
+from benchmarks import against_pytorch, first_and_second, floor, hlo
 from jaxcircuits import Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -155,3 +155,9 @@ def test_examples_speed(tmp_path):
     result = run(tmp_path, "examples_speed", *options, arguments=["slide", str(tmp_path)])
     assert result["passes"]["pictures"] == 3 and result["memory_MiB"][0]["resident"] > 100
     assert set(result["passes"]["rows"]) == {"plain", "examples of an array", "examples of files"}
+
+
+def test_ratios_are_of_the_cores_time():
+    before = [{"what": "one", "clock": 9.0, "cores": 6.0}, {"what": "two", "clock": 1.0, "cores": 2.0}]
+    after = [{"what": "one", "clock": 1.0, "cores": 1.5}, {"what": "two", "clock": 1.0, "cores": 2.5}]
+    assert first_and_second.ratios({"before": before, "after": after}) == {"one": 4.0, "two": 0.8, "all": 2.0}

@@ -10,6 +10,7 @@ from models import MODELS
 
 from jaxcircuits import circuits
 from jaxcircuits.network.graph import INPUT
+from jaxcircuits.network.windows import windows as windows_of
 
 
 def windows(x, size, stride, fill=0.0):
@@ -151,13 +152,22 @@ WEIGHTS = [
 """Network, source, the target before its activation function, the target."""
 
 
+def middle(name, source, target):
+    """The cell nearest the middle of those that read the source alike: behind what enlarges a map, every other one."""
+    network = MODELS[name]().network
+    found = windows_of(network, source, target, network.convention.size, linear=True)
+    shape = network.layers[target].shape[:-1]
+    alike = [window.alike() for window in found] if found else [np.arange(n) for n in shape]
+    return tuple(int(cells[np.abs(cells - n // 2).argmin()]) for cells, n in zip(alike, shape))
+
+
 def slopes(name, source, target, unit, linear=True, hold=()):
-    """By differences: what changes in a target's middle cell where each value of the source changes, (h, w, channels).
+    """By differences: what changes in a target's cell where each value of the source changes, (h, w, channels).
 
     Linear but for kinks, so the step may be long where there are none, and has to be short where there are.
     """
     _, seen = again(name, linear=linear)
-    cell = tuple(n // 2 for n in seen[target].shape[:2])
+    cell = middle(name, source, target) if linear else tuple(n // 2 for n in seen[target].shape[:2])
     fixed = {layer: lambda value, layer=layer: seen[layer] for layer in hold}
     found, step = np.zeros(seen[source].shape), 1.0 if linear else 1e-6
     for place in np.ndindex(found.shape):
@@ -195,7 +205,7 @@ def compare(weights, whole):
 
 @pytest.mark.parametrize(("name", "source", "before", "target"), WEIGHTS)
 def test_expanded_weights_of_the_linearized_network(name, source, before, target):
-    """Where the window is not known they are those of the middle cell, in place."""
+    """Behind what enlarges a map, those of a cell that reads as much as any."""
     weights = circuits.expanded_weights(MODELS[name]().network, source, target, [1])[0]
     compare(weights, slopes(name, source, before, 1))
 

@@ -131,11 +131,11 @@ def _save(path, array, **options):
 
 BAD_DIRECTIONS = {
     "missing": (lambda path: None, "no such file"),
-    "text": (lambda path: path.write_text("1 2 3"), "cannot be read"),
-    "empty": (lambda path: path.write_bytes(b""), "cannot be read"),
-    "archive": (lambda path: zipfile.ZipFile(path, "w").close(), "cannot be read"),
-    "pickle": (lambda path: _save(path, np.array([{}]), allow_pickle=True), "cannot be read"),
-    "cut off": (lambda path: (_save(path, np.ones((9, 9))), os.truncate(path, 300)), "cannot be read"),
+    "text": (lambda path: path.write_text("1 2 3"), "not an array in the format"),
+    "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
+    "archive": (lambda path: zipfile.ZipFile(path, "w").close(), "not an array in the format"),
+    "pickle": (lambda path: _save(path, np.array([{}]), allow_pickle=True), "object of shape"),
+    "cut off": (lambda path: (_save(path, np.ones((9, 9))), os.truncate(path, 300)), "damaged or cut short"),
     "vector": (lambda path: _save(path, np.ones(5)), "shape \\(5,\\)"),
     "whole numbers": (lambda path: _save(path, np.ones((5, 5), int)), "int64 of shape"),
     "none": (lambda path: _save(path, np.ones((0, 5))), "shape \\(0, 5\\)"),

@@ -135,6 +135,10 @@ def test_bad_input_is_told_by_both(start, tmp_path):
 BAD = {
     "part of it": ((None, 2, None), "--coordinator, --processes and --process go together"),
     "address": (("here", 2, 0), "coordinator 'here'; expected HOST:PORT"),
+    "port 0": (("here:0", 2, 0), "coordinator 'here:0'; expected HOST:PORT, the port from 1 to 65535"),
+    "port 99999": (("here:99999", 2, 1), "expected HOST:PORT, the port from 1 to 65535"),
+    "no port": (("here:", 2, 1), "expected HOST:PORT"),
+    "no processes": (("here:1", 0, 0), "processes 0; expected a whole number from 1 to 65536"),
     "number": (("a:1", 2, 2), "process 2 of 2; expected a number from 0 to 1"),
 }
 

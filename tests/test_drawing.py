@@ -43,7 +43,8 @@ RAISED = {
     "channel": jc.channel(LAYER, [1, 2]),
     "neuron": jc.neuron(LAYER, [1, 2]),
     "direction": jc.direction(LAYER, VECTORS),
-    "direction_cossim": jc.direction_cossim(LAYER, VECTORS, [1, 3]),
+    "direction, with cosine": jc.direction(LAYER, VECTORS, [1, 3]),
+    "direction_cossim": jc.direction_cossim(LAYER, VECTORS),
     "direction_neuron": jc.direction_neuron(LAYER, VECTORS, [(1, 2), (3, 3)], 1),
     "tensor_direction": jc.tensor_direction(LAYER, RNG.uniform(size=(2, 3, 5, 48)), 1),
     "deepdream": jc.deepdream("mixed4a"),
@@ -121,6 +122,11 @@ def slow_aligned(a, v, power):
     return np.mean(total)
 
 
+def slow_cosine(a, v):
+    """Lucid's mean over positions and channels of the products over both lengths."""
+    return np.mean([a[p] * v / np.linalg.norm(a[p]) / np.linalg.norm(v) for p in np.ndindex(a.shape[:-1])])
+
+
 def slow_blur(x, width):
     out = np.zeros_like(x)
     r = width // 2
@@ -151,7 +157,13 @@ MASK = np.zeros((5, 6))
 MASK[1:3, 2:4] = 2
 
 VALUES = {
-    "direction_cossim": (jc.direction_cossim("x", DIRECTIONS, 2), lambda i: slow_aligned(SEEN[i], DIRECTIONS[i], 2)),
+    "direction": (jc.direction("x", DIRECTIONS), lambda i: (SEEN[i] @ DIRECTIONS[i]).mean()),
+    "direction, power 0": (jc.direction("x", DIRECTIONS, 0), lambda i: (SEEN[i] @ DIRECTIONS[i]).mean()),
+    "direction, with cosine": (
+        jc.direction("x", DIRECTIONS, 2),
+        lambda i: slow_aligned(SEEN[i], DIRECTIONS[i], 2),
+    ),
+    "direction_cossim": (jc.direction_cossim("x", DIRECTIONS), lambda i: slow_cosine(SEEN[i], DIRECTIONS[i])),
     "direction_neuron": (
         jc.direction_neuron("x", DIRECTIONS, (1, 2), 1),
         lambda i: slow_aligned(SEEN[i, 1:2, 2], DIRECTIONS[i], 1),
@@ -206,11 +218,73 @@ def test_values(name):
     np.testing.assert_allclose(scores, [expected(i) for i in range(4)], rtol=2e-4, atol=1e-5)
 
 
+def lucid_diversity(a):
+    """Of a batch (N, h, w, channels): over ordered pairs, over N."""
+    grams = np.einsum("nhwc,nhwd->ncd", a, a)
+    grams /= np.sqrt((grams**2).sum((1, 2), keepdims=True))
+    return sum((grams[i] * grams[j]).sum() for i in range(len(a)) for j in range(len(a)) if i != j) / len(a)
+
+
+def lucid_alignment(a):
+    """Of a batch: over pairs up to four apart."""
+    return -sum(((a[i] - a[i + d]) ** 2).mean() / 2**d for d in (1, 2, 3, 4) for i in range(len(a) - d))
+
+
+def lucid_interpolation(a, first, second):
+    """Of a batch: a sum over its pictures."""
+    t = np.linspace(0, 1, len(a))
+    return sum((1 - t[i]) * a[i, ..., first].mean() + t[i] * a[i, ..., second].mean() for i in range(len(a)))
+
+
+# Lucid's objective of a whole batch, and how it follows from the scores of the pictures.
+OF_BATCHES = {
+    "diversity": (jc.diversity("x", 4), np.mean, lambda a: lucid_diversity(a)),
+    "diversity beside a channel": (
+        jc.channel("x", [2] * 4) - 100 * jc.diversity("x", 4),
+        np.mean,
+        lambda a: a[..., 2].mean() - 100 * lucid_diversity(a),
+    ),
+    "alignment": (jc.alignment("x", 4), np.sum, lambda a: lucid_alignment(a)),
+    "alignment beside an interpolation": (
+        jc.channel_interpolate("x", 1, "x", 2, steps=4) + 3 * jc.alignment("x", 4),
+        np.sum,
+        lambda a: lucid_interpolation(a, 1, 2) + 3 * lucid_alignment(a),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_BATCHES)
+def test_groups_and_lucids_batches(name):
+    """So that Lucid's weights carry over: both parts of an objective are to Lucid's as the other is."""
+    objective, whole, expected = OF_BATCHES[name]
+    seen = Seen({"x": jnp.float32(SEEN)}, jnp.float32(SHOWN), {})
+    scores = np.asarray(objective.rows(4).scores(jax.tree.map(jnp.asarray, seen)), np.float64)
+    np.testing.assert_allclose(whole(scores), expected(SEEN), rtol=2e-4)
+
+
+def test_direction_cossim_with_a_power_is_another_name_now():
+    with pytest.warns(DeprecationWarning, match=r"direction\(layer, vectors, power\)"):
+        old = jc.direction_cossim("x", DIRECTIONS, 2)
+    assert old.identity(1) == jc.direction("x", DIRECTIONS, 2).identity(1)
+    assert jc.direction_cossim("x", DIRECTIONS).identity(1) not in (
+        old.identity(1),
+        jc.direction("x", DIRECTIONS).identity(1),
+    )
+
+
+def test_direction_cossim_of_silence_is_no_failure():
+    value, gradient = jax.value_and_grad(
+        lambda a: jc.direction_cossim("x", DIRECTIONS[0]).scores(Seen({"x": a}, jnp.zeros((1, 2, 2, 3)), {})).sum()
+    )(jnp.zeros((1, 2, 2, 8)))
+    assert value == 0 and np.isfinite(gradient).all()
+
+
 BAD = {
     "group": (lambda: jc.channel(LAYER, [1, 2, 3]) - jc.diversity(LAYER, 2), PLAIN, "3 pictures do not make groups"),
     "group of one": (lambda: jc.diversity(LAYER, 1), PLAIN, "group 1; expected a number of pictures from 2"),
     "alpha": (lambda: jc.mean_alpha(), PLAIN, "has none; use .*RGBA"),
-    "power": (lambda: jc.direction_cossim(LAYER, VECTORS, np.nan), PLAIN, "not finite"),
+    "power": (lambda: jc.direction(LAYER, VECTORS, np.nan), PLAIN, "not finite"),
+    "cosine": (lambda: jc.direction_cossim(LAYER, VECTORS[:, :5]), PLAIN, "a direction of 5 numbers"),
     "tensor": (lambda: jc.tensor_direction(LAYER, np.ones((40, 1, 48))), PLAIN, "has to fit"),
     "layer": (lambda: jc.L1("mixed9"), PLAIN, "unknown layer 'mixed9'"),
     "size": (lambda: jc.caricature(LAYER, np.ones((8, 8, 3))), PLAIN, r"or draw with Recipe\(size=\(8, 8\)\)"),

@@ -13,9 +13,9 @@ GOOD = RNG.uniform(size=(4, 16, 16, 3)).astype(np.float32)
 QUICK = jc.Recipe(size=16, steps=1, transforms=(), redirect_steps=0)
 BAD = {
     "bytes": (np.uint8(255 * GOOD), "uint8.*divide bytes by 255"),
-    "not a number": (np.where(GOOD > 0.9, np.nan, GOOD), "picture values from nan to nan|not finite"),
-    "of 255": (255 * GOOD, r"picture values from .* in \[0, 1\]"),
-    "grey": (GOOD[..., :1], "1 channels?"),
+    "not a number": (np.where(GOOD > 0.9, np.nan, GOOD), "values from nan to nan"),
+    "of 255": (255 * GOOD, r"values from 0\..* to 25.*; .*(in \[0, 1\]|expected (0 to 1|\[0, 1\]))"),
+    "grey": (GOOD[..., :1], r"1 channels?|shape \(16, 16, 1\)"),
     "flat": (GOOD[0, 0], r"shape \(16, 3\)"),
 }
 
@@ -45,7 +45,7 @@ ENTRIES = {
     "strongest_inputs": lambda n, p: circuits.strongest_inputs(n, "second:1", "first", pictures=p),
     "expanded_weights": lambda n, p: circuits.expanded_weights(n, "first", "second", [0], at=p),
     "ablate": lambda n, p: circuits.ablate(n, "first:1", p),
-    "resampled": lambda n, p: circuits.resample(n, "first:1", p),
+    "resampled": lambda n, p: circuits.resample(n, "first:1", p, jax.random.key(0)),
     "predict_edit": lambda n, p: circuits.predict_edit(n, circuits.cut(n, "first:1", "second:2"), "second", p),
     "examples": lambda n, p: evidence.examples(n, p, "first", 2, progress=False),
 }

@@ -12,11 +12,17 @@ from jaxcircuits.network.redirect import redirected_relu
 
 
 def slow_gradient(x, gradient, redirect):
-    """Lucid's rule, picture by picture; a positive gradient of the loss pushes x lower."""
-    out = np.where(x > 0, gradient, 0)
+    """Lucid's rule, picture by picture; a positive gradient of the loss pushes x lower. 0 is not below 0."""
+    return slow_gradient_between(x, gradient, redirect, 0, np.inf)
+
+
+def slow_gradient_between(x, gradient, redirect, low, high):
+    """The same for a function that is flat below `low` and above `high`, as Lucid has it for ReLU6."""
+    out = np.where((x < low) | (x > high), 0, gradient)
     for n in range(len(x)):
         if redirect and not out[n].any():
-            out[n] = np.where((x[n] <= 0) & (gradient[n] > 0), 0, gradient[n])
+            away = ((x[n] < low) & (gradient[n] > 0)) | ((x[n] > high) & (gradient[n] < 0))
+            out[n] = np.where(away, 0, gradient[n])
     return out
 
 
@@ -29,9 +35,33 @@ def test_gradient(redirect):
     gradient = rng.normal(size=x.shape)
     gradient[2] = np.abs(gradient[2])  # silent, and only pushed lower
     x[3, 0, 0, 0] = 1.0  # active at one place
+    x[4] = np.where(rng.random((4, 4, 3)) < 0.5, 0, -np.abs(x[4]))  # at the edge
     value, transpose = jax.vjp(lambda x: redirected_relu(x, np.full(5, redirect)), np.float32(x))
     np.testing.assert_allclose(value, np.maximum(x, 0), rtol=1e-6)
     np.testing.assert_allclose(transpose(np.float32(gradient))[0], slow_gradient(x, gradient, redirect), rtol=1e-6)
+
+
+@pytest.mark.parametrize("redirect", [True, False])
+@pytest.mark.parametrize("name", ["relu", "relu6"])
+def test_gradient_in_a_network(name, redirect):
+    """By whatever the network calls it: at the edges of the flat sides, as between them."""
+    x = np.random.default_rng(3).choice([-2.0, 0.0, 1.0, 6.0, 7.0], size=(6, 5, 4, 3))
+    x[0], x[1], x[2] = -1, np.minimum(x[1], 0), np.maximum(x[2], 7)
+    weights = np.random.default_rng(4).normal(size=x.shape)
+    function = getattr(jax.nn, name)
+    network = jc.Network.from_function(lambda params, x: function(x), (), jc.InputConvention(size=(5, 4)))
+
+    def loss(x):
+        found = network.forward.run((), x, ["output"], redirect=np.full(6, redirect))["output"]
+        return (found * weights).sum()
+
+    expected = slow_gradient_between(x, weights, redirect, 0, np.inf if name == "relu" else 6)
+    np.testing.assert_allclose(jax.grad(loss)(jnp.float32(x)), expected, rtol=1e-5)
+
+
+def test_default_redirects_as_many_steps_as_lucid():
+    """Whose rule ends when the number of the step, counted from 0, is greater than 16."""
+    assert jc.Recipe().redirect_steps == sum(1 for step in range(512) if not step > 16)
 
 
 def with_jit(x):

@@ -112,7 +112,7 @@ def test_bad_numbers(case, small):
 
 def test_default_recipe_is_lucids():
     recipe = Recipe()
-    assert (recipe.size, recipe.steps, recipe.learning_rate, recipe.redirect_steps) == ((128, 128), 512, 0.05, 16)
+    assert (recipe.size, recipe.steps, recipe.learning_rate, recipe.redirect_steps) == ((128, 128), 512, 0.05, 17)
     assert recipe.transforms == LUCID
     assert recipe.parametrization == Fourier(sd=0.01, decay=1.0)
     assert recipe.view_size == (140, 140)

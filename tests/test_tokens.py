@@ -117,7 +117,7 @@ def test_objectives_know_rows_and_columns(name):
     net, first = network(name), NETWORKS[name][1]
     activations = net.activations(RNG.uniform(size=(2, *SIZE, 3)).astype(np.float32), ["block"])
     block = np.asarray(activations["block"])
-    seen = Seen(activations, jnp.zeros((2, *SIZE, 3)), {}, grids(net.forward, net.params, ["block"], SIZE))
+    seen = Seen(activations, jnp.zeros((2, *SIZE, 3)), {}, grids=grids(net.forward, net.params, ["block"], SIZE))
     patches = block[:, first : first + ROWS * COLUMNS].reshape(2, ROWS, COLUMNS, WIDTH)
     scores = jc.neuron("block", [1, 2], [(1, 2), (2, 4)]).scores(seen)
     np.testing.assert_allclose(scores, [patches[0, 1, 2, 1], patches[1, 2, 4, 2]], rtol=1e-6)
@@ -169,3 +169,14 @@ def test_examples_and_sheets_know_the_grid():
     drawn = np.asarray(sheet(net, examples, opened, "block", 2))
     assert (drawn == 0).all(-1).sum() > 50  # outlines
     assert Grid(2, 3, 1, None).token(1, 2) == 6
+
+
+def test_percentiles_of_a_place_in_the_grid():
+    net = network("registers around")
+    drawn, photographs = (RNG.uniform(size=(n, *SIZE, 3)).astype(np.float32) for n in (1, 5))
+    answers = [
+        np.asarray(net.activations(pictures, "block")["block"])[:, 2 + 2 * COLUMNS + 1, 3]
+        for pictures in (drawn, photographs)
+    ]
+    found = jc.percentiles(net, jc.neuron("block", 3, (2, 1)), drawn, photographs)
+    np.testing.assert_allclose(found, [100 * (answers[1] < answers[0]).mean()])

@@ -1,5 +1,6 @@
 """Families against units made to be of them, circuits against planted weights, and the page of two networks."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -20,22 +21,39 @@ from jaxcircuits.images.sheet import to_image
 from jaxcircuits.pages.compare import Shown, compare_page, spread
 from jaxcircuits.pages.compare_report import numbers, related_row
 from jaxcircuits.universality import FAMILIES, objects
+from jaxcircuits.universality.bank import BANK, around
+from jaxcircuits.universality.bank import Shown as Stimuli
 from jaxcircuits.universality.family import coverage, members
 
 BY_NAME = {family.name: family for family in FAMILIES}
 WINDOW = 33
-COUNT = 8
+LIGHT = [[0.9, 0.9, 0.9]]
+OWN_BANK = BANK | {
+    "curve": Stimuli(
+        stimuli.curve,
+        {"orientation": around(16), "radius": [12.0, 13.0, 14.0, 15.0, 16.0], "colour": LIGHT},
+        "orientation",
+    ),
+    "line": Stimuli(
+        stimuli.line, {"orientation": around(12, np.pi), "length": [24.0, 28.0, 40.0], "colour": LIGHT}, "orientation"
+    ),
+}
+"""Figures of the size and the shade that the units below are made for."""
 CURVES, LINES, NOISE = range(8), range(8, 14), range(14, 24)
 
 
 def templates(turn=0.0, order=None):
     """Kernels that are pictures of what a unit is for: 8 curves, 6 lines, then noise as strong as these."""
-    kernels = [stimuli.curve(turn + i * np.pi / 4, 14.0, 5.0, WINDOW, extent=2.1) for i in range(len(CURVES))]
-    kernels += [stimuli.line(i * np.pi / 6, 30.0, 5.0, WINDOW) for i in range(len(LINES))]
-    kernels = [np.asarray(one)[..., :1] - 0.5 for one in kernels]
-    # What a curve has in common with a line, and with the other end of its circle, is taken from it.
-    ground = [np.asarray(stimuli.patch(15.0, WINDOW))[..., :1] - 0.5]
-    kernels = [one - ground[0] * (one.sum() / ground[0].sum()) for one in kernels]
+
+    def ridge(draw):
+        """A light figure with a dark seam along it, which sum to nothing."""
+        thin, wide = (np.asarray(draw(width))[..., :1] - 0.5 for width in (4.0, 12.0))
+        return thin / thin.sum() - wide / wide.sum()
+
+    kernels = [
+        ridge(lambda width, i=i: stimuli.curve(turn + i * np.pi / 4, 14.0, width, WINDOW, extent=2.1)) for i in CURVES
+    ]
+    kernels += [ridge(lambda width, i=i: stimuli.line(i * np.pi / 6, 28.0, width, WINDOW)) for i in range(len(LINES))]
     kernels += list(np.random.default_rng(0).normal(size=(len(NOISE), WINDOW, WINDOW, 1)))
     kernels = np.stack([one / np.linalg.norm(one) for one in kernels], -1)
     return kernels if order is None else kernels[..., order]
@@ -65,9 +83,10 @@ def found():
             for angle, radius, place in itertools.product(np.arange(12) * np.pi / 6, (10.0, 18.0), (-6.0, 5.0))
         ]
     )
-    wanted = [BY_NAME["curves"], BY_NAME["lines"]]
+    wanted = [dataclasses.replace(BY_NAME[name], contrast=2.0) for name in ("curves", "lines")]
     layers = {"one": ["units"], "two": ["units"]}
-    return universality.families(networks, pictures, layers=layers, wanted=wanted, progress=False), order, pictures
+    options = {"layers": layers, "wanted": wanted, "bank": OWN_BANK, "progress": False}
+    return universality.families(networks, pictures, **options), order, pictures
 
 
 def test_units_made_for_a_family_are_found_whatever_their_numbers(found):
@@ -96,7 +115,7 @@ def test_families_of_two_networks_are_each_others_matches(found):
     assert json.loads(json.dumps(row)) == row
 
 
-def planted(kinds=16, conditions=4, units=60, tuned=10, seed=0):
+def planted(kinds=16, conditions=12, units=60, tuned=10, seed=0):
     """Answers: some units prefer one direction in every condition, others are as strong but in no order."""
     rng = np.random.default_rng(seed)
     best = rng.uniform(0, 2 * np.pi, tuned)
@@ -107,7 +126,7 @@ def planted(kinds=16, conditions=4, units=60, tuned=10, seed=0):
     others = rng.exponential(0.3, (units - tuned, kinds, conditions))
     return {
         "curve": np.concatenate([curves, others]).astype(np.float32),
-        "line": np.concatenate([np.full((tuned, 8, 4), 0.1), rng.exponential(0.3, (units - tuned, 8, 4))]),
+        "line": np.concatenate([np.full((tuned, 8, 12), 0.1), rng.exponential(0.3, (units - tuned, 8, 12))]),
     }, best
 
 
@@ -238,9 +257,16 @@ def test_the_command_compares_two_files_and_refuses_what_it_cannot(tmp_path, mon
     for i, picture in enumerate(matching.world(6, 32)):
         to_image(picture).save(tmp_path / "pictures" / f"{i}.png")
     (tmp_path / "two_small.py").write_text(
-        "import test_universality as matching\n"
-        "def one():\n    return matching.network('first', 0, size=32)\n"
-        "def two():\n    return matching.network('second', 1, size=32, window=4)\n"
+        "import jax, jaxcircuits as jc\n"
+        "def look(params, x):\n"
+        "    numbers = ('NHWC', 'HWIO', 'NHWC')\n"
+        "    seen = jax.lax.conv_general_dilated(x, params, (2, 2), 'SAME', dimension_numbers=numbers)\n"
+        "    return {'units': jax.nn.relu(seen)}\n"
+        "def network(seed, name):\n"
+        "    kernel = jax.random.normal(jax.random.key(seed), (5, 5, 3, 6))\n"
+        "    return jc.Network.from_function(look, kernel, jc.InputConvention((32, 32), mean=0.5), name=name)\n"
+        "def one():\n    return network(0, 'first')\n"
+        "def two():\n    return network(1, 'second')\n"
     )
     monkeypatch.chdir(tmp_path)
     arguments = ["--images", "pictures", "--out", "out", "--steps", "2", "--size", "16"]

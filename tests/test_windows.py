@@ -75,7 +75,7 @@ MAPS = {
     "repeat": lambda x: conv(jnp.repeat(jnp.repeat(x, 2, 1), 3, 2)),
     "pixel shuffle": lambda x: conv(shuffled(jnp.repeat(conv(x), 4, -1))),
     "space to depth": lambda x: conv(unshuffled(x)),
-    "there and back": lambda x: conv(shuffled(unshuffled(conv(x)))),
+    "a matrix along rows": lambda x: jnp.einsum("nhwc,hk->nkwc", x, kernel(x.shape[1], 5)),
     "patches": lambda x: conv(x, 4, 4, "VALID"),
     "padding inside": lambda x: conv(lax.pad(x, 0.0, ((0, 0, 0), (1, 0, 2), (-1, 2, 1), (0, 0, 0))), padding="VALID"),
     "taken": lambda x: conv(x[:, np.arange(0, 21, 3)][:, :, np.array([0, 1, 1, 5, 9, 12])]),
@@ -88,7 +88,6 @@ MAPS = {
 """From pictures (N, H, W, 3) to maps, all weights positive where the map allows."""
 OTHERWISE = {
     "a mean": lambda x: conv(x) * conv(x).mean((1, 2), keepdims=True),
-    "a matrix of weights along rows": lambda x: jnp.einsum("nhwc,hk->nkwc", x, kernel(23, 23)),
     "turned": lambda x: jnp.swapaxes(x, 1, 2),
 }
 
@@ -129,6 +128,13 @@ def test_a_cell_reads_its_window_and_no_more(name, size):
             else:  # some of its taps lie beyond the border
                 assert not places.size or (first <= places[0] and places[-1] < end)
         assert inside > 1
+
+
+def test_cells_that_became_channels_count_as_read_together():
+    """Depth to space after space to depth changes nothing; a block of two by two is what is known of each cell."""
+    found = windows(network(lambda x: shuffled(unshuffled(conv(x)))), INPUT, "output", (24, 24), linear=True)
+    for window in found:
+        assert [window.span(cell) for cell in (2, 3, 4, 5)] == [(1, 5), (1, 5), (3, 7), (3, 7)]
 
 
 @pytest.mark.parametrize("name", OTHERWISE)

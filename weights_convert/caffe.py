@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import read_bytes
-from weights_convert.files import MOST_BYTES, WHAT
 from weights_convert.protobuf import MOST_AXES, NETPARAMETER, check_count, packed, parse
 from weights_convert.published import Contents, Published
 
@@ -21,7 +19,7 @@ def read(path: Path) -> Contents | None:
     Returns:
       The contents, or None where the file is not a NetParameter with layers.
     """
-    net = parse(NETPARAMETER, read_bytes(path, WHAT, MOST_BYTES))
+    net = parse(NETPARAMETER, path)
     if net is None or not (net.layers or net.layer):
         return None
     check_count(path, (net.layers, net.layer))

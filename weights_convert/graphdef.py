@@ -15,10 +15,8 @@ from typing import Any
 import numpy as np
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import read_bytes
 from jaxcircuits.zoo import INPUT, Architecture, Layer
 from jaxcircuits.zoo.inception import Inception
-from weights_convert.files import MOST_BYTES, WHAT
 from weights_convert.protobuf import GRAPHDEF, MOST_AXES, check_count, packed, parse
 from weights_convert.published import Contents, Published
 
@@ -37,7 +35,7 @@ def read(path: Path) -> Contents | None:
     Returns:
       The contents, with a check of the nodes; None where the file is not a GraphDef.
     """
-    graph = parse(GRAPHDEF, read_bytes(path, WHAT, MOST_BYTES))
+    graph = parse(GRAPHDEF, path)
     if graph is None or not graph.node or not all(node.name and node.op for node in graph.node):
         return None
     check_count(path, [graph.node])

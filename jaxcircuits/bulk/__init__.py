@@ -1,5 +1,6 @@
 """Records of units: planned, made in shards by one or many hosts, kept, taken up again, read."""
 
+from jaxcircuits.bulk.crops import Crops, crops
 from jaxcircuits.bulk.drawing_plan import FORMATS, DrawingPlan, DrawingShard, recipe_hash
 from jaxcircuits.bulk.drawings import Drawings, drawings
 from jaxcircuits.bulk.hosts import ALONE, Hosts, meet
@@ -14,6 +15,7 @@ from jaxcircuits.bulk.wirings import Wirings, wiring
 __all__ = [
     "ALONE",
     "FORMATS",
+    "Crops",
     "Directions",
     "Drawing",
     "DrawingPlan",
@@ -29,6 +31,7 @@ __all__ = [
     "Records",
     "Series",
     "Wirings",
+    "crops",
     "drawings",
     "examples",
     "feature_layers",

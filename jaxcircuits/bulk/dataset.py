@@ -28,7 +28,7 @@ from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.pictures import encoded
 from jaxcircuits.bulk.product import entry_name
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import file_name
+from jaxcircuits.files import conforming, file_name, parse_json
 from jaxcircuits.images.sheet import shown
 from jaxcircuits.vis import Rendering
 
@@ -202,7 +202,13 @@ class DataSet:
     def _failures(self, index: int) -> dict[str, str]:
         """Unit -> why its picture is not finite, of a shard."""
         marks = self._marks(index)
-        return json.loads(place.read(marks, "failures", LARGEST_MARKS)) if marks.name in place.names(self.root) else {}
+        if marks.name not in place.names(self.root):
+            return {}
+        try:
+            text = place.read(marks, "failures", LARGEST_MARKS).decode(errors="replace")
+            return conforming(parse_json(text, "failures", LARGEST_MARKS), dict[str, str], "failures")
+        except InputError as error:
+            raise InputError(f"{marks}: {error}") from None
 
     def _marks(self, index: int) -> epath.Path:
         return self.root / f"failed-{index:05d}.json"

@@ -1,9 +1,9 @@
-"""Several processes that share one drawing, by JAX's own runtime.
+"""Several processes that share one job: they meet once, hear from process 0 what the plan is, and part.
 
-The processes meet once, through `jax.distributed`, for two things: to learn how many they are, and to hear from process
-0 what the plan is. Then they part, before anything is drawn. Nothing is exchanged between pictures, so a process that
-dies later takes nobody with it, and none waits for another at the end: JAX would end every process when one is lost,
-and a barrier at exit would wait in vain.
+Nothing is exchanged between records, so a process that dies later takes nobody with it, and none waits for another at
+the end. Where an address is named they meet there (`meeting`). Where JAX finds the others out (TPU pods, SLURM, Open
+MPI) they meet through `jax.distributed`, whose runtime ends every process with a stack of its own when one is lost
+before they have parted; what can be said in a line is said.
 """
 
 from __future__ import annotations
@@ -17,13 +17,20 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.bulk.meeting import Meeting
+from jaxcircuits.errors import InputError, shown, whole
+from jaxcircuits.printing import plain
 
-PATIENCE = 300
-"""Seconds for which a process waits for the others at the beginning."""
+PATIENCE = 50
+"""Seconds for which a process waits for the others that JAX has found."""
 
-GOODBYE = 60
+HEARTBEAT = 30
+"""Seconds without a sign of life after which JAX counts one of those as lost."""
+
+GOODBYE = 30
 """Seconds for which a process that met the others waits for them to part."""
+
+MOST_PROCESSES = 2**16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +40,12 @@ class Hosts:
     Attributes:
       index: from 0 on.
       count: how many there are.
+      meeting: where they meet; None where JAX has found them.
     """
 
     index: int = 0
     count: int = 1
+    meeting: Meeting | None = dataclasses.field(default=None, compare=False, repr=False)
 
     def share(self, work: list[int]) -> list[int]:
         """This process's part of a list that all have alike."""
@@ -48,7 +57,7 @@ ALONE = Hosts()
 
 
 def meet(coordinator: str | None = None, processes: int | None = None, process: int | None = None) -> Hosts:
-    """Joins the other processes; call it before anything else of JAX.
+    """Joins the other processes; call it before anything else of JAX where JAX is to find them.
 
     Args:
       coordinator: HOST:PORT at which process 0 listens; None where JAX finds it out (TPU pods, SLURM, Open MPI).
@@ -56,21 +65,27 @@ def meet(coordinator: str | None = None, processes: int | None = None, process: 
       process: which this one is, from 0 on; None likewise.
 
     Raises:
-      InputError: for numbers that make no sense, or where JAX finds no cluster.
+      InputError: for numbers that make no sense, for processes that do not come, or where JAX finds no cluster.
     """
     given = (coordinator, processes, process)
     if any(part is not None for part in given):
         if any(part is None for part in given):
             raise InputError("--coordinator, --processes and --process go together")
         host, _, port = coordinator.rpartition(":")
-        if not host or not port.isdecimal():
-            raise InputError(f"coordinator {coordinator!r}; expected HOST:PORT")
+        if not host or not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16):
+            raise InputError(f"coordinator {shown(coordinator)}; expected HOST:PORT, the port from 1 to 65535")
+        processes = whole(processes, "processes", 1, MOST_PROCESSES)
         if not 0 <= process < processes:
             raise InputError(f"process {process} of {processes}; expected a number from 0 to {processes - 1}")
-        print(f"process {process} of {processes}: meets the others at {coordinator}", file=sys.stderr, flush=True)
+        said = f"process {process} of {processes}: meets the others at {coordinator}"
+        print(plain(said), file=sys.stderr, flush=True)
+        return Hosts(process, processes, Meeting(coordinator, processes, process) if processes > 1 else None)
     try:
         jax.distributed.initialize(
-            *given, initialization_timeout=PATIENCE, shutdown_timeout_seconds=GOODBYE, cluster_detection_method=None
+            initialization_timeout=PATIENCE,
+            heartbeat_timeout_seconds=HEARTBEAT,
+            shutdown_timeout_seconds=GOODBYE,
+            cluster_detection_method=None,
         )
     except (ValueError, RuntimeError) as error:
         raise InputError(
@@ -92,6 +107,8 @@ def agree(hosts: Hosts, decide: Callable[[], Any]) -> Any:
     """
     if hosts.count == 1:
         return decide()
+    if hosts.meeting:
+        return hosts.meeting.told(decide)
     said = {}
     if hosts.index == 0:
         try:

@@ -266,6 +266,8 @@ class Passes(Product):
                 seen = dataclasses.replace(whole.seen, start=0, stop=shard.stop, skipped=skipped)
                 whole = dataclasses.replace(whole, seen=seen)
         if whole is None:
+            # Pictures that are mended will be looked at again.
+            self._remove(shards)
             why = f" ({unreadable[0]})" if unreadable else ""
             raise InputError(f"{self.plan.source}: none of {self.plan.pictures} pictures can be read{why}")
         path = self._path(layer)

@@ -11,6 +11,7 @@ On the disk, below the folder that commands call OUT (a layer's name may have `/
     NETWORK/LAYER/VARIANT/0011.png          a drawing of a variant
     NETWORK/LAYER/recipe.json, sheet.png    how the drawings were made; all of them together
     NETWORK/LAYER/examples.safetensors      examples of all units of the layer, `evidence.Examples.read`
+    NETWORK/LAYER/crops/0000-....safetensors what some units saw in their examples, `read_crops`
     NETWORK/LAYER/wiring.safetensors        strongest inputs and outputs of all units, `circuits.read_wiring`
 
 What the index does not name is not there, whatever lies in the folders: it may be half of a shard. Reading it:
@@ -25,6 +26,7 @@ What the index does not name is not there, whatever lies in the folders: it may 
 >>> layer.examples.strongest.pictures[11]              # a LayerExamples, or None
 >>> layer.seen.source, layer.seen.classes              # what was shown, or None
 >>> layer.wiring.inputs.excitatory.units[11]           # a LayerWiring, or None
+>>> layer.crops(11)[0].crops[0].image                  # of its strongest example, or None
 >>> layer.missing(11)                                  # of ("drawings", "examples", "wiring") those that lack
 >>> network.problems                                   # a line for each damaged file; its record counts as missing
 
@@ -36,20 +38,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from etils import epath
-from PIL import Image
 
 from jaxcircuits.bulk import place
+from jaxcircuits.bulk.crops_file import CropBand, read_crops
+from jaxcircuits.bulk.crops_plan import CropsPlan
+from jaxcircuits.bulk.drawing import Drawing
 from jaxcircuits.bulk.drawing_plan import DrawingPlan
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.index import Index
-from jaxcircuits.bulk.pictures import DESCRIPTION, LARGEST_MARK
+from jaxcircuits.bulk.pictures import LARGEST_MARK
 from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
 from jaxcircuits.bulk.product import PLAN, entry_name
 from jaxcircuits.bulk.wiring_plan import WiringPlan
@@ -62,54 +64,7 @@ from jaxcircuits.evidence.layer_examples import LayerExamples
 PRODUCTS = ("drawings", "examples", "wiring")
 """What may be on record of a unit."""
 
-LARGEST_PICTURE = 2**28
-"""Bytes of a drawing."""
-
 Kind = TypeVar("Kind", bound=Plan)
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawing:
-    """A unit's drawing.
-
-    Attributes:
-      layer, unit: whose.
-      path: of the picture; of the text that says why, where it is not finite.
-      seed: of the random starts.
-      failure: why there is no picture; empty where there is one.
-    """
-
-    layer: str
-    unit: int
-    path: epath.Path
-    seed: int
-    failure: str = ""
-
-    @functools.cached_property
-    def facts(self) -> Mapping[str, str]:
-        """What the picture's metadata says: network, layer, unit, seed, score, and hashes of recipe and weights.
-
-        Raises:
-          InputError: where the picture cannot be read.
-        """
-        if self.failure:
-            return {}
-        try:
-            with Image.open(
-                io.BytesIO(place.read(self.path, "a picture", LARGEST_PICTURE)), formats=["PNG", "WEBP"]
-            ) as image:
-                found = json.loads(image.getexif()[DESCRIPTION]) if image.format == "WEBP" else image.text
-            return {str(name): str(value) for name, value in found.items()}
-        except (OSError, SyntaxError, ValueError, KeyError, AttributeError) as error:
-            raise InputError(f"{self.path}: cannot be read ({error})") from None
-
-    @property
-    def score(self) -> float:
-        """The objective's mean over fresh random views; NaN where it is not known."""
-        try:
-            return float(self.facts.get("score", "nan"))
-        except ValueError:
-            return float("nan")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -146,7 +101,19 @@ class LayerRecords:
     @functools.cached_property
     def wiring(self) -> LayerWiring | None:
         """How its units are wired."""
-        return self.network._read("wiring", self.layer, read_wiring)
+        return self.network._read("wiring", self.network._entry("wiring", self.layer), read_wiring)
+
+    def directed(self, directions: str) -> Mapping[int, Drawing]:
+        """The drawings of directions of that name, by row."""
+        return self.network._drawings("", f"{self.layer}.{directions}").get(self.layer, {})
+
+    def crops(self, unit: int) -> tuple[CropBand, ...] | None:
+        """What a unit saw in its examples; None where nothing has been cut out."""
+        plan = self.network.plan("crops")
+        for i, shard in enumerate(plan.shards if isinstance(plan, CropsPlan) else ()):
+            if shard.layer == self.layer and unit in shard.units:
+                return self.network._read("crops", entry_name(i), lambda path: read_crops(path, unit))
+        return None
 
     @functools.cached_property
     def units(self) -> tuple[int, ...]:
@@ -165,7 +132,7 @@ class LayerRecords:
 
     @functools.cached_property
     def _examples(self) -> Examples | None:
-        return self.network._read("examples", self.layer, Examples.read)
+        return self.network._read("examples", self.network._entry("examples", self.layer), Examples.read)
 
 
 class NetworkRecords(Mapping[str, LayerRecords]):
@@ -185,7 +152,8 @@ class NetworkRecords(Mapping[str, LayerRecords]):
         self.problems: list[str] = []
         self._listed = functools.cache(place.names)
         there = place.names(folder)
-        others = {"examples": ExamplesPlan, "wiring": WiringPlan}
+        others = {"examples": ExamplesPlan, "wiring": WiringPlan, "crops": CropsPlan}
+        self._drawn: dict[tuple[str, str], Mapping[str, Mapping[int, Drawing]]] = {}
         self._plans: dict[str, Plan] = {}
         if PLAN in there:
             self._plan("drawings", PLAN, DrawingPlan)
@@ -210,6 +178,12 @@ class NetworkRecords(Mapping[str, LayerRecords]):
     def variants(self) -> tuple[str, ...]:
         """Names of further drawings, with another recipe or seed."""
         return tuple(name.removeprefix("drawings.") for name in self._plans if name.startswith("drawings."))
+
+    def units_planned(self, layer: str) -> tuple[int, ...]:
+        """The units of a layer that are drawn or cut out, or are to be."""
+        plans = (self._plans.get("drawings"), self._plans.get("crops"))
+        shards = (shard for plan in plans if plan for shard in plan.shards if not getattr(shard, "directions", ""))
+        return tuple(sorted({unit for shard in shards if shard.layer == layer for unit in shard.units}))
 
     def plan(self, product: str) -> Plan | None:
         """The plan of one of `PRODUCTS`, or of `drawings.VARIANT`; it has the recipe, or what was shown."""
@@ -258,16 +232,19 @@ class NetworkRecords(Mapping[str, LayerRecords]):
                 self.problems.append(f"{self.folder / path}: damaged; the same command makes it again")
         return tuple(sound)
 
-    def _drawings(self, variant: str) -> Mapping[str, Mapping[int, Drawing]]:
-        return self._drawings_of(f"drawings.{variant}" if variant else "drawings")
+    def _drawings(self, variant: str, folder: str = "") -> Mapping[str, Mapping[int, Drawing]]:
+        """Layer -> unit -> its drawing; of the directions in a folder, or of units for none."""
+        product = f"drawings.{variant}" if variant else "drawings"
+        if (product, folder) not in self._drawn:
+            self._drawn[product, folder] = self._drawings_of(product, folder)
+        return self._drawn[product, folder]
 
-    @functools.cache  # noqa: B019 (it lives as long as its records)
-    def _drawings_of(self, product: str) -> Mapping[str, Mapping[int, Drawing]]:
+    def _drawings_of(self, product: str, folder: str) -> Mapping[str, Mapping[int, Drawing]]:
         plan = self._plans.get(product)
         found: dict[str, dict[int, Drawing]] = {}
         for i, shard in enumerate(plan.shards if isinstance(plan, DrawingPlan) else ()):
             files = set(self._files[product].get(entry_name(i), ()))
-            for unit in shard.units if not shard.directions else ():
+            for unit in shard.units if (shard.folder == folder if folder else not shard.directions) else ():
                 base = f"{shard.folder}/{unit:04d}"
                 own = found.setdefault(shard.layer, {})
                 if (name := f"{base}.{plan.format}") in files:
@@ -284,10 +261,13 @@ class NetworkRecords(Mapping[str, LayerRecords]):
         except InputError as error:
             return str(error)
 
-    def _read(self, product: str, layer: str, read: Callable[[epath.Path], Any]) -> Any:
-        """A layer's record of a product; None where there is none, or it is damaged."""
+    def _entry(self, product: str, layer: str) -> str | None:
         plan = self._plans.get(product)
-        files = self._files[product].get(plan.entry_of(layer), ()) if plan else ()
+        return plan.entry_of(layer) if isinstance(plan, (ExamplesPlan, WiringPlan)) else None
+
+    def _read(self, product: str, entry: str | None, read: Callable[[epath.Path], Any]) -> Any:
+        """The file of an entry of a product; None where there is none, or it is damaged."""
+        files = self._files[product].get(entry, ()) if product in self._plans else ()
         try:
             return read(self.folder / files[0]) if files else None
         except InputError as error:

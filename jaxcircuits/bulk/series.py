@@ -55,12 +55,15 @@ class Directions:
           InputError: for a file that is not that, or numbers that are not finite.
         """
         expected = f"expected an .npy file of floats (N, channels), at most {MOST_UNITS} rows"
-        with opened(path, "an .npy file of floats (N, channels)", MOST_BYTES) as file:
-            header = npy.read_header(file, str(path))
-            rows = header.shape[0] if len(header.shape) == 2 else 0
-            if not 1 <= rows <= MOST_UNITS or header.dtype.kind != "f":
-                raise InputError(f"{path}: {header.dtype} of shape {header.shape}; {expected}")
-            vectors = np.asarray(npy.read_data(file, header, str(path)), np.float32)
+        try:
+            with opened(path, "an .npy file", MOST_BYTES) as file:
+                header = npy.read_header(file, "it")
+                rows = header.shape[0] if len(header.shape) == 2 else 0
+                if not header.dtype.hasobject and not (1 <= rows <= MOST_UNITS and header.dtype.kind == "f"):
+                    raise InputError(f"{header.dtype} of shape {header.shape}")
+                vectors = np.asarray(npy.read_data(file, header, "it"), np.float32)
+        except InputError as error:
+            raise InputError(f"{path}: cannot be read ({error}); {expected}") from None
         if not np.isfinite(vectors).all():
             raise InputError(f"{path}: row {int(np.argmin(np.isfinite(vectors).all(1)))} is not finite; {expected}")
         return cls(path.stem, vectors)

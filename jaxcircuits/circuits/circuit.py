@@ -180,10 +180,12 @@ class Circuit:
 
 
 def _parse(text: str) -> dict[str, Any]:
+    if len(text) > MOST_BYTES:
+        raise _error(f"{len(text) / 2**20:.0f} MiB of text; expected at most {MOST_BYTES // 2**20}")
     try:
-        data = parse_json(text, "a circuit", MOST_BYTES)
+        data = parse_json(text, "a circuit", MOST_BYTES, finite=False)
     except InputError as error:
-        raise _error(str(error)) from None
+        raise _error(f"no JSON: {error}") from None
     data = _object(data, "the whole")
     if data.get("format") != FORMAT:
         raise _error(f"format {shown(data.get('format'))}; expected {FORMAT!r}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxcircuits.circuits.wiring import CLASSES, Classes, Connections, LayerWiring, Side
 from jaxcircuits.errors import InputError, shown
-from jaxcircuits.files import conforming, parse_json, read_tensors
+from jaxcircuits.files import conforming, parse_json, read_tensors, tensor_bytes
 
 FORMAT = "jaxcircuits wiring 1"
 
@@ -43,8 +43,6 @@ _CLASSES = {"up": np.int32, "up_effects": np.float32, "down": np.int32, "down_ef
 
 def wiring_bytes(wiring: LayerWiring) -> bytes:
     """The file's content."""
-    from safetensors.numpy import save
-
     tensors = {}
     about = {
         "layer": wiring.layer,
@@ -59,10 +57,10 @@ def wiring_bytes(wiring: LayerWiring) -> bytes:
         found: Side | None = getattr(wiring, side)
         for kind in _KINDS if found else ():
             for name, array in getattr(found, kind)._asdict().items():
-                tensors[f"{side}/{kind}/{name}"] = np.ascontiguousarray(array)
+                tensors[f"{side}/{kind}/{name}"] = array
     if wiring.classes:
-        tensors |= {f"classes/{name}": np.ascontiguousarray(getattr(wiring.classes, name)) for name in _CLASSES}
-    return save(tensors, {"format": FORMAT, "about": json.dumps(about)})
+        tensors |= {f"classes/{name}": getattr(wiring.classes, name) for name in _CLASSES}
+    return tensor_bytes(tensors, {"format": FORMAT, "about": json.dumps(about)})
 
 
 def read_wiring(path: str | os.PathLike) -> LayerWiring:

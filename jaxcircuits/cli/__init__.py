@@ -1,4 +1,4 @@
-"""The command line: `jaxcircuits render`, `circuit`, `examples`, `networks`, `layers`; one file a command."""
+"""The command line: `jaxcircuits render`, `circuit`, `examples`, `microscope` and others; one file a command."""
 
 from __future__ import annotations
 

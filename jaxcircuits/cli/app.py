@@ -13,8 +13,10 @@ from jaxcircuits.cli.common import Stopped, stoppable
 from jaxcircuits.cli.compare import compare
 from jaxcircuits.cli.examples import examples
 from jaxcircuits.cli.layers import layers
+from jaxcircuits.cli.microscope import microscope
 from jaxcircuits.cli.networks import networks
 from jaxcircuits.cli.render import render
+from jaxcircuits.cli.serve import serve
 from jaxcircuits.errors import InputError
 from jaxcircuits.printing import tell
 
@@ -27,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (render, circuit, examples, compare, networks, layers):
+for command in (render, circuit, examples, compare, microscope, serve, networks, layers):
     app.command()(stoppable(command))
 
 

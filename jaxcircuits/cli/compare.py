@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jaxcircuits.cli.common import NetworkName, say
+from jaxcircuits.printing import plain
 
 
 def compare(
@@ -33,4 +34,4 @@ def compare(
     networks, pictures = [load(name) for name in (first, second)], open_pictures(images, split)
     options = {"steps": steps, "size": size, "seed": seed, "batch_size": batch_size}
     for file in report_comparison(*networks, pictures, out, **options):
-        say(str(file))
+        say(plain(file))

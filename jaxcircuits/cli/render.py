@@ -108,8 +108,8 @@ def chosen_layers(model: Network, named: list[str]) -> dict[str, str]:
 
     if not named:
         stages = feature_layers(model)
-        named = ZOO.get(model.name) or next((e for e in ZOO.values() if e.first_layer in model.layers), None)
-        return {named.first_layer if named else stages[len(stages) // 2]: ""}
+        entry = ZOO.get(model.name) or next((e for e in ZOO.values() if e.first_layer in model.layers), None)
+        return {entry.first_layer if entry else stages[len(stages) // 2]: ""}
     chosen: dict[str, str] = {}
     for text in named:
         # A comma stands between layers, and between the units of one: `mixed4a,mixed4b:0-3,7`.

@@ -138,26 +138,49 @@ def views(
     shown_at = pictures.at(network.convention.size, network.convention.channels)
     seen = np.stack([shown_at[int(number)].image for number in numbers])
     maps = np.concatenate([np.asarray(part)[..., unit] for part in answers(network, layer, seen)])
-    tokens = grid(network.forward, network.params, layer, size) if maps.ndim == 2 else None
-    found = []
-    for number, place, fires in zip(numbers, places, maps):
-        at = tuple(place.tolist())
-        part = field(network, layer, at, size)
-        image = _scaled(crop(pictures, int(number), part, size), part)
-        stands_for = patch(network, layer, at, size) if part == (0, 0, *size) else None
-        if stands_for is not None:
-            image = _framed(image, stands_for)
-        if tokens is not None and place[0] < 0:
-            fires = fires[place[1]]
-        elif tokens is not None:
-            fires = fires[tokens.first :][: tokens.rows * tokens.columns].reshape(tokens.rows, tokens.columns)
-        value = float(fires[at] if fires.ndim == 2 else fires)
-        heat = np.zeros(image.shape[:2], np.float32)
-        if maps.ndim == 3 and value > 0:
-            rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
-            heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
-        found.append(View(image, heat, value))
-    return found
+    return [view_at(network, pictures, layer, *one, size) for one in zip(numbers, places, maps)]
+
+
+def view_at(
+    network: Network,
+    pictures: Pictures,
+    layer: str,
+    number: int,
+    place: np.ndarray,
+    fires: np.ndarray,
+    size: tuple[int, int],
+) -> View:
+    """What a unit saw at one place of a picture, of which its activations are known.
+
+    Args:
+      network: whose unit.
+      pictures: that were shown.
+      layer: the unit's.
+      number: of the picture.
+      place: int (2,), row and column of a cell.
+      fires: the unit's activation to the picture, (h, w), (tokens,), or a number for layers without positions.
+      size: height and width at which it was shown, see `Shown`.
+
+    Raises:
+      InputError: where the picture cannot be read any more.
+    """
+    at, spread = tuple(place.tolist()), fires.ndim == 2
+    part = field(network, layer, at, size)
+    image = _scaled(crop(pictures, int(number), part, size), part)
+    stands_for = patch(network, layer, at, size) if part == (0, 0, *size) else None
+    if stands_for is not None:
+        image = _framed(image, stands_for)
+    tokens = grid(network.forward, network.params, layer, size) if fires.ndim == 1 else None
+    if tokens is not None and place[0] < 0:
+        fires = fires[place[1]]
+    elif tokens is not None:
+        fires = fires[tokens.first :][: tokens.rows * tokens.columns].reshape(tokens.rows, tokens.columns)
+    value = float(fires[at] if fires.ndim == 2 else fires)
+    heat = np.zeros(image.shape[:2], np.float32)
+    if spread and value > 0:
+        rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
+        heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
+    return View(image, heat, value)
 
 
 def outlined(view: View) -> np.ndarray:

@@ -17,7 +17,7 @@ from jaxcircuits.errors import InputError, shown
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import Chosen, LayerExamples
 from jaxcircuits.evidence.tally import NONE, SLOTS
-from jaxcircuits.files import conforming, parse_json, read_tensors
+from jaxcircuits.files import conforming, parse_json, read_tensors, tensor_bytes
 
 FORMAT = "jaxcircuits examples 1"
 
@@ -28,7 +28,7 @@ LONGEST = 2**24
 """Characters of the description, which names every class."""
 
 _NUMBERS = ("shape", "pictures_seen", "first_interval")
-_Side = Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+_Side = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
 
 
 class _Description(msgspec.Struct):
@@ -58,8 +58,6 @@ def _is_count(value: Any) -> bool:
 
 def layer_bytes(examples: LayerExamples, seen: Mapping[str, Any]) -> bytes:
     """The content of the file of a layer's examples, with what was seen as JSON in the metadata."""
-    from safetensors.numpy import save
-
     reached = np.flatnonzero(examples.histogram.any(0) | examples.peaks.any(0))
     first, last = int(reached[0]), int(reached[-1]) + 1
     tensors = {"histogram": examples.histogram[:, first:last], "peaks": examples.peaks[:, first:last]}
@@ -77,7 +75,7 @@ def layer_bytes(examples: LayerExamples, seen: Mapping[str, Any]) -> bytes:
         "first_interval": str(first),
         "seen": json.dumps(seen),
     }
-    return save({name: np.ascontiguousarray(array) for name, array in tensors.items()}, metadata)
+    return tensor_bytes(tensors, metadata)
 
 
 def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, dict[str, Any]]:
@@ -90,20 +88,23 @@ def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, di
     Raises:
       InputError: for a file that is damaged or something else.
     """
-    stored, metadata = read_tensors(path, "a file of examples", MOST_BYTES)
+    try:
+        stored, metadata = read_tensors(path, "a file of examples", MOST_BYTES)
+    except InputError as error:
+        raise InputError(f"{path}: cannot be read as examples ({error})") from None
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path}: not a file of examples; expected {FORMAT!r}, not {shown(metadata.get('format'))}")
     try:
         described = {name: parse_json(metadata.get(name, "null"), f"{name} of examples", LONGEST) for name in _NUMBERS}
         described["layer"] = metadata.get("layer")
-        found = conforming(described, _Description, "the description of what was seen")
+        found = conforming(described, _Description, "description")
         seen = parse_json(metadata.get("seen", "null"), "what was seen", LONGEST)
         sound = isinstance(seen, dict) and set(seen) == set(fields)
         if not sound or not all(_KINDS[kind](seen[name]) for name, kind in fields.items()):
-            raise InputError("the description of what was seen is damaged")
+            raise InputError("its fields are others")
         tensors = {name: tensor.load() for name, tensor in stored.items()}
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: the description of what was seen is damaged ({error})") from None
     layer, shape, count, first = found.layer, found.shape, found.pictures_seen, found.first_interval
     _check(path, tensors, shape[-1], seen, first)
     chosen = {name: Chosen(*(tensors[f"{name}/{field}"] for field in Chosen._fields)) for name in _CHOSEN}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections import Counter
@@ -15,19 +16,23 @@ DEPTH = 32
 """Most lists and objects in each other."""
 
 DIGITS = 64
+"""Most characters of a whole number that is kept as one; of longer ones the nearest float counts."""
+
+LONGEST_NUMBER = 1000
 """Most characters of a number; those of any float64 are 24."""
 
 _TOKENS = re.compile(r'"(?:[^"\\]+|\\.)*"?|[\[\]{}]', re.DOTALL)
 """Strings, closed or not, and brackets outside of them; each character is looked at once."""
 
 
-def parse_json(text: str, what: str, most: int) -> Any:
+def parse_json(text: str, what: str, most: int, finite: bool = True) -> Any:
     """Plain data of JSON text: dicts, lists, strings, finite numbers, truth values, None.
 
     Args:
       text: the JSON.
       what: it is expected to be, for messages, such as "a recipe".
       most: characters of such a text.
+      finite: refuse numbers that are not; else they are handed on, to be named by the place where they stand.
 
     Raises:
       InputError: for text that is longer or no JSON, for a name twice in an object, for numbers that are not finite or
@@ -38,17 +43,18 @@ def parse_json(text: str, what: str, most: int) -> Any:
     if _depth(text) > DEPTH:
         raise InputError(f"more than {DEPTH} lists and objects in each other; expected {what}")
 
-    def number(kind: type) -> Any:
-        def read(digits: str) -> Any:
-            value = kind(digits) if len(digits) <= DIGITS else None
-            if value is None or not abs(value) < float("inf"):
-                raise InputError(f"number {digits[:20]}... is out of all bounds; expected {what}")
-            return value
+    def number(digits: str, whole: bool) -> int | float:
+        if len(digits) > LONGEST_NUMBER:
+            raise InputError(f"a number of {len(digits):,} characters; expected {what}")
+        value = int(digits) if whole and len(digits) <= DIGITS else float(digits)
+        if finite and not abs(value) < float("inf"):
+            raise InputError(f"number {digits[:20]}... is out of all bounds; expected {what}")
+        return value
 
-        return read
-
-    def unknown_constant(name: str) -> Any:
-        raise InputError(f"{name} is no number of JSON; expected {what}")
+    def constant(name: str) -> float:
+        if finite:
+            raise InputError(f"{name} is no number of JSON; expected {what}")
+        return float(name)
 
     def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
@@ -57,7 +63,11 @@ def parse_json(text: str, what: str, most: int) -> Any:
             raise InputError(f"{twice[:60]!r} is there twice in one object; expected {what}")
         return made
 
-    hooks = {"parse_int": number(int), "parse_float": number(float), "parse_constant": unknown_constant}
+    hooks = {
+        "parse_int": functools.partial(number, whole=True),
+        "parse_float": functools.partial(number, whole=False),
+        "parse_constant": constant,
+    }
     try:
         return json.loads(text, object_pairs_hook=object_of, **hooks)
     except InputError:

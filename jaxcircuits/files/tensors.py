@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import math
 import os
 from collections.abc import Mapping
@@ -83,32 +84,63 @@ def read_tensors(path: str | os.PathLike, what: str, most: int) -> tuple[dict[st
     """
     data = read_bytes(path, what, most)
     where = f"safetensors file {os.fspath(path)}"
+
+    def bad(said: str) -> InputError:
+        return InputError(f"{where}: damaged or cut short ({said}); expected {what}")
+
     size = int.from_bytes(data[:8], "little")
     if len(data) < 10 or size > min(MOST_HEADER, len(data) - 8):
-        raise InputError(f"{where}: damaged or cut short (a header of {size:,} bytes)")
+        raise bad(f"a header of {size:,} bytes")
+    many = data.count(b'"data_offsets"', 0, 8 + size)
+    if many > MOST_TENSORS:
+        raise InputError(f"{where}: {many:,} tensors; expected at most {MOST_TENSORS:,}")
     try:
         header = parse_json(data[8 : 8 + size].decode(), what, MOST_HEADER)
     except (InputError, UnicodeDecodeError) as error:
-        raise InputError(f"{where}: damaged or cut short ({error})") from None
+        raise bad(f"{error}") from None
     if not isinstance(header, dict) or len(header) > MOST_TENSORS:
-        count = f"{len(header):,} tensors" if isinstance(header, dict) else "a header that is no object"
-        raise InputError(f"{where}: {count}; expected at most {MOST_TENSORS:,}")
+        raise bad(f"{len(header):,} tensors" if isinstance(header, dict) else "a header that is no object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise InputError(f"{where}: damaged or cut short (metadata that is not text)")
+        raise bad("metadata that is not text")
     body = memoryview(data)[8 + size :]
     tensors, place = {}, 0
     listed = {name: _entry(entry) for name, entry in header.items()}
     for name, entry in sorted(listed.items(), key=lambda item: item[1][2:] if item[1] else (0, 0)):
         if entry is None:
-            raise InputError(f"{where}: damaged or cut short (tensor {name[:60]!r} is not described)")
+            raise bad(f"tensor {name[:60]!r} is not described")
         dtype, shape, begin, end = entry
         if begin != place or end > len(body):
-            raise InputError(f"{where}: damaged or cut short (tensor {name[:60]!r} lies outside, or over another)")
+            raise bad(f"tensor {name[:60]!r} lies outside, or over another")
         tensors[name], place = Stored(dtype, shape, body[begin:end]), end
     if place != len(body):
-        raise InputError(f"{where}: damaged or cut short ({len(body) - place:,} bytes belong to no tensor)")
+        raise bad(f"{len(body) - place:,} bytes belong to no tensor")
     return tensors, metadata
+
+
+def tensor_bytes(tensors: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> bytes:
+    """The content of a safetensors file: the same bytes for the same tensors, which its library does not promise.
+
+    Args:
+      tensors: name -> array, of a type in `DTYPES`; they are written by name.
+      metadata: texts.
+
+    Returns:
+      What `read_tensors` and the format's library read.
+    """
+    of_type = {np.dtype(code): name for name, code in DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": dict(sorted(metadata.items()))}
+    parts, place = [], 0
+    for name, array in sorted(tensors.items()):
+        array = np.asarray(array, array.dtype.newbyteorder("<"))
+        parts.append(array.tobytes())
+        offsets = [place, place + len(parts[-1])]
+        header[name] = {"dtype": of_type[array.dtype], "shape": list(array.shape), "data_offsets": offsets}
+        place = offsets[1]
+    text = json.dumps(header).encode()
+    # As the library does it, so that what reads the file as it lies has its numbers where they belong.
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *parts])
 
 
 def _entry(entry: Any) -> tuple[str, tuple[int, ...], int, int] | None:

@@ -150,17 +150,22 @@ class Pictures:
     def _read(self, index: int) -> tuple[np.ndarray, int]:
         return self.source.read(index, self.size, self.fit, self.channels)
 
-    def _read_or_say(self, index: int) -> tuple[np.ndarray, int] | str:
+    def _read_or_say(self, index: int) -> tuple[np.ndarray, int] | str | InputError:
+        """A picture and its label, or why it is left out, or why none is read any more."""
         try:
             return self._read(int(index))
         except Unreadable as error:
             return f"{self.name(int(index))}: {error}"
+        except InputError as error:  # raised where pictures are taken: Grain adds lines of its own to what passes it
+            return error
 
     def _batch(self, items: list, first: int, size: int, shape: tuple[int, ...] | None) -> Batch:
         read = np.zeros(size, bool)
         labels = np.full(size, NO_LABEL, np.int32)
         images = None
         for i, item in enumerate(items):
+            if isinstance(item, InputError):
+                raise item
             if isinstance(item, str):
                 continue
             image, labels[i] = item

@@ -26,9 +26,14 @@ class Source(Protocol):
       resizes: whether `read` brings pictures to the size asked for; arrays and scenes are taken as they are.
     """
 
-    description: str
-    classes: tuple[str, ...]
-    resizes: bool
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def classes(self) -> tuple[str, ...]: ...
+
+    @property
+    def resizes(self) -> bool: ...
 
     def __len__(self) -> int: ...
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcircuits.errors import InputError
 from jaxcircuits.network import rules
 from jaxcircuits.network.axes import PICTURES, Axes, find_axes
 from jaxcircuits.network.graph import INPUT, Graph
@@ -117,6 +118,10 @@ class Forward:
             x, given = jnp.repeat(x, 2, axis=0), {name: jnp.repeat(value, 2, axis=0) for name, value in given.items()}
             redirect = None if redirect is None else jnp.repeat(redirect, 2)
             located = self.located(inner, x)
+        if located is None:
+            raise InputError(
+                f"the model computes otherwise for {len(x)} pictures than for two; expected one way for all"
+            )
         program, graph = located.program, located.graph
         names = tuple(graph.value) if layers is None else tuple(layers)
         values = dict(zip(program.parameters, jax.tree.leaves(inner)))
@@ -137,13 +142,13 @@ class Forward:
         program = self.graph(params).program
         return Run(program, dict(zip(program.parameters, jax.tree.leaves(inner)))).get([value])[0]
 
-    def takes(self, params: Any, size: tuple[int, int]) -> bool:
+    def takes(self, params: Any, size: Sequence[int]) -> bool:
         """Whether the model runs on pictures of that height and width."""
-        if size == self.convention.size:
+        if tuple(size) == self.convention.size:
             return True
         inner = self.own(params)
         tree, avals = signature(inner)
-        return _takes(dataclasses.replace(self, patches=()), tree, avals, size)
+        return _takes(dataclasses.replace(self, patches=()), tree, avals, tuple(size))
 
     def kernel(self, params: Any, layer: str) -> np.ndarray | None:
         """The kernel of a convolution or dense layer.
@@ -201,7 +206,7 @@ class Forward:
         """The network's input (N, H, W, channels) in the layout that the model takes."""
         return x if self.convention.layout == "HWC" else jnp.moveaxis(x, -1, 1)
 
-    def graph(self, params: Any, size: tuple[int, int] | None = None, dtype: Any = jnp.float32) -> Graph:
+    def graph(self, params: Any, size: Sequence[int] | None = None, dtype: Any = jnp.float32) -> Graph:
         """The model's graph, read at its native size or another.
 
         Args:
@@ -230,13 +235,22 @@ class Forward:
             axes[value] = dataclasses.replace(of, cells=cells)
         return Located(program, graph, axes)
 
+    def at(self, params: Any, size: Sequence[int]) -> Located:
+        """The model traced for pictures of a height and width."""
+        shape = (PICTURES[0], *size, self.convention.channels)
+        located = self.located(self.own(params), jax.ShapeDtypeStruct(shape, jnp.float32))
+        if located is None:
+            raise InputError(
+                f"the model computes otherwise at {'x'.join(map(str, size))} px for two pictures than for three"
+            )
+        return located
+
 
 @functools.lru_cache(maxsize=256)
-def _takes(forward: Forward, tree: Any, avals: tuple, size: tuple[int, int]) -> bool:
+def _takes(forward: Forward, tree: Any, avals: tuple, size: tuple[int, ...]) -> bool:
     params = jax.tree.unflatten(tree, [jax.ShapeDtypeStruct(*aval) for aval in avals])
-    x = jax.ShapeDtypeStruct((PICTURES[0], *size, forward.convention.channels), jnp.float32)
     try:
-        forward.located(params, x)
+        forward.at(params, size)
     except Exception:  # whatever a framework raises where shapes do not fit
         return False
     return True

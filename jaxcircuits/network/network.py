@@ -22,6 +22,7 @@ from flax import nnx
 from jaxcircuits.caching import keep_compiled_programs
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters, checks
+from jaxcircuits.network.adapters.frameworks import expect
 from jaxcircuits.network.forward import Forward, compiled_activations
 from jaxcircuits.network.graph import Graph, Layer
 from jaxcircuits.network.identity import identity
@@ -78,7 +79,9 @@ class Network(Shown):
         """What the network expects of a picture."""
         return self.forward.convention
 
-    def activations(self, images: jax.Array, layers: str | Sequence[str] | None = None) -> dict[str, jax.Array]:
+    def activations(
+        self, images: jax.Array | np.ndarray, layers: str | Sequence[str] | None = None
+    ) -> dict[str, jax.Array]:
         """What the layers answer to pictures.
 
         Args:
@@ -98,7 +101,7 @@ class Network(Shown):
         result = compiled_activations(self.forward, names)(self.params, images)
         return {name: result[name] for name in names}  # in the order asked for
 
-    def shapes(self, size: tuple[int, int], layers: Sequence[str] | None = None) -> dict[str, tuple[int, ...]]:
+    def shapes(self, size: Sequence[int], layers: Sequence[str] | None = None) -> dict[str, tuple[int, ...]]:
         """Shapes of activations for one picture, (h, w, channels) or (channels,), found without computing them.
 
         Args:
@@ -112,9 +115,9 @@ class Network(Shown):
         seen = jax.eval_shape(lambda params, x: self.forward(params, x, names), self.params, picture)
         return {name: seen[name].shape[1:] for name in names}
 
-    def takes(self, size: tuple[int, int]) -> bool:
+    def takes(self, size: Sequence[int]) -> bool:
         """Whether the model runs on pictures of that height and width; some take their native size alone."""
-        return self.forward.takes(self.params, tuple(size))
+        return self.forward.takes(self.params, size)
 
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
@@ -126,7 +129,7 @@ class Network(Shown):
         """Unit numbers of a layer as an array (N,); raises `InputError` for one that the layer does not have."""
         return checks.units(layer, self.layer(layer).channels, units)
 
-    def check_pictures(self, images: jax.Array) -> jax.Array:
+    def check_pictures(self, images: jax.Array | np.ndarray) -> jax.Array:
         """Pictures (N, H, W, channels) in [0, 1] as a float32 array; raises `InputError` where they are not that."""
         return checks.pictures(self.name, self.convention.channels, images)
 
@@ -299,7 +302,7 @@ class Network(Shown):
         Raises:
           InputError: where `torch.export` cannot read it, or an operation is missing in `adapters.torch.OPERATIONS`.
         """
-        adapters.frameworks.expect(module, "torch")
+        expect(module, "torch")
         from jaxcircuits.network.adapters.torch import torch_model
 
         convention = dataclasses.replace(convention, layout="CHW")

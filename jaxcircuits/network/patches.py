@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -132,7 +132,7 @@ def added(members: tuple[Member, ...], patch: Patch, data: Mapping[str, Any]) ->
     return tuple(found)
 
 
-def _scales(patch: Patch) -> bool:
+def _scales(patch: Patch) -> TypeGuard[Connect]:
     return isinstance(patch, Connect) and not patch.kernels
 
 

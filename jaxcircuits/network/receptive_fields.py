@@ -27,6 +27,10 @@ SAME = (
 """Operations whose cells read the cells of their inputs that lie in the same place."""
 
 
+ROUNDING = 1e-6
+"""Weights of an interpolation that are smaller, beside its largest, are the rounding of zeros."""
+
+
 def through(program: Program, operation: Operation, output: int, reaches: Mapping[int, Reaches]) -> Reaches:
     """The reaches of what an operation makes, from those of what it reads.
 
@@ -36,15 +40,16 @@ def through(program: Program, operation: Operation, output: int, reaches: Mappin
       output: the value that it makes.
       reaches: of values that follow from the source.
     """
-    read = [v for v in dict.fromkeys(operation.reads) if v in reaches]
-    if any(reaches[v] is None for v in read):
+    read = {v: reaches[v] for v in operation.reads if v in reaches}
+    known = {v: reach for v, reach in read.items() if reach is not None}
+    if len(known) < len(read):
         return None
-    source, params, name = read[0], operation.params, operation.name
-    reach, shape = reaches[source], program.avals[output].shape
-    before = program.avals[source].shape
+    (source, reach), *others = known.items()
+    params, name = operation.params, operation.name
+    before, shape = program.avals[source].shape, program.avals[output].shape
     if name in SAME:
-        return _joined([reaches[v] for v in read]) if _alike(program, read, shape, reaches) else None
-    if len(read) > 1 and name != "concatenate":
+        return _joined(list(known.values())) if _alike(program, known, shape) else None
+    if others and name != "concatenate":
         return None
     match name:
         case "conv_general_dilated":
@@ -66,12 +71,12 @@ def through(program: Program, operation: Operation, output: int, reaches: Mappin
             starts, strides = params["start_indices"], params["strides"] or (1,) * len(shape)
             return _moved((axis, r, Reads(((starts[axis],),), strides[axis])) for axis, r in reach.items())
         case "concatenate":
-            joins = params["dimension"] in reach or len({tuple(sorted(reaches[v])) for v in read}) > 1
-            return None if joins else _joined([reaches[v] for v in read])
+            joins = params["dimension"] in reach or len({tuple(sorted(of)) for of in known.values()}) > 1
+            return None if joins else _joined(list(known.values()))
         case "transpose" | "broadcast_in_dim" | "squeeze" | "reduce_sum" | "reduce_max" | "reduce_min":
-            places = {placed(program, operation, source, axis): r for axis, r in reach.items()}
-            kept = None not in places and all(shape[p] == before[a] for p, a in zip(places, reach))
-            return places if kept else None
+            places = [(placed(program, operation, source, axis), axis) for axis in reach]
+            kept = {place: reach[a] for place, a in places if place is not None and shape[place] == before[a]}
+            return kept if len(kept) == len(reach) else None
         case "reshape":
             return _reshaped(reach, before, shape)
         case "dot_general":
@@ -81,9 +86,9 @@ def through(program: Program, operation: Operation, output: int, reaches: Mappin
     return None
 
 
-def _alike(program: Program, read: Sequence[int], shape: tuple[int, ...], reaches: Mapping[int, Reaches]) -> bool:
+def _alike(program: Program, known: Mapping[int, Mapping[int, Reach]], shape: tuple[int, ...]) -> bool:
     """Whether values have as many positions as the output; their channels may be one for all."""
-    shapes = [(program.avals[value].shape, reaches[value]) for value in read]
+    shapes = [(program.avals[value].shape, reach) for value, reach in known.items()]
     return all(len(own) == len(shape) and all(own[axis] == shape[axis] for axis in of) for own, of in shapes)
 
 
@@ -124,19 +129,26 @@ def placed(program: Program, operation: Operation, source: int, axis: int) -> in
 
 def _moved(steps: Iterable[tuple[int, Reach, Reads]]) -> Reaches:
     """Of (axis of the output, reach, what the output reads of that); None where one of them cannot be followed."""
-    found = {axis: reaching.through(reach, reads) for axis, reach, reads in steps}
-    return None if None in found.values() else found
+    found = {}
+    for axis, reach, reads in steps:
+        further = reaching.through(reach, reads)
+        if further is None:
+            return None
+        found[axis] = further
+    return found
 
 
 def _joined(several: Sequence[Mapping[int, Reach]]) -> Reaches:
     """Of values that are read cell by cell together."""
-    found = several[0]
+    found = dict(several[0])
     for other in several[1:]:
         if set(other) != set(found):
             return None
-        found = {axis: reaching.both(r, other[axis]) for axis, r in found.items()}
-        if None in found.values():
-            return None
+        for axis, reach in found.items():
+            joined = reaching.both(reach, other[axis])
+            if joined is None:
+                return None
+            found[axis] = joined
     return found
 
 
@@ -197,7 +209,8 @@ def _multiplied(program: Program, operation: Operation, source: int, reach: Mapp
         matrix = _number(program, operation.inputs[1 - side])
         if matrix is None or matrix.ndim != 2 or len(contracted[side]) != 1 or batch[side]:
             return None
-        used = (matrix if contracted[1 - side][0] == 0 else matrix.T) != 0
+        matrix = np.abs(matrix if contracted[1 - side][0] == 0 else matrix.T)
+        used = matrix > ROUNDING * matrix.max()
         if not used.any(0).all():
             return None
         spans = [(int(cells.argmax()), len(cells) - int(cells[::-1].argmax())) for cells in used.T]
@@ -207,9 +220,9 @@ def _multiplied(program: Program, operation: Operation, source: int, reach: Mapp
 
 def _gathered(program: Program, operation: Operation, source: int, reach: Mapping[int, Reach]) -> Reaches:
     """Cells taken by their number: where each of the output's cells comes from, along one axis at a time."""
-    if operation.inputs[0] != source or _number(program, operation.inputs[1]) is None:
-        return None
     where, shape = _number(program, operation.inputs[1]), program.avals[source].shape
+    if operation.inputs[0] != source or where is None:
+        return None
     primitive, steps = operation.equation.primitive, []
     for axis, r in reach.items():
         cells = np.arange(shape[axis], dtype=np.float32).reshape([-1 if a == axis else 1 for a in range(len(shape))])

@@ -1,9 +1,10 @@
 """Redirected gradients: a way into units that a random start leaves silent.
 
-Where a unit is 0 everywhere there is no gradient to follow, and the picture stays grey. Lucid's answer, for the first
-steps only: per picture, where the whole gradient through an activation function is zero, let it through, but do not
-push values further into the flat side (`lucid/misc/redirected_relu_grad.py`, for ReLU and ReLU6). Lucent leaks a tenth
-always, which leaves artefacts.
+Where a unit is 0 everywhere there is no gradient to follow, and the picture stays grey. Lucid's answer, for its steps 0
+to 16: per picture, where the whole gradient through an activation function is zero, let it through, but do not push
+values further into the flat side (`lucid/misc/redirected_relu_grad.py`, for ReLU and ReLU6). As there, the edges of
+their flat sides are not flat, at any step: the gradient passes where x is 0, or 6. Lucent leaks a tenth always, which
+leaves artefacts.
 
 The rule is put into any network, however it writes its activation functions (`rules.redirections`), inside `scan` and
 `cond` too. Through `while` JAX has no gradient.
@@ -24,7 +25,7 @@ def redirected_relu(x: jax.Array, redirect: jax.Array) -> jax.Array:
 
     Args:
       x: the leading axis counts pictures.
-      redirect: bool (N,), one a picture; False is the ordinary gradient.
+      redirect: bool (N,), one a picture; False is the ordinary gradient, of slope 1 at 0.
 
     The gradient is that of a loss, to be lowered: a positive one would push x lower.
     """
@@ -37,7 +38,7 @@ def _forward(x, redirect):
 
 def _backward(residuals, gradient):
     x, redirect = residuals
-    active = x > 0
+    active = x >= 0
     through = jnp.where(active, gradient, 0)
     return _rule(through, jnp.where(active | (gradient < 0), gradient, 0), redirect), None
 
@@ -50,7 +51,8 @@ def redirected(function: Callable[[jax.Array], jax.Array], x: jax.Array, redirec
     """As `redirected_relu`, for any function of single numbers that is flat somewhere.
 
     Args:
-      function: has `middle`, a place in its part that is not flat; values on a flat side are pushed towards it only.
+      function: has a `name`, and `middle`, a place in its part that is not flat; values on a flat side are pushed
+        towards it only.
       x: the leading axis counts pictures.
       redirect: bool (N,).
     """
@@ -59,6 +61,8 @@ def redirected(function: Callable[[jax.Array], jax.Array], x: jax.Array, redirec
 
 def _forward_any(function, x, redirect):
     y, slope = jax.jvp(function, (x,), (jnp.ones_like(x),))
+    if function.name == "relu6":
+        slope = ((x >= 0) & (x <= 6)).astype(x.dtype)
     return y, (x, slope, redirect)
 
 

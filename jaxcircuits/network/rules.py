@@ -34,7 +34,9 @@ def max_pools(program: Program) -> dict[int, Exchange]:
     """Max-pools as maxima over shifted slices, which say the same.
 
     The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6
-    times slower on a CPU. The gradient goes to the first of equals, along columns and then along rows.
+    times slower on a CPU. Of equals in a window the gradient goes to the one in the leftmost column, and there to the
+    topmost; TensorFlow's and XLA's own go to the topmost row first. Behind a ReLU it makes no difference where the
+    equals are its zeros, which have no gradient to hand on.
     """
     return {
         operation.outputs[0]: _of(operation, _largest)
@@ -188,7 +190,7 @@ def _largest(operation: Operation, x: jax.Array) -> jax.Array:
     for window in _windows(operation):
         x, *others = _slices(x, -jnp.inf, *window)
         for other in others:
-            # The gradient goes to the first of equals, as TensorFlow's does; `maximum` would halve it, at more cost.
+            # The gradient goes to one of equals, the first along this axis; `maximum` would halve it, at more cost.
             x = jnp.where(other > x, other, x)
     return x
 

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import collections
 import html
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jaxcircuits.network.network import Network
+    from jaxcircuits.network.forward import Forward
+    from jaxcircuits.network.graph import Graph, Layer
+    from jaxcircuits.zoo import InputConvention
 
 
 class Shown:
     """Base of `Network`: how it is shown."""
 
-    def __repr__(self: Network) -> str:
+    if TYPE_CHECKING:  # what a network has
+        name: str
+        layers: Mapping[str, Layer]
+        graph: Graph
+        forward: Forward
+        params: Any
+        convention: InputConvention
+
+    def __repr__(self) -> str:
         height, width = self.convention.size
         edits = edited(self)
         return (
             f"Network({self.name}: {len(self.layers)} layers, native size {height}x{width} px{edits and ', '}{edits})"
         )
 
-    def _repr_html_(self: Network) -> str:
+    def _repr_html_(self) -> str:
         """The stages of the network: one for each stretch without weights."""
         rows = [
             f"<tr><td>{html.escape(name)}</td><td>{layer.channels}</td>"
@@ -31,7 +42,7 @@ class Shown:
         return f"<p>{html.escape(repr(self))}</p><table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def edited(network: Network) -> str:
+def edited(network: Shown) -> str:
     """What edits have changed, such as `edited: 2 units of mixed3b`; empty for none."""
     if not network.forward.patches:
         return ""

@@ -261,10 +261,7 @@ def reduce_views(
                     shapes.append(tuple(view.network.shapes(of_view[0].images.shape[1:3], view.layers).items()))
                 shown_at = batch.images.shape[1:3]
                 state = programs.start(tuple(shapes))
-            held = [
-                [(one.images, Held(one.numbers, one.labels, one.read)) for one in of_view]
-                for of_view in batches_of_views
-            ]
+            held = [[(b.images, Held(b.numbers, b.labels, b.read)) for b in of_view] for of_view in batches_of_views]
             held = jax.device_put(held, NamedSharding(mesh, PartitionSpec(PICTURES)))
             state, done = programs.step(params, state, held)
             # Reading may be faster than seeing: were it not held back, all pictures would wait in memory.

@@ -9,11 +9,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxcircuits.network.forward import Forward
 from jaxcircuits.network.reach import Reach
@@ -48,7 +47,7 @@ class Grid:
         return self.first + row * self.columns + column
 
 
-def grid(forward: Forward, params: Any, layer: str, size: tuple[int, int]) -> Grid | None:
+def grid(forward: Forward, params: Any, layer: str, size: Sequence[int]) -> Grid | None:
     """The grid that a layer's tokens make.
 
     Args:
@@ -59,8 +58,7 @@ def grid(forward: Forward, params: Any, layer: str, size: tuple[int, int]) -> Gr
     Returns:
       The `Grid`; None for layers that have no tokens, and where they do not come of a map.
     """
-    convention = forward.convention
-    located = forward.located(forward.own(params), jax.ShapeDtypeStruct((2, *size, convention.channels), jnp.float32))
+    located = forward.at(params, size)
     value = located.value(layer)
     program, axes = located.program, located.axes[value]
     shape = program.avals[value].shape
@@ -79,7 +77,7 @@ def grid(forward: Forward, params: Any, layer: str, size: tuple[int, int]) -> Gr
     return others.pop() if len(others) == 1 else None
 
 
-def grids(forward: Forward, params: Any, layers: Iterable[str], size: tuple[int, int]) -> dict[str, Grid]:
+def grids(forward: Forward, params: Any, layers: Iterable[str], size: Sequence[int]) -> dict[str, Grid]:
     """Layer -> its `grid`, for those that have one."""
     found = {layer: grid(forward, params, layer, size) for layer in layers}
     return {layer: of for layer, of in found.items() if of is not None}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.errors import InputError
@@ -51,7 +49,8 @@ class Window(NamedTuple):
         has an empty span.
         """
         first, end = self.reach.span(cell)
-        return (first, end) if first != NOTHING else (math.floor(self.step * cell),) * 2
+        nearest = math.floor(self.step * cell)
+        return (first, end) if first != NOTHING else (nearest, nearest)
 
     def first(self, cells: np.ndarray) -> np.ndarray:
         """The first cells that cells read."""
@@ -72,7 +71,7 @@ class Window(NamedTuple):
         return self.reach.shift / self.reach.period
 
 
-def windows(network: Network, source: str, target: str, size: tuple[int, int], *, linear: bool) -> list[Window] | None:
+def windows(network: Network, source: str, target: str, size: Sequence[int], *, linear: bool) -> list[Window] | None:
     """What a cell of the target reads of the source, along rows and along columns.
 
     Args:
@@ -84,14 +83,12 @@ def windows(network: Network, source: str, target: str, size: tuple[int, int], *
 
     Returns:
       Two windows; None where cells read everything (behind a flattening, a mean, attention), or where what they read
-      is no rectangle.
+      is no rectangle. Cells that became channels (space to depth) count as read together from there on.
 
     Raises:
       InputError: where the target is not computed from the source.
     """
-    inner = network.forward.own(network.params)
-    x = jax.ShapeDtypeStruct((2, *size, network.convention.channels), jnp.float32)
-    return _windows(network.forward.located(inner, x), source, target, linear)
+    return _windows(network.forward.at(network.params, size), source, target, linear)
 
 
 def interior(network: Network, source: str, target: str) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -105,27 +102,36 @@ def interior(network: Network, source: str, target: str) -> tuple[tuple[int, int
     Returns:
       Height and width of the picture, and row and column. The native size where other sizes cannot be had, and its
       middle where no cell there is far enough from the border.
+
+    Raises:
+      InputError: where the target reads no window.
     """
     native = network.convention.size
-    found = windows(network, source, target, native, linear=True)
+
+    def read(size: tuple[int, int]) -> list[Window]:
+        found = windows(network, source, target, size, linear=True)
+        if found is None:
+            raise InputError(f"{target} has no windows in {source}")
+        return found
+
     before = windows(network, INPUT, source, native, linear=True) if source != INPUT else None
-    size = []
-    for axis, read in enumerate(found):
+    sizes, steps = [], []
+    for axis, window in enumerate(read(native)):
         step = before[axis].step if before else 1.0
-        cells = read.span(read.free_cell())[1]
-        first = max(native[axis] + math.ceil((cells - read.source_cells) * step), 1)
-        size.append((first, max(math.floor(step * read.step / 2), 1)))
-    tried = [tuple(first + i * step for first, step in size) for i in range(MOST_TRIES)]
+        cells = window.span(window.free_cell())[1]
+        sizes.append(max(native[axis] + math.ceil((cells - window.source_cells) * step), 1))
+        steps.append(max(math.floor(step * window.step / 2), 1))
+    tried = [(sizes[0] + i * steps[0], sizes[1] + i * steps[1]) for i in range(MOST_TRIES)]
     for pixels in [*tried, native]:
         try:
-            found = windows(network, source, target, pixels, linear=True)
+            rows, columns = read(pixels)
         except Exception:
             continue  # models of a fixed size have no other
-        cells = tuple(read.free_cell() for read in found)
-        if all(read.span(cell)[1] <= read.source_cells for read, cell in zip(found, cells)):
-            return pixels, cells
-    found = windows(network, source, target, native, linear=True)
-    return native, tuple(read.target_cells // 2 for read in found)
+        row, column = rows.free_cell(), columns.free_cell()
+        if rows.span(row)[1] <= rows.source_cells and columns.span(column)[1] <= columns.source_cells:
+            return pixels, (row, column)
+    rows, columns = read(native)
+    return native, (rows.target_cells // 2, columns.target_cells // 2)
 
 
 @functools.lru_cache(maxsize=512)

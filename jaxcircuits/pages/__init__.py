@@ -1,6 +1,8 @@
 """Pictures, figures and web pages that a person opens."""
 
 from jaxcircuits.pages.arguments import arguments_page, write_arguments
+from jaxcircuits.pages.compare import compare_page
+from jaxcircuits.pages.compare_report import report_comparison
 from jaxcircuits.pages.diagram import circuit_diagram
 from jaxcircuits.pages.grid import weight_grid, weight_grids
 from jaxcircuits.pages.page import circuit_page
@@ -13,9 +15,11 @@ __all__ = [
     "arguments_page",
     "circuit_diagram",
     "circuit_page",
+    "compare_page",
     "draw_units",
     "prediction_plot",
     "report_circuit",
+    "report_comparison",
     "tuning_plot",
     "weight_grid",
     "weight_grids",

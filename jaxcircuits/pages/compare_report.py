@@ -11,7 +11,7 @@ import numpy as np
 from jaxcircuits import evidence, universality
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.crops import crop, field
-from jaxcircuits.files import replacing
+from jaxcircuits.files import below, replacing
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit
@@ -73,7 +73,7 @@ def report_comparison(
         for unit in paired | members:
             units[network.name, unit] = Shown(drawn.get(unit), seen.get(unit, ()))
     about = f"{pictures.source.description}. Drawings of {steps} steps, seed {seed}." if steps else ""
-    folder = out / f"{first.name}-and-{second.name}"
+    folder = below(out, f"{first.name}-and-{second.name}")
     return [
         _written(folder / "compare.html", compare_page(layers, matched, families, units, about)),
         _written(folder / "compare.json", json.dumps(numbers(layers, families), indent=1) + "\n"),

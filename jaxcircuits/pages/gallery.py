@@ -47,8 +47,8 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
             "Two units of a layer at once, as a direction.",
         ),
         Entry(
-            "direction_cossim",
-            "render(network, direction_cossim(layer, sum_of_units, power=2), recipe)",
+            "direction, with cosine",
+            "render(network, direction(layer, sum_of_units, power=2), recipe)",
             "Only where both answer.",
         ),
         Entry("direction_neuron", "render(network, direction_neuron(layer, sum_of_units, power=1), recipe)"),

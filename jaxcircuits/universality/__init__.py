@@ -3,7 +3,7 @@
 Claim 3 of Olah et al., Zoom In: An Introduction to Circuits (Distill, 2020), as a measurement.
 """
 
-from jaxcircuits.universality.depth import depths
+from jaxcircuits.universality.depth import apart, depths
 from jaxcircuits.universality.families import Families, Found, Related, families, layers_of, relate
 from jaxcircuits.universality.family import FAMILIES, Family, Members
 from jaxcircuits.universality.matching import DepthMap, Matching, Scores, depth_map, match
@@ -21,6 +21,7 @@ __all__ = [
     "Members",
     "Related",
     "Scores",
+    "apart",
     "car_circuit",
     "depth_map",
     "depths",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from jax.typing import ArrayLike
 from jaxcircuits.evidence import stimuli, tuning
 from jaxcircuits.evidence.stimuli import GREY, MIDDLE, canvas, of_hue
 from jaxcircuits.evidence.stimuli import drawing as d
+from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
 
 SIZE = 128
@@ -131,7 +133,7 @@ BANK: dict[str, Shown] = {
     ),
     "high-low": Shown(
         stimuli.high_low_frequency,
-        _EDGE | {"high": [4.0, 5.5], "low": [20.0], "grain": [0.7, 0.2]},
+        _EDGE | {"high": [4.0, 5.5], "low": [20.0], "grain": [0.7, 0.2], "phase": [0.0, 2.0]},
         "orientation",
         ("centre",),
         middle=True,
@@ -169,13 +171,19 @@ Answers = dict[str, dict[str, np.ndarray]]
 """Layer -> set -> float32 (units, kinds, conditions), 0 or above."""
 
 
-def answers(network: Network, layers: Sequence[str], bank: Mapping[str, Shown] = BANK) -> Answers:
+def answers(
+    network: Network,
+    layers: Sequence[str],
+    bank: Mapping[str, Shown] = BANK,
+    progress: bool | Callable[[int, int], None] = True,
+) -> Answers:
     """Shows a bank of stimuli to a network.
 
     Args:
       network: whose units.
       layers: names.
       bank: name -> stimuli.
+      progress: show a bar; or a function that is told (pictures shown, pictures in all).
 
     Returns:
       The `Answers`.
@@ -187,17 +195,26 @@ def answers(network: Network, layers: Sequence[str], bank: Mapping[str, Shown] =
         for place in ("center", "maximum")
     }
     result: Answers = {layer: {} for layer in layers}
-    measured: dict[int, Any] = {}
-    for name, shown in bank.items():
-        place = "center" if shown.middle else "maximum"
-        key = id(shown.stimulus), str(shown.grid)
-        if key not in measured:
-            measured[key] = tuning(network, shown.stimulus, shown.grid, layers, place=place, size=size, progress=False)
-        found = measured[key]
-        for layer in layers:
-            above = np.maximum(found[layer] - blank[place][layer].reshape(-1, *[1] * len(shown.grid)), 0)
-            result[layer][name] = _by_kind(above, list(shown.grid), shown)
+    measured: dict[tuple, Any] = {}
+    different = {_key(shown): math.prod(map(len, shown.grid.values())) for shown in bank.values()}
+    with LookingProgress(f"{network.name} stimuli", sum(different.values()), progress) as bar:
+        for name, shown in bank.items():
+            place = "center" if shown.middle else "maximum"
+            if _key(shown) not in measured:
+                measured[_key(shown)] = tuning(
+                    network, shown.stimulus, shown.grid, layers, place=place, size=size, progress=False
+                )
+                bar.update(sum(different[key] for key in measured))
+            found = measured[_key(shown)]
+            for layer in layers:
+                above = np.maximum(found[layer] - blank[place][layer].reshape(-1, *[1] * len(shown.grid)), 0)
+                result[layer][name] = _by_kind(above, list(shown.grid), shown)
     return result
+
+
+def _key(shown: Shown) -> tuple:
+    """What tells sets of other pictures, or read elsewhere, apart: several sets may read the same answers."""
+    return shown.stimulus, str(shown.grid), shown.middle
 
 
 def _by_kind(values: np.ndarray, names: list[str], shown: Shown) -> np.ndarray:

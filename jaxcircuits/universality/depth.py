@@ -25,8 +25,21 @@ def depths(network: Network, layers: Sequence[str]) -> np.ndarray:
     Raises:
       InputError: for an unknown layer.
     """
+    return weights_before(network, layers) / max(weights_before(network, list(network.layers)).max(), 1)
+
+
+def weights_before(network: Network, layers: Sequence[str]) -> np.ndarray:
+    """How many convolutions and dense layers are on the longest way from the picture to each layer, int64 (layers,)."""
     before = {INPUT: 0}
     for name, layer in network.layers.items():
         before[name] = max((before[one] for one in layer.inputs), default=0) + (layer.kind in WEIGHTED)
-    most = max(before.values()) or 1
-    return np.array([before[network.layer(name).name] / most for name in layers])
+    return np.array([before[network.layer(name).name] for name in layers], np.int64)
+
+
+def apart(network: Network, layers: Sequence[str], least: int = 2) -> list[str]:
+    """Of layers in order, those that so many weights or more part from the one before: no two of one bottleneck."""
+    kept, last = [], -least
+    for name, count in zip(layers, weights_before(network, layers)):
+        if count >= last + least:
+            kept, last = [*kept, name], int(count)
+    return kept

@@ -18,16 +18,19 @@ from typing import Any
 import numpy as np
 
 from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.evidence import examples
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network
 from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
-from jaxcircuits.universality.family import FAMILIES, Family, Members, coverage, members
+from jaxcircuits.universality.family import FAMILIES, REACH, Family, Members, coverage, members
 from jaxcircuits.universality.matching import Matching, depth_map
 
 LEAST = 0.05
 """The p-value from which on a family is not said to be found."""
+EXAMPLES = 8
+"""Strongest pictures of a unit, whose mean says what it can answer."""
 TURN = 2 * np.pi
 
 
@@ -39,9 +42,9 @@ class Found:
       family: what was looked for.
       network: its name.
       layers: layer -> its `Members`, of all layers that were looked at.
-      layer: that with the most members beyond chance.
+      layer: that with the largest share of members beyond chance.
       depth: of that layer, see `jaxcircuits.universality.depths`.
-      p_value: how often dealing the answers out anew gives any layer as many members beyond its chance.
+      p_value: how often dealing the answers out anew gives any layer as large a share beyond its chance.
     """
 
     family: Family
@@ -179,7 +182,7 @@ def families(
 
     Args:
       networks: of different names.
-      pictures: over which members are correlated, see `match`.
+      pictures: over which members are correlated, and whose strongest say what a unit can answer; see `match`.
       layers: network's name -> where to look; by default `layers_of`.
       wanted: the families.
       bank: the stimuli that they name.
@@ -187,7 +190,7 @@ def families(
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
     Returns:
-      The `Families`: of each pair of networks, one pass over the pictures.
+      The `Families`. Each network and each pair of networks takes one pass over the pictures.
 
     Raises:
       InputError: for two networks of one name, for families of unknown stimuli, and as `match` and `evidence.tuning`.
@@ -204,7 +207,11 @@ def families(
     found: dict[tuple[str, str], Found] = {}
     for network in networks:
         chosen = tuple((layers or {}).get(network.name) or layers_of(network))
-        seen[network.name] = answers(network, chosen, {name: bank[name] for name in needed})
+        seen[network.name] = answers(network, chosen, {name: bank[name] for name in needed}, progress)
+        strongest = examples(network, pictures, chosen, EXAMPLES, batch_size=batch_size, progress=progress)
+        for layer in chosen:
+            reach = np.nanmean(strongest[layer].values, axis=1)
+            seen[network.name][layer][REACH] = np.maximum(reach, 0).reshape(-1, 1, 1)
         for family in wanted:
             found[family.name, network.name] = _found(network, family, seen[network.name])
     found = {(family.name, name): found[family.name, name] for family in wanted for name in names}
@@ -236,9 +243,10 @@ def layers_of(network: Network) -> tuple[str, ...]:
 
 def _found(network: Network, family: Family, seen: Answers) -> Found:
     by_layer = {layer: members(family, own, seed) for seed, (layer, own) in enumerate(seen.items())}
-    best = max(by_layer, key=lambda layer: by_layer[layer].excess)
-    null = np.max([own.null - own.null.mean() for own in by_layer.values()], axis=0)
-    p_value = float((1 + (null >= by_layer[best].excess).sum()) / (1 + len(null)))
+    share = {layer: own.excess / network.layers[layer].channels for layer, own in by_layer.items()}
+    best = max(share, key=share.get)
+    null = [(own.null - own.null.mean()) / network.layers[layer].channels for layer, own in by_layer.items()]
+    p_value = float((1 + (np.max(null, axis=0) >= share[best]).sum()) / (1 + len(null[0])))
     return Found(family, network.name, by_layer, best, float(depths(network, [best])[0]), p_value)
 
 

@@ -1,8 +1,7 @@
 """Families of units: what a stimulus and a criterion on its tuning say, whatever the network and its units' numbers.
 
-A unit is of a family if it answers the family's stimulus, and neither the opposite one nor any of the family's controls
-nearly as well. Every definition was fixed for what it says, with the thresholds of `slide`'s report, and not for what
-it finds.
+A unit is of a family if it answers the family's stimulus about as strongly as its strongest pictures, and neither the
+opposite one nor any of the family's controls nearly as well. Thresholds are round numbers, the same for all networks.
 """
 
 from __future__ import annotations
@@ -16,6 +15,10 @@ from jaxcircuits.evidence.circular import largest_gap
 TURN = 2 * np.pi
 STRONG = 1 / 3
 """Of the layer's 95th percentile of answers to the stimulus: below, a unit hardly answers it."""
+REACHED = 0.5
+"""Of what a unit answers its strongest pictures: below, the stimulus is not what it is for."""
+REACH = "strongest pictures"
+"""Where that stands among a layer's answers, (units, 1, 1)."""
 SHUFFLES = 40
 """In which answers are dealt out anew."""
 
@@ -98,11 +101,13 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "heads facing right", ("head",), (*_SCRAMBLED, "car", *_FIGURES), 1.4, TURN, 2.0, 0,
-        note="a drawn head twice as well as its mirror image, and 1.4 times better than scrambled heads and all else",
+        note="a drawn head that faces right twice as well as its mirror image, 1.4 times better than scrambled "
+        "heads and all else",
     ),
     Family(
         "heads facing left", ("head",), (*_SCRAMBLED, "car", *_FIGURES), 1.4, TURN, 2.0, 1,
-        note="the same the other way round",
+        note="a drawn head that faces left twice as well as its mirror image, 1.4 times better than scrambled "
+        "heads and all else",
     ),
     Family(
         "cars", ("car",), ("swapped car", "head", *_FIGURES), 1.2,
@@ -136,26 +141,25 @@ class Members:
         return len(self.units) - float(self.null.mean())
 
 
-def members(family: Family, answers: dict[str, np.ndarray], seed: int = 0, contrast: float | None = None) -> Members:
+def members(family: Family, answers: dict[str, np.ndarray], seed: int = 0) -> Members:
     """Which units of a layer are of a family.
 
     Args:
       family: what is looked for.
-      answers: set -> (units, kinds, conditions), see `bank.answers`.
+      answers: set -> (units, kinds, conditions), see `bank.answers`; with `REACH` units must come near to that.
       seed: of the shuffles.
-      contrast: in place of the family's.
     """
-    family = family if contrast is None else dataclasses.replace(family, contrast=contrast)
     parts = [answers[name] for name in (*family.stimulus, *family.against)]
     count = len(family.stimulus)
-    inside, values, angles = _criterion(family, parts[:count], parts[count:])
+    least = REACHED * answers[REACH].reshape(-1) if REACH in answers else np.zeros(len(parts[0]))
+    inside, values, angles = _criterion(family, parts[:count], parts[count:], least)
     pool = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
     ends = np.cumsum([part[0].size for part in parts])[:-1]
     rng, null = np.random.default_rng(seed), []
     for _ in range(SHUFFLES):
         dealt = np.split(pool[:, rng.permutation(pool.shape[1])], ends, axis=1)
         dealt = [new.reshape(part.shape) for new, part in zip(dealt, parts)]
-        null.append(int(_criterion(family, dealt[:count], dealt[count:])[0].sum()))
+        null.append(int(_criterion(family, dealt[:count], dealt[count:], least)[0].sum()))
     units = np.flatnonzero(inside)
     return Members(units, angles[units], values[units], np.array(null))
 
@@ -168,7 +172,7 @@ def coverage(kinds: np.ndarray, period: float) -> float:
     return float((1 - gap) / (1 - 1 / len(kinds)))
 
 
-def _criterion(family: Family, own: list[np.ndarray], others: list[np.ndarray]):
+def _criterion(family: Family, own: list[np.ndarray], others: list[np.ndarray], least: np.ndarray):
     """Whether each unit is a member, its score, and the angle that it prefers."""
     curves = [_folded(part.mean(2), family.folded) for part in own]
     curve = np.min(curves, axis=0)
@@ -177,7 +181,9 @@ def _criterion(family: Family, own: list[np.ndarray], others: list[np.ndarray]):
     peak, kinds = curve[each, best], curve.shape[1]
     control = np.max([part.mean(2).max(1) for part in others], axis=0)
     opposite = curve[each, (best + kinds // 2) % kinds] if family.contrast else np.zeros_like(peak)
-    strong = peak >= STRONG * np.percentile(peak, 95)
+    # At its best: a unit may mind the size or the shade of what it looks for.
+    reached = np.max([_folded(part.max(2), family.folded)[each, best] for part in own], axis=0)
+    strong = (peak >= STRONG * np.percentile(peak, 95)) & (reached >= least)
     inside = (peak > 0) & strong & (peak >= family.margin * control) & (peak >= family.contrast * opposite)
     rival = np.maximum(control, opposite)
     score = (peak - rival) / np.maximum(peak + rival, 1e-12)

@@ -222,9 +222,9 @@ def _matchings(first, first_layers, second, second_layers, pictures, **options) 
         for name in names:
             network.layer(name)
     pictures = pictures if isinstance(pictures, Pictures) else open_pictures(pictures)
-    of_pair, unreadable = compare(first, tuple(first_layers), second, tuple(second_layers), pictures, **options)
-    if unreadable:
-        said = f"{len(unreadable)} of {len(pictures)} pictures could not be read: {unreadable[0]}"
+    of_pair, reduced = compare(first, tuple(first_layers), second, tuple(second_layers), pictures, **options)
+    if reduced.skipped:
+        said = f"{reduced.skipped} of {len(pictures)} pictures could not be read: {reduced.unreadable[0]}"
         warnings.warn(said, UnreadablePictures, stacklevel=3)
     pairs = [(a, b) for a in first_layers for b in second_layers]
     return {pair: _matching((first.name, second.name), pair, of_pair(*pair)) for pair in pairs}
@@ -238,7 +238,8 @@ def _matching(networks: tuple[str, str], layers: tuple[str, str], found: Compare
     correlation, shuffled = (_correlation(cross, sd) for cross in (found.cross, found.shuffled))
     scores, pairs, mutual = _scored(correlation, live, _cka(found.cross, found))
     by_chance, _, _ = _scored(shuffled, live, _cka(found.shuffled, found))
-    return Matching(networks, layers, correlation.astype(np.float32), pairs, mutual, scores, by_chance, found.pictures)
+    tables = correlation.astype(np.float32), shuffled.astype(np.float32)
+    return Matching(networks, layers, *tables, pairs, mutual, scores, by_chance, found.pictures)
 
 
 def _correlation(cross: Covariance, sd: list[np.ndarray]) -> np.ndarray:

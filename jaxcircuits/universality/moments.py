@@ -19,7 +19,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.exact import Count, Sum
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
-from jaxcircuits.network.stream import View, reduce_views
+from jaxcircuits.network.stream import Reduced, View, reduce_views
 from jaxcircuits.universality import grids
 from jaxcircuits.universality.grids import Grid
 from jaxcircuits.universality.shuffled import exchanged
@@ -209,11 +209,11 @@ def compare(
     seed: int,
     batch_size: int | None,
     progress: bool | Callable[[int, int], None],
-) -> tuple[Callable[[str, str], Compared], tuple[str, ...]]:
+) -> tuple[Callable[[str, str], Compared], Reduced]:
     """Compares every layer of one list with every layer of another, in one pass over pictures.
 
     Returns:
-      What was found of a pair of layers, made when it is asked for; and why pictures could not be read.
+      What was found of a pair of layers, made when it is asked for; and the outcome of the pass.
 
     Raises:
       InputError: see `match`.
@@ -256,7 +256,7 @@ def compare(
         ]
         return functools.reduce(_merged, parts)
 
-    return of_pair, reduced.unreadable
+    return of_pair, reduced
 
 
 def _covariance(state: _Sums, sequence: int, products: Sum, totals: dict, one: tuple, other: tuple) -> Covariance:
@@ -285,12 +285,13 @@ def _first_read(pictures: Pictures) -> int:
 
 def _check(comparing: Comparing, shapes: list, networks: tuple[Network, Network]) -> None:
     """Says what cannot be compared, before anything is seen."""
-    rows = [{name: len(shape) for name, shape in of_view.items()} for of_view in shapes]
     for a, b in ((a, b) for a in comparing.first for b in comparing.second):
-        if {rows[0][a], rows[1][b]} in ({2, 3}, {2, 4}) or (rows[0][a] == 2 and shapes[0][a][0] != shapes[1][b][0]):
+        one, other = shapes[FIRST][a], shapes[SECOND][b]
+        lengths = {len(one), len(other)}
+        if max(lengths) > 3 or (2 in lengths and 1 not in lengths and one[:-1] != other[:-1]):
             raise InputError(
-                f"{a} of {networks[0].name} {shapes[0][a]} and {b} of {networks[1].name} {shapes[1][b]}: positions "
-                "along one axis alone have no place in the other's map; expected layers (h, w, channels) or (channels,)"
+                f"{a} of {networks[0].name} {one} and {b} of {networks[1].name} {other}: positions along one axis "
+                "alone have no place in another's map; expected layers (h, w, channels) or (channels,)"
             )
     state = jax.eval_shape(lambda: comparing.start(shapes))
     size = sum(np.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

@@ -24,6 +24,8 @@ MIRRORED, UPSIDE_DOWN = 0.3, 0.6
 STRONGEST = 16
 """Inputs of a unit that count as strong."""
 DEALS = 1000
+HELD_AGAINST = 200
+"""Other units of its layer that a unit's weights are held against."""
 
 
 def moved(chosen: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -77,24 +79,26 @@ def head_circuit(
     raised = {layer: moved(plain[layer], rest[layer]) for layer in layers}
     pairs = {layer: facing_pairs(plain[layer], mirrored[layer], raised[layer]) for layer in layers}
     rng = np.random.default_rng(seed)
-    like, unions, dealt, where = [], 0, [], []
+    like, unions, dealt = [], 0, []
     for before, after in itertools.pairwise(layers):
         first, second = pairs[before], pairs[after]
         if not len(first):
             continue
-        weights = expanded_weights(network, before, after)
+        either = _either_way(plain[after], mirrored[after], raised[after])
+        read = np.unique([*second.ravel(), *either])
+        if not len(read):
+            continue
+        weights = expanded_weights(network, before, after, read)
         sums = weights.sum((1, 2), dtype=np.float64)
         for one in first:
             for two in second:
                 side = _same_side(plain[before][:, one], plain[after][:, two])
-                a, b = two if side else two[::-1]
+                a, b = np.searchsorted(read, two if side else two[::-1])
                 like.append(sums[a, one[0]] + sums[b, one[1]] - sums[a, one[1]] - sums[b, one[0]])
-        either = _either_way(plain[after], mirrored[after], raised[after])
-        strong = _strong_inputs(weights)[either]
+        strong = _strong_inputs(weights)[np.searchsorted(read, either)]
         unions += int((strong[:, first[:, 0]] & strong[:, first[:, 1]]).sum())
         deals = [rng.permutation(len(first)) for _ in range(DEALS)] if len(first) > 1 else []
         dealt.append([int((strong[:, first[:, 0]] & strong[:, first[d, 1]]).sum()) for d in deals] or [0] * DEALS)
-        where.append(before)
     by_chance = np.sum(dealt, axis=0) if dealt else np.zeros(DEALS)
     share = float(np.mean(np.array(like) > 0)) if like else None
     return {
@@ -112,7 +116,9 @@ def head_circuit(
     }
 
 
-def car_circuit(network: Network, layers: Sequence[str], cars: np.ndarray, others: np.ndarray) -> dict[str, Any]:
+def car_circuit(
+    network: Network, layers: Sequence[str], cars: np.ndarray, others: np.ndarray, seed: int = 0
+) -> dict[str, Any]:
     """The unit that cars move most and that minds their being upside down, and where its weights want its inputs.
 
     Args:
@@ -120,11 +126,12 @@ def car_circuit(network: Network, layers: Sequence[str], cars: np.ndarray, other
       layers: in order from the image.
       cars: pictures (N, H, W, channels) that show cars, at the network's size.
       others: pictures of all kinds.
+      seed: of the units that it is held against.
 
     Returns:
       As plain JSON types. `arrangement`: over the unit's 100 strongest inputs, the correlation of how much more they
       are active below than above the place where the unit answers most, with how much more its weights want them below;
-      `by_chance`: the 95th percentile over the layer's other units' weights with the same inputs.
+      `by_chance`: the 95th percentile over `HELD_AGAINST` other units of the layer, with the same inputs.
     """
     row = {"circuit": "cars: windows over wheels", "network": network.name, "found": False, "pictures": len(cars)}
     plain, upside, rest = (responses(network, x, layers[1:]) for x in (cars, cars[:, ::-1], others))
@@ -138,7 +145,9 @@ def car_circuit(network: Network, layers: Sequence[str], cars: np.ndarray, other
     if best is None:
         return row | {"why": "no unit minds cars being upside down"}
     raised, before, layer, unit, left = best
-    weights = expanded_weights(network, before, layer)
+    # The unit first, then others to hold it against.
+    rest = np.random.default_rng(seed).permutation(np.delete(np.arange(network.layers[layer].channels), unit))
+    weights = expanded_weights(network, before, layer, [unit, *rest[:HELD_AGAINST]])
     if min(weights.shape[1:3]) < 3:
         return row | {"layers": [before, layer], "unit": unit, "why": "its weights read one place"}
     seen = _below_over_above(network, before, layer, unit, cars, weights.shape[1])
@@ -152,16 +161,16 @@ def car_circuit(network: Network, layers: Sequence[str], cars: np.ndarray, other
             return 0.0
         return float(np.corrcoef(seen[inputs], wanted[which, inputs])[0, 1])
 
-    every = np.array([agreement(which) for which in range(len(weights))])
-    p_value = float((1 + (np.delete(every, unit) >= every[unit]).sum()) / len(every))
+    own, *null = (agreement(which) for which in range(len(weights)))
+    p_value = float((1 + (np.array(null) >= own).sum()) / (1 + len(null)))
     return row | {
-        "found": p_value < 0.05 and every[unit] > 0,
+        "found": p_value < 0.05 and own > 0,
         "layers": [before, layer],
         "unit": unit,
         "moved_by_sd": round(raised, 2),
         "left_upside_down": round(left, 2),
-        "arrangement": round(float(every[unit]), 3),
-        "by_chance": round(float(np.quantile(np.delete(every, unit), 0.95)), 3),
+        "arrangement": round(own, 3),
+        "by_chance": round(float(np.quantile(null, 0.95)), 3) if null else None,
         "p_value": round(p_value, 4),
     }
 

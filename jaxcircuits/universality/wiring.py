@@ -14,7 +14,7 @@ from jaxcircuits.circuits import expanded_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.network import Network
-from jaxcircuits.universality.depth import depths
+from jaxcircuits.universality.depth import weights_before
 from jaxcircuits.universality.families import Families
 from jaxcircuits.universality.family import members
 
@@ -99,10 +99,8 @@ def family_circuit(network: Network, families: Families, name: str = "curves") -
     if not found.there or len(found.units) < FEWEST:
         return row | {"why": f"{len(found.units)} late units"}
     loose = dataclasses.replace(found.family, margin=0.0, contrast=EARLY_CONTRAST)
-    weighted = sum(layer.kind in ("convolution", "dense") for layer in network.layers.values())
-    at = depths(network, [*found.layers])
-    two = 1.5 * found.depth / max(round(found.depth * weighted), 1)
-    earlier = [layer for layer, depth in zip(found.layers, at) if depth < found.depth - two]
+    at = dict(zip(found.layers, weights_before(network, [*found.layers])))
+    earlier = [layer for layer in found.layers if at[layer] <= at[found.layer] - 2]
     for layer in reversed(earlier):
         before = members(loose, families.answers[network.name][layer])
         if len(before.units) >= FEWEST and not np.isnan(before.kinds).any():

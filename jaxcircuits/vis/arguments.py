@@ -14,7 +14,8 @@ from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.network import Network, load
 from jaxcircuits.network.units import numbers_of
 from jaxcircuits.vis.objectives import Objective, channel
-from jaxcircuits.vis.objectives.base import Own, Seen, registered
+from jaxcircuits.vis.objectives.base import Own, registered
+from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.transforms import Native
 

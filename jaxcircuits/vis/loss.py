@@ -21,7 +21,7 @@ from jaxcircuits.network.tokens import Grid, grids
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.objectives import Objective, Seen
-from jaxcircuits.vis.objectives.base import Attributed
+from jaxcircuits.vis.objectives.seen import Attributed
 from jaxcircuits.vis.transforms import random_view
 
 
@@ -137,7 +137,9 @@ def _attribution(
         given = {one.layer: value.reshape(-1, *value.shape[2:])}
         seen = forward.run(params, x, one.objective.layers, given)
         by_view = {name: answer.reshape(count, views, *answer.shape[1:]) for name, answer in seen.items()}
-        of_views = jax.vmap(lambda answers: one.objective.scores(Seen(answers, pictures, {}, (), of_tokens)), in_axes=1)
+        of_views = jax.vmap(
+            lambda answers: one.objective.scores(Seen(answers, pictures, {}, grids=of_tokens)), in_axes=1
+        )
         return of_views(by_view).sum(dtype=jnp.float32)
 
     slope = jax.grad(total)(jax.lax.stop_gradient(activation))

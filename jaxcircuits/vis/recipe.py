@@ -49,7 +49,8 @@ class Recipe:
       optimizer: `adam` or `nadam`.
       learning_rate: of the optimizer.
       betas: its decay rates of the gradient's mean and of its square's.
-      redirect_steps: first steps with redirected ReLU gradients, see `jaxcircuits.network.redirect`.
+      redirect_steps: first steps with redirected ReLU gradients, see `jaxcircuits.network.redirect`; Lucid's are those
+        numbered 0 to 16.
       dtype: of the network's arithmetic, `float32` or `bfloat16`; all else is float32.
     """
 
@@ -62,7 +63,7 @@ class Recipe:
     optimizer: str = "adam"
     learning_rate: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
-    redirect_steps: int = 16
+    redirect_steps: int = 17
     dtype: str = "float32"
 
     def __post_init__(self):

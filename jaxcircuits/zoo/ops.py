@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import jax
@@ -15,7 +16,7 @@ Padding = tuple[tuple[int, int], tuple[int, int]]
 
 
 def window_padding(
-    size: tuple[int, int], kernel: int, stride: int, convention: Literal["SAME", "CAFFE"], pool: bool = False
+    size: Sequence[int], kernel: int, stride: int, convention: Literal["SAME", "CAFFE"], pool: bool = False
 ) -> Padding:
     """Cells to add before and after each spatial axis.
 

@@ -215,7 +215,7 @@ def with_margins(sizes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np
     return powers ** (1 / POWER)
 
 
-def null_scores(score: Callable[[np.random.Generator], np.ndarray], shuffles: int, seed: int) -> np.ndarray:
+def null_scores(score: Callable[[np.random.Generator], np.ndarray | float], shuffles: int, seed: int) -> np.ndarray:
     """Scores of that many shuffles, (shuffles, ...), each with a generator of its own that follows from the seed."""
     if shuffles < 1:
         raise InputError(f"shuffles {shuffles}; expected at least 1")

@@ -1,6 +1,6 @@
 """Objectives: what a picture is drawn for."""
 
-from jaxcircuits.vis.objectives.base import INPUT, Objective, Seen, node
+from jaxcircuits.vis.objectives.base import Objective, node
 from jaxcircuits.vis.objectives.comparison import activation_difference, caricature
 from jaxcircuits.vis.objectives.facets import facet
 from jaxcircuits.vis.objectives.groups import alignment, channel_interpolate, diversity
@@ -15,6 +15,7 @@ from jaxcircuits.vis.objectives.pictures import (
     mean_alpha,
     total_variation,
 )
+from jaxcircuits.vis.objectives.seen import INPUT, Seen
 from jaxcircuits.vis.objectives.units import (
     channel,
     class_logit,

@@ -25,54 +25,16 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import dataclass_transform
 
 import jax
 import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.tokens import Grid
+from jaxcircuits.vis.objectives.seen import INPUT, Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
-
-INPUT = "input"
-"""In place of a layer's name: the picture itself, before it is padded, jittered, scaled and rotated."""
-
-
-class Seen(NamedTuple):
-    """What an objective looks at; of one picture, or of N with a leading axis.
-
-    Attributes:
-      activations: layer -> (h, w, channels) or (channels,), of one random view of the picture.
-      picture: (H, W, channels) in [0, 1], before the view; a transparent one has its alpha as last channel.
-      reference: as `activations`, of the same view of the objective's `reference`; empty where it has none.
-      attributions: of each of the objective's `attributed`, the activation of its layer times the gradient of its
-        objective there, (h, w, channels) or (channels,); the gradient is held constant.
-      grids: layer of tokens -> the grid that they make; tokens have activations (tokens, channels).
-    """
-
-    activations: Mapping[str, jax.Array]
-    picture: jax.Array
-    reference: Mapping[str, jax.Array]
-    attributions: tuple[jax.Array, ...] = ()
-    grids: Mapping[str, Grid] = {}
-
-    def __getitem__(self, layer: str) -> jax.Array:
-        """The activation of a layer; the picture for `INPUT`."""
-        return self.picture if layer == INPUT else self.activations[layer]
-
-
-class Attributed(NamedTuple):
-    """What an objective wants attributed to a layer.
-
-    Attributes:
-      layer: a name of `network.layers`.
-      objective: whose score is attributed; it reads layers that are computed from that one.
-    """
-
-    layer: str
-    objective: Objective
 
 
 class Objective:
@@ -173,6 +135,7 @@ class Objective:
     __rmul__ = __mul__
 
 
+@dataclass_transform(frozen_default=True, eq_default=False)
 def node(*static: str):
     """Class decorator: a frozen dataclass that is a pytree, with the fields named in `static` as structure."""
 

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, node
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, node
 from jaxcircuits.vis.objectives.pictures import as_pictures, check_pictures
+from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.objectives.units import aligned
 from jaxcircuits.vis.recipe import Recipe
 

@@ -15,7 +15,8 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives.arguments import vector_rows
-from jaxcircuits.vis.objectives.base import Attributed, Objective, Seen, check_finite, node
+from jaxcircuits.vis.objectives.base import Objective, check_finite, node
+from jaxcircuits.vis.objectives.seen import Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
 
 

@@ -1,7 +1,9 @@
 """What several pictures should be together: unlike each other, like their neighbours, a way from one unit to another.
 
 A group is `group` consecutive pictures; they share their random views, so that they can be compared cell by cell. Each
-picture has its share of a score, and the shares add up to Lucid's value for the group.
+picture has its share of a score. What the shares are to Lucid's value for a whole batch is chosen so that its weights
+carry over: Lucid's `channel` is a mean over the batch and goes with `diversity`, of which the shares' mean is Lucid's
+value; its `channel_interpolate` is a sum over the batch and goes with `alignment`, of which their sum is.
 
 >>> channel("mixed4e", [55] * 4) - 100 * diversity("mixed4a", group=4)                     # one group of four
 >>> channel_interpolate("mixed4a", 476, "mixed4a", 460, 6) + alignment("mixed3b", group=6)
@@ -17,8 +19,10 @@ import numpy as np
 
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, node
-from jaxcircuits.vis.objectives.units import channel, seen_shape
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, node
+from jaxcircuits.vis.objectives.positions import seen_shape
+from jaxcircuits.vis.objectives.seen import Seen
+from jaxcircuits.vis.objectives.units import channel
 from jaxcircuits.vis.recipe import Recipe
 
 REACH = 4
@@ -83,7 +87,8 @@ def diversity(layer: str, group: int = 4) -> Objective:
     """How alike the pictures of a group are, to be subtracted: shows the several things that one unit looks for.
 
     Sum over the others of the group of the cosine between Gram matrices of activations (channels x channels, summed
-    over positions). Olah et al., Feature Visualization, 2017, with weight 100.
+    over positions). Olah et al., Feature Visualization, 2017, with weight 100. Lucid's value is the mean of this over
+    the group, as its `channel` is the mean of ours.
 
     Args:
       layer: whose activations, with positions; an early one compares textures, a late one things.
@@ -95,7 +100,8 @@ def diversity(layer: str, group: int = 4) -> Objective:
 def alignment(layer: str, group: int, decay_ratio: float = 2.0) -> Objective:
     """How well the pictures of a group line up, to be added: minus the mean squared difference from neighbours.
 
-    Neighbours d pictures apart, up to four, count `decay_ratio ** -d` (Lucid).
+    Neighbours d pictures apart, up to four, count `decay_ratio ** -d`. Lucid's value is the sum of this over the group,
+    as its `channel_interpolate` is the sum of ours.
 
     Args:
       layer: whose activations, or `INPUT`.

@@ -9,8 +9,9 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid, grid
-from jaxcircuits.vis.objectives.base import Attributed, Objective, Seen, node, registered
-from jaxcircuits.vis.objectives.units import seen_shape
+from jaxcircuits.vis.objectives.base import Objective, node, registered
+from jaxcircuits.vis.objectives.positions import seen_shape
+from jaxcircuits.vis.objectives.seen import Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
 
 

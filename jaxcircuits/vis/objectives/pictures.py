@@ -16,8 +16,9 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.base import INPUT, Objective, OfLayer, Seen, check_finite, node
-from jaxcircuits.vis.objectives.units import seen_shape
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node
+from jaxcircuits.vis.objectives.positions import seen_shape
+from jaxcircuits.vis.objectives.seen import INPUT, Seen
 from jaxcircuits.vis.recipe import Recipe
 
 LEAST = 1e-6

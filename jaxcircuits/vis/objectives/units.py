@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zlib
 from collections.abc import Sequence
 
@@ -15,10 +16,10 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.network.tokens import Grid
-from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
-from jaxcircuits.vis.objectives.base import Objective, OfLayer, Seen, check_finite, node, row_of
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
+from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
+from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -55,19 +56,19 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _at(seen, self.layer, self.position)[self.units]
+        return at_position(seen, self.layer, self.position)[self.units]
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
-        _check_position(self, network, recipe)
+        check_position(self.layer, self.position, network, recipe)
 
     def identity(self, i: int) -> str:
-        return f"{self.layer}:{row_of(self.units, i)}@{_place(self.position, i)}"
+        return f"{self.layer}:{row_of(self.units, i)}@{place_of(self.position, i)}"
 
 
 @node("layer")
 class Direction(_Named):
-    """See `direction` and `direction_cossim`."""
+    """See `direction`."""
 
     layer: str
     vectors: np.ndarray
@@ -84,6 +85,25 @@ class Direction(_Named):
 
 
 @node("layer")
+class DirectionCosine(_Named):
+    """See `direction_cossim`."""
+
+    layer: str
+    vectors: np.ndarray
+
+    def score(self, seen: Seen) -> jax.Array:
+        activation = seen.activations[self.layer].astype(jnp.float32)
+        dot = (activation * self.vectors).sum(-1)
+        return (dot / _lengths(activation, self.vectors)).mean() / activation.shape[-1]
+
+    def check(self, network: Network, recipe: Recipe) -> None:
+        _check_vectors(self, network)
+
+    def identity(self, i: int) -> str:
+        return f"{self.layer}:cosine-{_name(self.vectors, None, i)}"
+
+
+@node("layer")
 class DirectionNeuron(_Named):
     """See `direction_neuron`."""
 
@@ -93,14 +113,14 @@ class DirectionNeuron(_Named):
     power: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return _aligned(_at(seen, self.layer, self.position), self.vectors, self.power)
+        return _aligned(at_position(seen, self.layer, self.position), self.vectors, self.power)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         _check_vectors(self, network)
-        _check_position(self, network, recipe)
+        check_position(self.layer, self.position, network, recipe)
 
     def identity(self, i: int) -> str:
-        return f"{self.layer}:{_name(self.vectors, self.power, i)}@{_place(self.position, i)}"
+        return f"{self.layer}:{_name(self.vectors, self.power, i)}@{place_of(self.position, i)}"
 
 
 @node("layer")
@@ -158,34 +178,49 @@ def neuron(
         centre, (height // 2, width // 2). Of tokens row and column in the grid that they make
         (`jaxcircuits.network.tokens`), or a token's number.
     """
-    objective = Neuron(layer, _units(units), _positions(position))
+    objective = Neuron(layer, _units(units), position_rows(position))
     return objective.rows(objective.count)
 
 
-def direction(layer: str, vectors: Sequence[float] | np.ndarray) -> Objective:
-    """Dot product of a direction with a layer's activation, mean over space.
+def direction(
+    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
+) -> Objective:
+    """Dot product of a direction with a layer's activation, mean over positions.
+
+    With a power, positions count more the better they point that way: `dot * max(0.1, cos) ** power`, Lucid's
+    `direction(..., cossim_pow=power)`; see Carter et al., Activation Atlas, Distill, 2019.
 
     Args:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
+      power: of the cosine, or one for each picture; None, or 0, is the plain dot product.
     """
-    return Direction(layer, vector_rows(vectors, 1), None)
+    objective = Direction(layer, vector_rows(vectors, 1), None if power is None else number_rows(power))
+    return objective.rows(objective.count)
 
 
 def direction_cossim(
-    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] = 1
+    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
 ) -> Objective:
-    """Like `direction`, but positions count more the better they point that way: `dot * max(0.1, cos) ** power`.
+    """Cosine of a direction with a layer's activation, mean over positions and channels.
 
-    Lucid's `direction(..., cossim_pow=power)`; see Carter et al., Activation Atlas, Distill, 2019.
+    Lucid's value, which a mean over channels makes a part of the cosine: it is at most 1 / channels. A silent position
+    counts as 0, where Lucid's divides by zero.
 
     Args:
       layer: a name of `network.layers`.
       vectors: (channels,), or (N, channels) for N pictures.
-      power: of the cosine, or one for each picture.
+      power: deprecated; what this name meant with a power is `direction(layer, vectors, power)`.
     """
-    objective = Direction(layer, vector_rows(vectors, 1), number_rows(power))
-    return objective.rows(objective.count)
+    if power is not None:
+        warnings.warn(
+            "direction_cossim with a power is now direction(layer, vectors, power); direction_cossim is Lucid's, "
+            "which has none",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return direction(layer, vectors, power)
+    return DirectionCosine(layer, vector_rows(vectors, 1))
 
 
 def direction_neuron(
@@ -194,7 +229,7 @@ def direction_neuron(
     position: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
     power: float | Sequence[float] = 0,
 ) -> Objective:
-    """Like `direction_cossim`, at one position.
+    """Like `direction`, at one position.
 
     Args:
       layer: a name of `network.layers`, with positions.
@@ -202,12 +237,12 @@ def direction_neuron(
       position: as for `neuron`; by default the centre.
       power: of the cosine; 0 is the plain dot product.
     """
-    objective = DirectionNeuron(layer, vector_rows(vectors, 1), _positions(position), number_rows(power))
+    objective = DirectionNeuron(layer, vector_rows(vectors, 1), position_rows(position), number_rows(power))
     return objective.rows(objective.count)
 
 
 def tensor_direction(layer: str, tensors: np.ndarray, power: float | Sequence[float] = 0) -> Objective:
-    """Like `direction_cossim`, with a direction for each position: mean over the positions of the tensor.
+    """Like `direction`, with a direction for each position: mean over the positions of the tensor.
 
     Args:
       layer: a name of `network.layers`, with positions.
@@ -242,14 +277,12 @@ def aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | float)
     """Mean over positions of `dot * max(0.1, cos) ** power`, for (..., channels) both; vectors may lack positions."""
     activation = activation.astype(jnp.float32)
     dot = (activation * vectors).sum(-1)
-    lengths = jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
-    return (dot * jnp.maximum(0.1, dot / lengths) ** power).mean()
+    return (dot * jnp.maximum(0.1, dot / _lengths(activation, vectors)) ** power).mean()
 
 
-def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
-    """Shape of a layer's activation under the recipe's views."""
-    network.layer(layer)
-    return network.shapes(recipe.view_size, (layer,))[layer]
+def _lengths(activation: jax.Array, vectors: jax.Array) -> jax.Array:
+    """Products of the lengths of vectors (..., channels); not 0 where either is, so that gradients stay finite."""
+    return jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
 
 
 def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None) -> jax.Array:
@@ -258,66 +291,13 @@ def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None)
     return (mean_over_space(activation) * vectors).sum()
 
 
-def _at(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array:
-    """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
-    activation, grid = seen.activations[layer], seen.grids.get(layer)
-    if activation.ndim == 2:
-        return activation[_token(len(activation), grid, position)].astype(jnp.float32)
-    height, width = activation.shape[:2]
-    row, column = (height // 2, width // 2) if position is None else position
-    return activation[row, column].astype(jnp.float32)
-
-
-def _token(tokens: int, grid: Grid | None, position: jax.Array | None) -> jax.Array | int:
-    """The token at a position: its number, or row and column of the grid of patches."""
-    if position is not None and len(position) == 1:
-        return position[0]
-    if grid is None:
-        return tokens // 2
-    return grid.token(*((grid.rows // 2, grid.columns // 2) if position is None else position))
-
-
-def _check_position(objective: Neuron | DirectionNeuron, network: Network, recipe: Recipe) -> None:
-    layer, view = objective.layer, recipe.view_size
-    shape = seen_shape(layer, network, recipe)
-    if len(shape) not in (2, 3):
-        raise InputError(f"neuron wants a layer with positions; {layer} has none: use channel or direction")
-    positions = np.zeros((0, 2)) if objective.position is None else objective.position
-    if positions.shape[1] == 1:
-        if len(shape) == 3:
-            raise InputError(
-                f"position {positions[0, 0]} of {layer}, whose map is {shape[:2]}; expected row and column"
-            )
-        if not (positions.min() >= 0 and positions.max() < shape[0]):
-            raise InputError(f"position {positions.max()} of {layer}, which has {shape[0]} tokens")
-        return
-    rows, columns = shape[:2]
-    if len(shape) == 2 and len(positions):
-        grid = token_grid(network.forward, network.params, layer, view)
-        if grid is None:
-            raise InputError(
-                f"position {tuple(positions[0])} of {layer}, whose {rows} tokens are no map's: give a number"
-            )
-        rows, columns = grid.rows, grid.columns
-    for row, column in positions.tolist():
-        if not (0 <= row < rows and 0 <= column < columns):
-            raise InputError(
-                f"position ({row}, {column}) of {layer}, which has {rows} rows and {columns} columns "
-                f"where the network sees {view[0]}x{view[1]} px"
-            )
-
-
-def _check_vectors(objective: Direction | DirectionNeuron, network: Network) -> None:
+def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, network: Network) -> None:
     channels = network.layer(objective.layer).channels
     if objective.vectors.shape[-1] != channels:
         raise InputError(
             f"a direction of {objective.vectors.shape[-1]} numbers; {objective.layer} has {channels} channels"
         )
     check_finite(objective)
-
-
-def _place(position: np.ndarray | None, i: int) -> str:
-    return "center" if position is None else ",".join(map(str, row_of(position, i)))
 
 
 def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
@@ -327,10 +307,3 @@ def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
 
 def _units(units: int | Sequence[int]) -> np.ndarray:
     return whole_numbers("unit", units, 0)
-
-
-def _positions(position) -> np.ndarray | None:
-    if position is None:
-        return None
-    tokens = np.ndim(position) == 0 or (np.ndim(position) == 2 and np.shape(position)[1] == 1)
-    return whole_numbers("position", position, 1 if tokens else 2)

@@ -21,12 +21,17 @@ SPREAD = math.pi / math.sqrt(3)
 class FourierPhase(Parametrization):
     """Phases of a picture whose Fourier magnitudes are fixed to natural pictures' mean; works for deeper networks.
 
-    The channels before colour are `irfft2(magnitude * exp(i * phase))`, standardised: minus their mean, over their
-    standard deviation. Phases are the parameters, scaled to the root mean square of `SPREAD`, so that steps of one
-    length turn them less and less. Made for Nadam at rate 1.0, 256 steps, and views that are crops of half to a
-    twentieth of the picture with noise of standard deviation 0.08. Fel et al., Unlocking Feature Visualization for
-    Deeper Networks with MAgnitude Constrained Optimization (MACO), 2023; Xplique and Horama. There phases start from
-    N(0, 1) and keep that deviation, so that they agree in the picture's corners, which come out as bright spots.
+    The channels before colour are `irfft2(magnitude * exp(i * phase))`, standardised: minus the mean of them all, over
+    their standard deviation. So all magnitudes are the spectrum's, to one factor, but for the mean of each channel,
+    which is free between plus and minus its magnitude until the mean is taken off. Where a frequency is its own mirror
+    image (half a cycle a pixel along either axis or both), a real picture has a sign in place of a phase, and no
+    gradient; MACO lets these coefficients fall below their magnitude.
+
+    Phases are the parameters, scaled to the root mean square of `SPREAD`, so that steps of one length turn them less
+    and less. Made for Nadam at rate 1.0, 256 steps, and views that are crops of half to a twentieth of the picture with
+    noise of standard deviation 0.08. Fel et al., Unlocking Feature Visualization for Deeper Networks with MAgnitude
+    Constrained Optimization (MACO), 2023; Xplique and Horama. There phases start from N(0, 1) and keep that deviation,
+    so that they agree in the picture's corners, which come out as bright spots.
 
     Attributes:
       spectrum: `photographs`, which comes with the package, or the path of a file that
@@ -57,7 +62,8 @@ class FourierPhase(Parametrization):
         # In the columns that hold both a frequency and its mirror image, a real picture has opposite phases there.
         phase = jnp.where(_mirrored(height, width), phase - jnp.roll(jnp.flip(phase, 0), 1, 0), phase)
         magnitude = read_spectrum(self.spectrum).magnitude(shape)
-        spectrum = jax.lax.complex(magnitude * jnp.cos(phase), magnitude * jnp.sin(phase))
+        real = jnp.where(_signed(height, width), jnp.sign(jnp.cos(phase)), jnp.cos(phase))
+        spectrum = jax.lax.complex(magnitude * real, magnitude * jnp.sin(phase))
         values = jnp.fft.irfft2(spectrum, s=(height, width), axes=(0, 1))
         values = values - values.mean()
         return values * jax.lax.rsqrt(jnp.square(values).mean() + 1e-10)
@@ -77,3 +83,10 @@ def _mirrored(height: int, width: int) -> np.ndarray:
     """Where `rfft2` holds a frequency and, elsewhere in the same column, its mirror image: bool (H, W // 2 + 1, 1)."""
     row, column = np.arange(height), np.arange(width // 2 + 1)
     return ((2 * row % height != 0)[:, None] & (2 * column % width == 0)[None, :])[..., None]
+
+
+def _signed(height: int, width: int) -> np.ndarray:
+    """Where a frequency above zero is its own mirror image, so that its coefficient is real: as `_mirrored`."""
+    row, column = np.arange(height), np.arange(width // 2 + 1)
+    own = (2 * row % height == 0)[:, None] & (2 * column % width == 0)[None, :]
+    return (own & (row[:, None] + column > 0))[..., None]

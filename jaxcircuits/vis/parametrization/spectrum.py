@@ -15,16 +15,14 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from PIL import Image
 
 from jaxcircuits.errors import InputError, whole
+from jaxcircuits.images import open_pictures
 from jaxcircuits.vis.color import CORRELATION_SQRT
 from jaxcircuits.vis.parametrization.magnitude import Spectrum, write_spectrum
 
 FREQUENCIES, DIRECTIONS = 24, 24
 """Points at which a spectrum is kept."""
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def estimate_spectrum(pictures: str | Path | Iterable[np.ndarray], size: int = 256) -> Spectrum:
@@ -67,20 +65,9 @@ def estimate_spectrum(pictures: str | Path | Iterable[np.ndarray], size: int = 2
 
 
 def read_pictures(folder: Path, size: int) -> Iterator[np.ndarray]:
-    """The pictures of a folder and its subfolders, in the order of their names: central squares, RGB in [0, 1]."""
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(f"{folder}: no pictures there; expected files {', '.join(sorted(SUFFIXES))}")
-    for path in paths:
-        try:
-            with Image.open(path) as image:
-                side = min(image.size)
-                left, top = (image.width - side) // 2, (image.height - side) // 2
-                box = (left, top, left + side, top + side)
-                image = image.convert("RGB").resize((size, size), Image.Resampling.BICUBIC, box=box)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise InputError(f"{path}: cannot be read as a picture ({error})") from error
-        yield np.asarray(image, np.float64) / 255
+    """The pictures of a folder and its subfolders, in the order of their paths: central squares, RGB in [0, 1]."""
+    for picture in open_pictures(folder, size=size):
+        yield picture.image.astype(np.float64)
 
 
 def _fitted(log_amplitude: np.ndarray, mean: np.ndarray) -> Spectrum:

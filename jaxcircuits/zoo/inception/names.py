@@ -149,7 +149,7 @@ def inception(
     stem: tuple[int, int, int],
     blocks: dict[str, BlockWidths],
     classes: int,
-    padding: str,
+    padding: Literal["SAME", "CAFFE"],
     lrn: LRN | None,
 ) -> Inception:
     """Lays out an InceptionV1: a stem of three convolutions, nine blocks in three stages, average, classifier.

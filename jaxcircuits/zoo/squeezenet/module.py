@@ -33,9 +33,11 @@ class SqueezeNet(nnx.Module):
           rngs: keys for the weights.
         """
 
-        def conv(name: str, inputs: int, channels: int, kernel: int, **settings: int) -> int:
-            settings = {"strides": 1, "padding": kernel // 2} | settings
-            setattr(self, name, nnx.Conv(inputs, channels, (kernel, kernel), rngs=rngs, **settings))
+        def conv(
+            name: str, inputs: int, channels: int, kernel: int, strides: int = 1, padding: int | None = None
+        ) -> int:
+            padding = kernel // 2 if padding is None else padding
+            setattr(self, name, nnx.Conv(inputs, channels, (kernel, kernel), strides, padding=padding, rngs=rngs))
             return channels
 
         self.fires = tuple(f"fire{number}" for number in range(2, 2 + len(architecture.fires)))

@@ -1,0 +1,193 @@
+"""Pairs of units for heads that face either way, what they inhibit, and the units that unite them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import jaxcircuits as jc
+from examples.answers import answers, best, moved
+from examples.figures import figure, read, rounded
+from jaxcircuits import circuits
+from jaxcircuits.circuits import motifs
+
+LAYERS = ("mixed4a", "mixed4b", "mixed4c")
+MIRRORED, MOVED, ALIKE = 0.3, 0.5, 0.5
+"""Of the units of a pair: how much their answers change under mirroring, at least; by how many standard deviations dogs
+raise them; the correlation of one's answers with the other's to mirrored dogs."""
+CHANCE = 20
+"""Times that the mirrored dogs are exchanged for other dogs, for the number of pairs by chance."""
+
+
+def both_ways(network: jc.Network, pictures: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Layer -> best answers to photographs, and to them mirrored, both (N, units)."""
+    plain, mirrored = (
+        best(answers(network, np.ascontiguousarray(p), LAYERS)) for p in (pictures, pictures[:, :, ::-1])
+    )
+    return {layer: (plain[layer], mirrored[layer]) for layer in LAYERS}
+
+
+def change(plain: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """How much answers change under mirroring: 0 for none, 1 where either is 0 when the other is not."""
+    squares = np.square(plain).mean(0) + np.square(mirrored).mean(0)
+    return np.sqrt(np.square(plain - mirrored).mean(0) / np.maximum(squares, 1e-9))
+
+
+def mirrored_correlation(plain: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """Of units' answers with others' to the mirrored photographs, (units, units)."""
+    both, swapped = np.concatenate([plain, mirrored]), np.concatenate([mirrored, plain])
+    return np.corrcoef(both.T, swapped.T)[: both.shape[1], both.shape[1] :]
+
+
+def pairs_of(plain: np.ndarray, mirrored: np.ndarray, raised: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs that face either way, most alike under mirroring first.
+
+    Args:
+      plain, mirrored: answers (N, units).
+      raised: bool (units,), those that may be in a pair.
+    """
+    units = np.flatnonzero((change(plain, mirrored) >= MIRRORED) & raised)
+    if len(units) < 2:
+        return []
+    likeness = mirrored_correlation(plain[:, units], mirrored[:, units])
+    found = [
+        (-likeness[i, j], int(units[i]), int(units[j]))
+        for i, j in zip(*np.triu_indices(len(units), 1))
+        if likeness[i, j] > ALIKE and likeness[i].argmax() == j and likeness[j].argmax() == i
+    ]
+    return [(first, second) for _, first, second in sorted(found)]
+
+
+def facing_pairs(
+    network: jc.Network, seen: dict[str, np.ndarray], pictures: jc.Pictures, dogs: np.ndarray, choice: np.ndarray
+) -> dict[str, dict[str, Any]]:
+    """Layer -> pairs of units found on the photographs that choose, and what they do on the others."""
+    choosing, measuring = (
+        both_ways(network, read(pictures, np.flatnonzero(dogs & half))) for half in (choice, ~choice)
+    )
+    result = {}
+    for layer in LAYERS:
+        raised = moved(seen[layer][choice], dogs[choice]) > MOVED
+        found = pairs_of(*choosing[layer], raised)
+        rng, (plain, mirrored) = np.random.default_rng(0), choosing[layer]
+        chance = [len(pairs_of(plain, mirrored[rng.permutation(len(mirrored))], raised)) for _ in range(CHANCE)]
+        first, second = measuring[layer]
+        rows = []
+        for pair in found:
+
+            def alike(first: np.ndarray, second: np.ndarray) -> float:
+                return mirrored_correlation(first, second)[0, 1]
+
+            def plainly(first: np.ndarray, second: np.ndarray) -> float:
+                return np.corrcoef(np.concatenate([first, second]).T)[0, 1]
+
+            of = first[:, pair], second[:, pair]
+            rows.append(
+                {
+                    "units": list(pair),
+                    "mirrored_correlation": figure(alike, *of),
+                    "correlation": figure(plainly, *of),
+                    "change_under_mirroring": [rounded(value) for value in change(*of)],
+                }
+            )
+        result[layer] = {
+            "tried": {"units": len(raised), "raised_by_dogs": int(raised.sum())},
+            "pairs_by_chance": rounded(np.mean(chance), 1),
+            "pairs": rows,
+        }
+    return result
+
+
+def crossing(weights: np.ndarray, before: list[int], after: list[int]) -> dict[str, Any]:
+    """Sums of weights from a pair to a pair, put so that like comes first, and how high they rank among all inputs."""
+    sums = weights[after].sum((1, 2))[:, before]
+    if sums[0, 0] + sums[1, 1] < sums[0, 1] + sums[1, 0]:
+        before, sums = before[::-1], sums[:, ::-1]
+    norms = np.linalg.norm(weights[after], axis=(1, 2))
+    ranks = (norms[:, :, None] > norms[:, None, before]).sum(1) + 1
+    return {
+        "from": before,
+        "to": after,
+        "like": [rounded(sums[i, i], 3) for i in (0, 1)],
+        "across": [rounded(sums[i, 1 - i], 3) for i in (0, 1)],
+        "rank_of_like": [int(ranks[i, i]) for i in (0, 1)],
+        "rank_of_across": [int(ranks[i, 1 - i]) for i in (0, 1)],
+        "inputs": weights.shape[3],
+    }
+
+
+def uniting(weights: np.ndarray, pair: list[int], count: int = 3) -> list[dict[str, Any]]:
+    """Units that have both of a pair highest among their excitatory inputs."""
+    excitation = np.linalg.norm(np.maximum(weights, 0), axis=(1, 2))
+    ranks = (excitation[:, :, None] > excitation[:, None, pair]).sum(1) + 1
+    sums = weights.sum((1, 2))[:, pair]
+    return [
+        {"unit": int(u), "ranks": ranks[u].tolist(), "weights": [rounded(w, 3) for w in sums[u]]}
+        for u in np.argsort(ranks.sum(1))[:count]
+    ]
+
+
+def heads(
+    network: jc.Network,
+    seen: dict[str, np.ndarray],
+    pictures: jc.Pictures,
+    dogs: np.ndarray,
+    choice: np.ndarray,
+    shuffles: int,
+) -> dict[str, Any]:
+    """Pairs by layer, weights between them, units that unite them, and what weights alone find."""
+    by_layer = facing_pairs(network, seen, pictures, dogs, choice)
+    pairs = {layer: [row["units"] for row in of["pairs"]] for layer, of in by_layer.items()}
+    first = circuits.direct_weights(network, "mixed4a", "mixed4b")
+    second = circuits.direct_weights(network, "mixed4b", "mixed4c")
+    found = motifs.unions(first, second, count=len(second), shuffles=shuffles)
+    by_unit = {union.unit: (rank, union) for rank, union in enumerate(found, 1)}
+    opposed = motifs.cross_inhibition(first)
+    among = opposed[np.triu_indices(len(opposed), 1)]
+    shift = moved(seen["mixed4c"][~choice], dogs[~choice])
+
+    def by_weights(unit: int) -> dict[str, Any]:
+        rank, union = by_unit[unit]
+        return {
+            "unions_rank": rank,
+            "unions_cases": list(union.cases),
+            "unions_z": rounded(union.z, 1),
+            "unions_p_value": rounded(union.p_value, 4),
+            "unions_adjusted_p_value": rounded(union.adjusted_p_value, 4),
+        }
+
+    return {
+        "photographs": {"that_choose": int((dogs & choice).sum()), "that_measure": int((dogs & ~choice).sum())},
+        "pairs": by_layer,
+        "mixed4a_to_mixed4b": [crossing(first, a, b) for a in pairs["mixed4a"] for b in pairs["mixed4b"]],
+        "united_in_mixed4b": [{"pair": a, "united_by": uniting(first, a)} for a in pairs["mixed4a"]],
+        "united_in_mixed4c": [
+            {
+                "pair": pair,
+                "cross_inhibition": rounded(opposed[tuple(pair)], 3),
+                "pairs_more_opposed": int((among > opposed[tuple(pair)]).sum()),
+                "of": len(among),
+                "united_by": [row | by_weights(row["unit"]) for row in uniting(second, pair)],
+            }
+            for pair in pairs["mixed4b"]
+        ],
+        "unions_by_weights_alone": [
+            {
+                "unit": u.unit,
+                "cases": list(u.cases),
+                "score": rounded(u.score, 4),
+                "z": rounded(u.z, 1),
+                "p_value": rounded(u.p_value, 4),
+                "adjusted_p_value": rounded(u.adjusted_p_value, 4),
+                "moved_by_dogs_sd": rounded(shift[u.unit]),
+            }
+            for u in found[:10]
+        ],
+        "unions_of": {
+            "units": len(found),
+            "shuffles": shuffles,
+            "p_value_below_0.05": sum(u.p_value < 0.05 for u in found),
+            "adjusted_p_value_below_0.05": sum(u.adjusted_p_value < 0.05 for u in found),
+        },
+    }

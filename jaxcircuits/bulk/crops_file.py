@@ -1,0 +1,118 @@
+"""The file of a shard of crops: safetensors with pictures as WebP; what is read is checked before it is believed."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json, read_tensors
+
+FORMAT = "jaxcircuits crops 1"
+HEAT = 28
+"""Side of the map of where a unit fires in a crop."""
+QUALITY = 90
+LARGEST = 2**30
+"""Bytes of a file."""
+MOST_PIXELS = 2**24
+"""Of the crops of a unit together."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Crop:
+    """What a unit saw in one picture.
+
+    Attributes:
+      image: uint8 (h, w, 3).
+      heat: float32 (HEAT, HEAT), where it fires, by its activation; all zero for layers without positions.
+      value: its activation.
+      picture, label: the picture's name and class; empty where it has none.
+    """
+
+    image: np.ndarray
+    heat: np.ndarray
+    value: float
+    picture: str
+    label: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CropBand:
+    """Crops from one interval of activation, see `evidence.bands`; `share` is None for the strongest."""
+
+    low: float
+    high: float
+    share: float | None
+    crops: tuple[Crop, ...]
+
+
+def crops_bytes(layer: str, found: dict[int, Sequence[CropBand]]) -> bytes:
+    """The file's content.
+
+    Args:
+      layer: its name.
+      found: unit -> its crops; all of one size.
+    """
+    from safetensors.numpy import save
+
+    tensors, about = {}, {}
+    for unit, bands in found.items():
+        crops = [crop for band in bands for crop in band.crops]
+        about[str(unit)] = [
+            {
+                "low": band.low,
+                "high": band.high,
+                "share": band.share,
+                "crops": [[crop.value, crop.picture, crop.label] for crop in band.crops],
+            }
+            for band in bands
+        ]
+        if crops:
+            sheet, file = Image.fromarray(np.concatenate([crop.image for crop in crops], 1)), io.BytesIO()
+            sheet.save(file, "WEBP", quality=QUALITY)
+            tensors[f"{unit}/images"] = np.frombuffer(file.getvalue(), np.uint8)
+            tensors[f"{unit}/heat"] = np.stack([crop.heat for crop in crops]).astype(np.float16)
+    return save(tensors, {"format": FORMAT, "layer": layer, "about": json.dumps(about)})
+
+
+def read_crops(path: str | os.PathLike, unit: int) -> tuple[CropBand, ...]:
+    """Reads one unit's crops.
+
+    Raises:
+      InputError: for a file that is damaged, is something else or does not have the unit.
+    """
+    tensors, metadata = read_tensors(path, "a file of crops", LARGEST)
+    if metadata.get("format") != FORMAT:
+        raise InputError(f"{path}: not a file of crops; expected {FORMAT!r}, not {metadata.get('format')!r:.40}")
+    try:
+        about = parse_json(metadata["about"], "what a file of crops holds", LARGEST)
+        bands = about[str(unit)]
+        count = sum(len(band["crops"]) for band in bands)
+        if not count:
+            return ()
+        data, heat = tensors[f"{unit}/images"].load(), tensors[f"{unit}/heat"].load()
+        if heat.shape != (count, HEAT, HEAT):
+            raise ValueError(f"heat of shape {heat.shape}; expected {(count, HEAT, HEAT)}")
+        with Image.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as image:
+            if image.width * image.height > MOST_PIXELS or image.width % count:
+                raise ValueError(f"{image.width} x {image.height} px for {count} crops")
+            pixels = np.asarray(image.convert("RGB"))
+        images = iter(np.split(pixels, count, axis=1))
+        heats = iter(np.nan_to_num(heat.astype(np.float32)))
+        return tuple(
+            CropBand(
+                float(band["low"]),
+                float(band["high"]),
+                None if band["share"] is None else float(band["share"]),
+                tuple(Crop(next(images), next(heats), float(v), str(p), str(c)) for v, p, c in band["crops"]),
+            )
+            for band in bands
+        )
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: cannot be read as crops of unit {unit} ({error})") from None

@@ -1,0 +1,177 @@
+"""`jaxcircuits microscope`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jaxcircuits.cli.common import NetworkName, say, say_damaged
+from jaxcircuits.errors import InputError
+from jaxcircuits.printing import plain
+
+if TYPE_CHECKING:
+    from jaxcircuits.images import Pictures
+
+SCENES = "scenes:"
+"""Begins what `--images` says of the procedural world of slide."""
+
+
+def microscope(
+    network: NetworkName,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Whose: LAYER, or LAYER:UNITS such as mixed4b:0-15; or all.", metavar="LAYER[:UNITS]"),
+    ] = None,
+    images: Annotated[
+        str | None,
+        typer.Option(
+            help="Pictures to find examples in: a folder, with a folder a class or without; tfds:NAME[:CONFIG]; or "
+            "scenes:COUNT of the world of slide. Without, pages have no examples."
+        ),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
+    layer: Annotated[list[str] | None, typer.Option(help="Another way to name layers; several with commas.")] = None,
+    units: Annotated[str | None, typer.Option(help="Which, such as 0-15,20; by default all of each layer.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="lucid (the default), fast, maco, or a JSON file such as an earlier recipe.json.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default the recipe's.")] = None,
+    size: Annotated[int | None, typer.Option(help="Of drawings in pixels; by default the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Drawings of each unit, from as many random starts.")] = 1,
+    negative: Annotated[bool, typer.Option("--negative", help="Draw what silences each unit too.")] = False,
+    count: Annotated[int, typer.Option(help="Strongest examples of each unit; half as many of each octave below.")] = 6,
+    tuning: Annotated[
+        bool, typer.Option("--tuning", help="Measure what each unit is tuned to: curves, lines, gratings, hues.")
+    ] = False,
+    families: Annotated[bool, typer.Option("--families", help="Look for families of units, by stimuli.")] = False,
+    match: Annotated[
+        list[str] | None, typer.Option(help="Another network, in which each unit's counterpart is looked for.")
+    ] = None,
+    circuits: Annotated[bool, typer.Option("--circuits", help="Make a page of each unit's circuit too.")] = False,
+    draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Make the drawings that are missing.")] = True,
+    records: Annotated[
+        Path | None, typer.Option(help="Where drawings, examples and wiring are kept; by default OUT/records.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The site's folder; it begins at OUT/index.html.")] = Path("microscope"),
+) -> None:
+    """Make a page for every unit: what it looks for, what makes it fire, how it is wired.
+
+    What is missing is made first: wiring, examples, drawings. The same command started again goes on where it was
+    stopped; other layers, units and networks are added to the same site. `jaxcircuits serve OUT` shows it meanwhile.
+    """
+    from jaxcircuits import bulk
+    from jaxcircuits.bulk.findings import find_families, find_matches, find_monosemanticity, find_tuning
+    from jaxcircuits.cli.render import _recipe, chosen_layers
+    from jaxcircuits.errors import whole
+    from jaxcircuits.network import load
+    from jaxcircuits.network.units import numbers_of
+    from jaxcircuits.pages.microscope.facts import Facts
+
+    whole(count, "--count", 1, 100)
+    whole(seeds, "--seeds", 1, 16)
+    if match and images is None:
+        raise InputError("--match needs --images: units are matched by what they answer to pictures")
+    model, others = load(network), [load(name) for name in match or []]
+    pictures = _pictures(images, split)
+    kept = records or out / "records"
+    chosen = {}
+    for name, text in chosen_layers(model, [*(names or []), *(layer or [])] or ["all"]).items():
+        channels = model.layer(name).channels
+        chosen[name] = numbers_of(text or units or "all", channels, name)
+    drawn_by = _recipe(model, recipe, steps=steps, size=size)
+    with bulk.wiring(model, list(chosen), kept) as job:
+        say_damaged(job.damaged)
+        job.run()
+    folder = Path(job.product.folder)
+    Facts.of(model, network).write(folder)
+    if pictures is not None:
+        with bulk.examples(model, pictures, list(chosen), kept) as job:
+            say_damaged(job.damaged)
+            job.run()
+        with bulk.crops(model, pictures, chosen, kept, strongest=count, each=count // 2) as job:
+            say_damaged(job.damaged)
+            job.run()
+    if tuning:
+        find_tuning(model, list(chosen), folder)
+    if families:
+        find_families(model, list(chosen), folder)
+    for other in others:
+        find_matches(model, other, list(chosen), pictures, folder)
+        find_monosemanticity(model, other, list(chosen), pictures, folder)
+    if draw:
+        _pages(kept, out)
+        series = [bulk.Series(name, tuple(own)) for name, own in chosen.items()]
+        if negative:
+            opposite = {name: _opposite(model.layer(name).channels) for name in chosen}
+            series += [bulk.Series(name, tuple(own), opposite[name]) for name, own in chosen.items()]
+        for start in range(seed, seed + seeds):
+            own = [one for one in series if start == seed or one.directions is None]
+            with bulk.drawings(model, own, drawn_by, kept, seed=start) as job:
+                say_damaged(job.damaged)
+                try:
+                    job.run()
+                except KeyboardInterrupt:
+                    said = f"{job.finished} of {job.total} pictures finished"
+                    raise KeyboardInterrupt(f"stopped: {said}; the same command draws the rest") from None
+    if circuits:
+        _circuits(out, model, kept, chosen)
+    say(plain(_pages(kept, out)))
+
+
+def _pages(records: Path, out: Path) -> Path:
+    """Writes all pages from records; returns the first."""
+    from jaxcircuits.pages.microscope import write_site
+    from jaxcircuits.pages.microscope.networks import read_networks
+    from jaxcircuits.progress import view
+
+    bar, said = view("pages"), ""
+
+    def tell(done: int, total: int) -> None:
+        nonlocal said
+        said = f"{done}/{total} units"
+        bar.show(done / total, said)
+
+    try:
+        return write_site(out, read_networks(records, out), progress=tell)
+    finally:
+        bar.close(said)
+
+
+def _circuits(out: Path, model, records: Path, chosen: dict[str, list[int]]) -> None:
+    from jaxcircuits.bulk import Records
+    from jaxcircuits.pages.microscope.circuits import write_circuits
+    from jaxcircuits.progress import view
+
+    bar = view("circuits")
+    try:
+        tell = lambda done, total: bar.show(done / total, f"{done}/{total} units")  # noqa: E731
+        count = write_circuits(out, model, Records(records), chosen, tell)
+    finally:
+        bar.close("")
+    say(f"{count} circuits")
+
+
+def _opposite(channels: int):
+    """Directions opposite to a layer's units."""
+    import numpy as np
+
+    from jaxcircuits.bulk import Directions
+    from jaxcircuits.pages.microscope.loader import NEGATIVE
+
+    return Directions(NEGATIVE, -np.eye(channels, dtype=np.float32))
+
+
+def _pictures(images: str | None, split: str | None) -> Pictures | None:
+    from jaxcircuits.images import Scenes, open_pictures
+
+    if images is None or not images.startswith(SCENES):
+        return None if images is None else open_pictures(images, split)
+    from jaxcircuits.slide import scenes
+
+    count = images.removeprefix(SCENES)
+    if not count.isdecimal() or not 0 < int(count) < 2**31:
+        raise InputError(f"--images {images!r}; expected {SCENES}COUNT, such as {SCENES}2000")
+    return open_pictures(Scenes(scenes.scene, int(count), seed=1, classes=scenes.CLASSES))
