@@ -157,7 +157,8 @@ class Product(abc.ABC):
 
         Args:
           written: what `complete` returned.
-          finished, total: what is there, and how much was asked for, as `count` tells.
+          finished: what is there, as `count` tells.
+          total: how much was asked for.
         """
 
 

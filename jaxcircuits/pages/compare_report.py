@@ -40,7 +40,8 @@ def report_comparison(
     """Compares two networks and writes OUT/FIRST-and-SECOND.
 
     Args:
-      first, second: the networks.
+      first: one network.
+      second: the other.
       pictures: over which units are correlated, and of which examples are shown.
       out: folder.
       steps: of gradient ascent, a drawing; 0 for none.

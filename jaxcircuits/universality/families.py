@@ -254,7 +254,8 @@ def relate(one: Found, other: Found, matching: Matching) -> Related:
     """Compares a family's members in two networks.
 
     Args:
-      one, other: the family in the first and the second network of the matching.
+      one: the family in the first network of the matching.
+      other: the family in the second.
       matching: of their layers.
     """
     correlation, shuffled = matching.correlation, matching.shuffled_correlation

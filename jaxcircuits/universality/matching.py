@@ -146,8 +146,10 @@ def match(
     devices but for the last digits, nor on which network is the first.
 
     Args:
-      first, second: the networks; the same one, too.
-      first_layer, second_layer: names.
+      first: one network.
+      first_layer: name of its layer.
+      second: the other network; it may be the same.
+      second_layer: name of its layer.
       pictures: `Pictures`, or what `open_pictures` takes; two or more.
       again: another training run of the first network, for what is the same in two runs of one architecture.
       seed: of the shuffled pictures.
@@ -188,10 +190,14 @@ def depth_map(
     Memory: 16 bytes for every pair of units, 0.4 GB for all stages of two InceptionV1.
 
     Args:
-      first, second: the networks.
+      first: one network.
+      second: the other.
       pictures: see `match`.
-      first_layers, second_layers: names; by default the networks' stages, `network.graph.stages`.
-      seed, batch_size, progress: see `match`.
+      first_layers: names of the first's; by default its stages, `network.graph.stages`.
+      second_layers: names of the second's, likewise.
+      seed: see `match`.
+      batch_size: see `match`.
+      progress: see `match`.
 
     Returns:
       The `DepthMap`.

@@ -52,7 +52,8 @@ def like_excites_like(weights: np.ndarray, early: np.ndarray, late: np.ndarray, 
 
     Args:
       weights: (late, h, w, early), such as `expanded_weights`.
-      early, late: orientations, radians round a whole turn.
+      early: orientations of the sources, radians round a whole turn.
+      late: those of the targets.
       seed: of the permutations.
 
     Raises:

@@ -226,12 +226,14 @@ def high_low_frequency(
 
     Args:
       orientation: direction in which the fine half lies; the boundary runs through `centre` at right angles to it.
-      high, low: wavelengths of the fine and the coarse half.
+      high: wavelength of the fine half.
+      low: wavelength of the coarse half.
       size: of the picture.
       grain: orientation of the texture, a plaid of two waves at right angles.
       phase: of the waves.
       centre: on the boundary.
-      colour, ground: the two colours of the texture.
+      colour: one of the two colours of the texture.
+      ground: the other.
 
     Returns:
       The picture, (size, size, 3).

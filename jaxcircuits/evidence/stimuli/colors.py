@@ -45,7 +45,8 @@ def hue(
       hue: radians.
       radius: of the disc, in pixels; larger than the picture for a whole one of that hue.
       size: of the picture.
-      saturation, lightness: of the color.
+      saturation: of the color.
+      lightness: of the color.
       centre: of the disc.
       ground: color or picture beneath.
 
@@ -71,7 +72,8 @@ def color_contrast(
       orientation: direction in which `hue` lies; the boundary runs through `centre` at right angles to it.
       hue: radians.
       size: of the picture.
-      saturation, lightness: of both colors.
+      saturation: of both colors.
+      lightness: of both colors.
       centre: on the boundary.
 
     Returns:

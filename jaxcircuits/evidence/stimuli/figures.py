@@ -101,7 +101,8 @@ def car(
     """A car from the side: windows above a body above wheels, or the same parts elsewhere.
 
     Args:
-      windows, wheels: `ABOVE` (-1) or `BELOW` (1) the body.
+      windows: `ABOVE` (-1) or `BELOW` (1) the body.
+      wheels: `ABOVE` (-1) or `BELOW` (1) the body.
       length: of the body.
       tilt: radians, clockwise.
       size: of the picture.
