@@ -19,7 +19,7 @@ PAGES = sorted(
     path for folder in ("start", "concepts", "howto", "explanation") for path in (ROOT / "docs" / folder).glob("*.md")
 )
 FRONT = ROOT / "docs" / "index.md"
-ROOMS = ("network", "vis", "circuits", "evidence", "universality", "images", "bulk", "pages")
+ROOMS = ("network", "vis", "circuits", "evidence", "arguments", "universality", "images", "bulk", "pages")
 QUICK = {"size": 32, "steps": 1, "redirect_steps": 0, "tolerance": 0.0, "views": 1}
 
 
