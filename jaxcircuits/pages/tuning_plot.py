@@ -36,7 +36,8 @@ def tuning_plot(
 
     Args:
       tuning: from `evidence.tuning`.
-      layer, units: whose curves; each is drawn as a part of its own largest answer.
+      layer: whose units.
+      units: their numbers.
       parameter: a single number at each point of its axis.
       path: of a `.png` or `.svg` file.
       kind: `polar`, clockwise from the right as stimuli are turned, or `line`.
