@@ -37,7 +37,7 @@ def tuning_plot(
     Args:
       tuning: from `evidence.tuning`.
       layer: whose units.
-      units: their numbers.
+      units: their numbers; each curve is drawn as a part of its own largest answer.
       parameter: a single number at each point of its axis.
       path: of a `.png` or `.svg` file.
       kind: `polar`, clockwise from the right as stimuli are turned, or `line`.
