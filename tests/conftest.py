@@ -149,6 +149,15 @@ def tiny() -> Network:
     return Network.from_function(convolved, kernel, InputConvention(size=(16, 16), mean=0.5, std=0.25))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is marked `exhaustive`, unless `-m` or a test's own name asks for it."""
+    if "exhaustive" in config.option.markexpr or any("::" in argument for argument in config.args):
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_compiled_programs():
     """XLA maps each compiled program into memory, and Linux allows a process 65,530 maps: beyond them it crashes."""
