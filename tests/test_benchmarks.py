@@ -69,7 +69,7 @@ def test_bytes_that_a_tpu_program_moves():
     assert hlo.size("(f32[8,3]{1,0}, pred[7]{0:T(512)}, s32[]{:T(128)})") == 8 * 3 * 4 + 512 + 4
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_gpu_program_runs_on_a_cpu(tmp_path):
     small = ("--layers", "conv2d1", "--batch-sizes", "2", "--arithmetic", "float32,tf32", "--repetitions", "2")
     whole = ("--whole", "conv2d1", "--units", "3", "--steps", "2", "--dtype", "float32", "--pictures", "4")
@@ -81,7 +81,7 @@ def test_gpu_program_runs_on_a_cpu(tmp_path):
     assert late["missing"] == ["layer", "pass", "steps"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_scaling(tmp_path):
     result = run(tmp_path, "scaling", "--layer", "conv2d1", "--pictures", "2", "--steps", "2", "--devices", "1,2")
     assert [row["share"] for row in result["rows"]] == [1, pytest.approx(0.5, abs=0.02)]

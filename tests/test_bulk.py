@@ -134,7 +134,7 @@ BAD_DIRECTIONS = {
     "text": (lambda path: path.write_text("1 2 3"), "not an array in the format"),
     "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
     "archive": (lambda path: zipfile.ZipFile(path, "w").close(), "not an array in the format"),
-    "pickle": (lambda path: _save(path, np.array([{}]), allow_pickle=True), "object of shape"),
+    "pickle": (lambda path: _save(path, np.array([{}]), allow_pickle=True), "elements of type object"),
     "cut off": (lambda path: (_save(path, np.ones((9, 9))), os.truncate(path, 300)), "damaged or cut short"),
     "vector": (lambda path: _save(path, np.ones(5)), "shape \\(5,\\)"),
     "whole numbers": (lambda path: _save(path, np.ones((5, 5), int)), "int64 of shape"),

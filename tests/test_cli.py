@@ -175,7 +175,10 @@ BAD = {
     "size": (["render", "--size", "0"], "size 0; expected a number of pixels"),
     "steps": (["render", "--steps", "-1"], "steps -1; expected a whole number"),
     "recipe": (["render", "--recipe", "none.json"], "expected lucid, fast, maco or a JSON file"),
-    "directions": (["render", "--directions", "none.npy"], "none.npy: no such file; expected an .npy file"),
+    "directions": (
+        ["render", "--directions", "none.npy"],
+        "none.npy: cannot be read (none.npy: there is no such file); expected an .npy file",
+    ),
     "dtype": (["render", "--dtype", "float46"], "unknown dtype 'float46'; did you mean"),
     "seed": (["render", "--seed", "-1"], "seed -1; expected a whole number"),
     "layers": (["layers", "googlenetx"], "unknown network 'googlenetx'; did you mean googlenet"),

@@ -240,6 +240,7 @@ def test_walking_by_keys_and_wires(site, tab):
     tab.keyboard.press("?")
     assert tab.locator("#keys").is_visible()
     tab.keyboard.press("Escape")
+    tab.locator("#keys").wait_for(state="hidden")
     tab.keyboard.press("r")
     tab.wait_for_url(re.compile(r"/\d+\.html$"))
     # Down by inputs and up by outputs, five units deep.

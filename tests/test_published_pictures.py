@@ -17,7 +17,7 @@ def best_photograph(network, layer):
     return np.max([means(network, pictures, layer).max(0) for _, pictures in photographs()], axis=0)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_default_recipe_on_mixed4b(zoo_network):
     """128 px, 512 steps: the eight pictures, put through the network as they are, give 950 on average."""
     network, units = zoo_network("inceptionv1-2015"), [3, 40, 77, 120, 201, 255, 300, 401]

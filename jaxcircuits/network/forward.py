@@ -224,7 +224,7 @@ class Forward:
         laid_out = jax.eval_shape(self.laid_out, jax.ShapeDtypeStruct(x.shape, x.dtype))
         program = trace(self.model, inner, laid_out)
         plain = dataclasses.replace(self, patches=())
-        graph = plain.graph(inner)
+        graph = plain.graph(inner, dtype=x.dtype)
         if not _alike(program, graph.program):
             graph = plain.graph(inner, x.shape[1:3], x.dtype)
             if not _alike(program, graph.program):
@@ -237,13 +237,20 @@ class Forward:
 
     def at(self, params: Any, size: Sequence[int]) -> Located:
         """The model traced for pictures of a height and width."""
-        shape = (PICTURES[0], *size, self.convention.channels)
-        located = self.located(self.own(params), jax.ShapeDtypeStruct(shape, jnp.float32))
+        shape, inner = (PICTURES[0], *size, self.convention.channels), self.own(params)
+        located = self.located(inner, jax.ShapeDtypeStruct(shape, _arithmetic(inner)))
         if located is None:
             raise InputError(
                 f"the model computes otherwise at {'x'.join(map(str, size))} px for two pictures than for three"
             )
         return located
+
+
+def _arithmetic(params: Any) -> Any:
+    """What a model with such parameters takes: half precision where all are of one such type, else float32."""
+    kinds = {leaf.dtype for leaf in jax.tree.leaves(params) if jnp.issubdtype(leaf.dtype, jnp.floating)}
+    (kind,) = kinds if len(kinds) == 1 else (jnp.dtype(jnp.float32),)
+    return kind if kind.itemsize == 2 else jnp.float32
 
 
 @functools.lru_cache(maxsize=256)

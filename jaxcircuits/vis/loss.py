@@ -134,7 +134,7 @@ def _attribution(
     x = forward.convention(shown.reshape(-1, *shown.shape[2:])).astype(dtype)
 
     def total(value: jax.Array) -> jax.Array:
-        given = {one.layer: value.reshape(-1, *value.shape[2:])}
+        given = {one.layer: value.reshape(-1, *value.shape[2:]).astype(dtype)}
         seen = forward.run(params, x, one.objective.layers, given)
         by_view = {name: answer.reshape(count, views, *answer.shape[1:]) for name, answer in seen.items()}
         of_views = jax.vmap(
