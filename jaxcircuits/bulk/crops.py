@@ -122,13 +122,11 @@ class Crops(Product):
 
     def occupied(self, shards: Sequence[int]) -> epath.Path | None:
         """See `Product`."""
-        return next((path for path in map(self._path, shards) if path.name in place.names(path.parent)), None)
+        return place.first_there(map(self._path, shards))
 
     def prepare(self) -> None:
         """See `Product`."""
-        for shard in range(len(self.plan.shards)):
-            place.make(self._path(shard).parent)
-            place.remove_remains(self._path(shard).parent)
+        place.prepare(self._path(shard).parent for shard in range(len(self.plan.shards)))
 
     def make(
         self, shards: Sequence[int], check: Callable[[], None], progress: bool = True

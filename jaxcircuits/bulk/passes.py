@@ -154,16 +154,11 @@ class Passes(Product):
     def occupied(self, shards: Sequence[int]) -> epath.Path | None:
         """See `Product`."""
         layers = dict.fromkeys(layer for i in shards for layer in self.plan.shards[i].layers)
-        paths = [*map(self._path, layers), *map(self._note, shards)]
-        return next((path for path in paths if path.name in place.names(path.parent)), None)
+        return place.first_there([*map(self._path, layers), *map(self._note, shards)])
 
     def prepare(self) -> None:
         """See `Product`."""
-        place.make(self._parts)
-        folders = [self._parts, self.index.folder, *(self._path(layer).parent for layer in self.plan.layers)]
-        for folder in folders:
-            place.make(folder)
-            place.remove_remains(folder)
+        place.prepare([self._parts, self.index.folder, *(self._path(layer).parent for layer in self.plan.layers)])
 
     def finished(self) -> set[int]:
         """The shares that need not be seen: they are there, or all that they are needed for is."""

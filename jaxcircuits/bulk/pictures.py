@@ -59,9 +59,8 @@ class Pictures:
     def prepare(self) -> None:
         """Makes the folders, with the recipe in each."""
         recipe = self.plan.recipe.to_json().encode() + b"\n"
+        place.prepare(self.root / folder for folder in self.folders)
         for folder in self.folders:
-            place.make(self.root / folder)
-            place.remove_remains(self.root / folder)
             if "recipe.json" not in place.names(self.root / folder):
                 place.write(self.root / folder / "recipe.json", recipe)
 

@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,6 +136,18 @@ def names(folder: epath.Path) -> set[str]:
         return {path.name for path in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return set()
+
+
+def first_there(paths: Iterable[epath.Path]) -> epath.Path | None:
+    """The first of some files that there is."""
+    return next((path for path in paths if path.name in names(path.parent)), None)
+
+
+def prepare(folders: Iterable[epath.Path]) -> None:
+    """Makes folders, and removes what killed commands left in them."""
+    for folder in folders:
+        make(folder)
+        remove_remains(folder)
 
 
 def remove_remains(folder: epath.Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxcircuits.circuits.weights.strongest import Connection
 from jaxcircuits.errors import InputError, shown
-from jaxcircuits.files import parse_json, read_text
+from jaxcircuits.files import parse_json, read_as
 from jaxcircuits.network.units import Unit
 
 if TYPE_CHECKING:
@@ -149,11 +149,7 @@ class Circuit:
         Raises:
           InputError: where there is no such file, or it holds no circuit.
         """
-        text = read_text(path, "a circuit", MOST_BYTES)
-        try:
-            return cls.from_json(text)
-        except InputError as error:
-            raise InputError(f"{os.fspath(path)}: {error}") from None
+        return read_as(path, "a circuit", MOST_BYTES, cls.from_json)
 
     def to_networkx(self) -> networkx.DiGraph:
         """The circuit as a directed graph, for networkx's algorithms and the formats it writes.

@@ -6,7 +6,7 @@ Files are handed from person to person. What comes in goes through `read_bytes`,
 
 from jaxcircuits.files.data import conforming, parse_json
 from jaxcircuits.files.paths import below, file_name
-from jaxcircuits.files.reading import check_file, damaged, named, opened, read_bytes, read_text
+from jaxcircuits.files.reading import check_file, damaged, named, opened, read_as, read_bytes, read_text
 from jaxcircuits.files.tensors import fingerprint, read_tensors, tensor_bytes
 from jaxcircuits.files.writing import replacing
 
@@ -20,6 +20,7 @@ __all__ = [
     "named",
     "opened",
     "parse_json",
+    "read_as",
     "read_bytes",
     "read_tensors",
     "read_text",

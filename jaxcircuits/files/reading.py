@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files.writing import kind_of
+
+T = TypeVar("T")
 
 TEXT_BYTES = 2**20
 """Most that a recipe, a list of labels or another text for people has."""
@@ -75,6 +77,15 @@ def read_text(path: str | os.PathLike, what: str, most: int = TEXT_BYTES) -> str
         return read_bytes(path, what, most).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{os.fspath(path)}: not a text file in UTF-8 ({error.reason}); expected {what}") from None
+
+
+def read_as(path: str | os.PathLike, what: str, most: int, parse: Callable[[str], T]) -> T:
+    """What a text file holds, by a function of its text; bad input to that names the file too."""
+    text = read_text(path, what, most)
+    try:
+        return parse(text)
+    except InputError as error:
+        raise InputError(f"{os.fspath(path)}: {error}") from None
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import Any
 import optax
 
 from jaxcircuits.errors import InputError, pixels, real, shown, unknown, whole
-from jaxcircuits.files import parse_json, read_text
+from jaxcircuits.files import parse_json, read_as
 from jaxcircuits.vis.parametrization import Fourier, FourierPhase, Parametrization, Shape
 from jaxcircuits.vis.parts import check_parts, find_part, own_parts, part_name
 from jaxcircuits.vis.transforms import LUCID, MACO, Transform, view_size
@@ -159,11 +159,7 @@ class Recipe:
         Raises:
           InputError: where there is no such file, or it holds no recipe.
         """
-        text = read_text(path, "a recipe", LONGEST)
-        try:
-            return cls.from_json(text)
-        except InputError as error:
-            raise InputError(f"{os.fspath(path)}: {error}") from None
+        return read_as(path, "a recipe", LONGEST, cls.from_json)
 
 
 def _parametrization(value: Any) -> Parametrization:
