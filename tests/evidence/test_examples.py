@@ -1,11 +1,9 @@
 """Dataset examples against a plain loop in float64: ties, batches, devices, shares, damaged pictures and files."""
 
 import dataclasses
-import fractions
 import functools
 import itertools
 import json
-import math
 import os
 import re
 import subprocess
@@ -22,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 import jaxcircuits as jc
 from jaxcircuits import evidence, progress
 from jaxcircuits.errors import InputError
-from jaxcircuits.evidence import crops, exact, grid, tally
+from jaxcircuits.evidence import grid, tally
 from jaxcircuits.images import sources
 from jaxcircuits.network import stream
 from support.data import ROOT
@@ -351,144 +349,11 @@ def test_files_are_read_back_and_damage_is_said(tmp_path):
         evidence.Examples.read(paths[0], *other)
 
 
-def test_intervals_hold_every_float():
-    rng = np.random.default_rng(0)
-    values = rng.integers(0, 2**32, 200_000, dtype=np.uint32).view(np.float32)
-    ends = grid.bounds().ravel()
-    ends = ends[np.isfinite(ends)].astype(np.float32)
-    values = np.concatenate(
-        [values[np.isfinite(values)], ends, np.nextafter(ends, np.inf), np.nextafter(ends, -np.inf)]
-    )
-    number = np.asarray(jax.jit(grid.interval)(values))
-    low, high = grid.bounds()[number].T
-    # XLA takes numbers below the smallest normal one for 0.
-    small = np.abs(values) < np.finfo(np.float32).tiny
-    assert ((low <= values) & (values <= high))[~small].all()
-    inner = ~small & (number > 0) & (number < grid.INTERVALS - 1)
-    assert (np.where(values > 0, values < high, values > low) | (number == grid.ZERO))[inner].all()
-    assert ((number == grid.ZERO) == (values == 0))[~small].all()
-    assert (np.diff(number[np.argsort(values, kind="stable")])[~small[np.argsort(values)][1:]] >= -1).all()
-
-
-def test_every_picture_draws_another_lot():
-    """The hash is undone step by step, as only one that loses nothing can be."""
-    pictures = np.random.default_rng(0).integers(0, 2**31, 100_000)
-    x = np.asarray(tally.lot(pictures), np.uint64)
-    mask = np.uint64(0xFFFFFFFF)
-    x = x ^ (x >> np.uint64(16))
-    x = (x * np.uint64(pow(0xC2B2AE35, -1, 2**32))) & mask
-    x = x ^ (x >> np.uint64(13)) ^ (x >> np.uint64(26))
-    x = (x * np.uint64(pow(0x85EBCA6B, -1, 2**32))) & mask
-    x = x ^ (x >> np.uint64(16))
-    np.testing.assert_array_equal(x ^ np.uint64(0x9E3779B9), pictures)
-
-
-def test_counts_and_sums_go_on_where_32_bits_end():
-    counts = np.array([2**31 - 1, 12345, 0])
-    step = jax.jit(lambda count: count.add(jnp.asarray(counts, jnp.int32)))
-    count = exact.Count.zero((3,))
-    for _ in range(50):
-        count = step(count)
-    assert count.value().tolist() == (50 * counts).tolist() and count.value()[0] > 2**36
-    numbers = np.random.default_rng(0).normal(1, 10, 20_000).astype(np.float32)
-    total, _ = jax.lax.scan(lambda sum_, number: (sum_.add(number), None), exact.Sum.zero(()), numbers)
-    wanted = float(sum(map(fractions.Fraction, numbers.tolist())))
-    assert math.isclose(float(total.value()), wanted, rel_tol=1e-10)
-    assert abs(float(np.cumsum(numbers, dtype=np.float32)[-1]) - wanted) > 1e-7 * wanted
-
-
 def test_nothing_is_said_where_all_is_well(capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         evidence.examples(exact_network(), world()[0], "fires")
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_crop_is_what_the_unit_reads_at_the_files_own_resolution(tmp_path):
-    """A file twice as large as it is shown, with one bright cell; the strongest crop is that of its surroundings."""
-    network = exact_network()
-    picture = np.full((12, 20, 3), 40, np.uint8)
-    picture[4:6, 9:11] = 250
-    Image.fromarray(picture).save(tmp_path / "one.png")
-    pictures = jc.open_pictures(tmp_path)
-    # 12 x 20 is cropped to 12 x 14 for 6 x 7 cells, from column 3 on; the bright square is cell (2, 3).
-    examples = evidence.examples(network, pictures, "signed", 1)
-    assert crops.field(network, "signed", (2, 3), (6, 7)) == (1, 2, 4, 5)
-    shown = crops.crop(pictures, 0, (1, 2, 4, 5), (6, 7))
-    np.testing.assert_array_equal(shown, picture[2:8, 7:13] / np.float32(255))
-    # At a corner it is moved inside, and a layer without positions reads all.
-    assert crops.field(network, "signed", (0, 6), (6, 7)) == (0, 4, 3, 7)
-    assert crops.field(network, "logits", (0, 0), (6, 7)) == (0, 0, 6, 7)
-    sheet = np.asarray(crops.sheet(network, examples, pictures, "signed", 0))
-    row, column = examples["signed"].places[0, 0]
-    part = crops.field(network, "signed", (row, column), (6, 7))
-    cut = Image.fromarray((crops.crop(pictures, 0, part, (6, 7)) * 255).astype(np.uint8))
-    resized = np.asarray(cut.resize((112, 112), Image.Resampling.BICUBIC), int)
-    # Alike but for the line around where it fires, and what is dark beside it.
-    marked = (np.abs(sheet[6:118, 6:118] - resized) > 1).any(-1)
-    assert 0 < marked.mean() < 0.2
-    array = np.linspace(0, 1, 6 * 7 * 3).reshape(1, 6, 7, 3).astype(np.float32)
-    np.testing.assert_array_equal(crops.crop(jc.open_pictures(array), 0, (1, 2, 4, 5), (6, 7)), array[0, 1:4, 2:5])
-    with pytest.raises(InputError, match="not those that were shown"):
-        crops.sheet(network, evidence.examples(network, array.repeat(2, 0), "signed"), pictures, "signed", 0)
-
-
-@pytest.mark.parametrize("layer", ["signed", "fires"])
-def test_where_a_unit_fires_is_its_map_in_the_pictures_pixels(layer):
-    """At the centers of the cells' windows the heat is the map over the value of the cell that is shown."""
-    network, (pictures, _) = exact_network(), world()
-    found = evidence.examples(network, pictures, layer, 3)[layer].strongest
-    maps = plain_activations(pictures)[layer]
-    views = crops.views(network, jc.open_pictures(pictures), layer, 1, found.pictures[1], found.places[1], (6, 7))
-    for view, number, (row, column) in zip(views, found.pictures[1], found.places[1]):
-        top, left, bottom, right = crops.field(network, layer, (row, column), (6, 7))
-        assert view.value == maps[number, row, column, 1] > 0
-        pixels = view.heat.shape[0] / (bottom - top), view.heat.shape[1] / (right - left)
-        for i, j in itertools.product(range(top, bottom), range(left, right)):
-            # A cell of this layer is a pixel of the picture; between two pixels of the view lies its center.
-            y, x = ((i - top + 0.5) * pixels[0], (j - left + 0.5) * pixels[1])
-            around = view.heat[int(y - 0.5) : int(y + 1), int(x - 0.5) : int(x + 1)].mean()
-            assert around == pytest.approx(max(maps[number, i, j, 1] / view.value, 0), abs=0.1)
-        outlined = crops.outlined(view)
-        inside = view.heat >= crops.LEVEL
-        drawn = (outlined == np.float32(crops.LINE)).all(-1)
-        assert not drawn[~inside].any() and (drawn.any() or inside.all())
-    (whole,) = crops.views(network, jc.open_pictures(pictures), "logits", 0, [3], np.zeros((1, 2), int), (6, 7))
-    assert not whole.heat.any()
-
-
-def command(*arguments):
-    environment = dict(os.environ, JAX_PLATFORMS="cpu", COLUMNS="200")
-    code = "from jaxcircuits.cli import main; main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, "examples", *arguments], capture_output=True, text=True, env=environment
-    )
-
-
-def test_the_command_writes_a_file_and_sheets(tmp_path):
-    for label in ("a", "b"):
-        (tmp_path / "set" / label).mkdir(parents=True)
-        for number in range(3):
-            pixels = np.random.default_rng(number).integers(0, 256, (60, 50, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "set" / label / f"{number}.png")
-    (tmp_path / "set" / "a" / "text.jpg").write_text("no picture")
-    out = tmp_path / "out"
-    arguments = ["slide", "conv2d0:3,5", "--images", str(tmp_path / "set"), "--out", str(out), "--count", "2"]
-    done = command(*arguments)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == "" and "left out, as they cannot be read: a/text.jpg: no picture" in done.stdout
-    found = evidence.Examples.read(out / "slide" / "conv2d0" / "examples.safetensors")
-    assert found.seen.classes == ("a", "b") and found.seen.skipped == 1 and found.seen.size == (96, 96)
-    assert found["conv2d0"].pictures.shape == (16, 2) and found["conv2d0"].pictures_seen == 6
-    sheets = out / "slide" / "conv2d0" / "examples"
-    assert sorted(path.name for path in sheets.iterdir()) == ["0003.png", "0005.png"]
-    assert np.asarray(Image.open(sheets / "0003.png")).std() > 10
-    # Again: nothing is to be seen; another count would be other examples.
-    assert command(*arguments).stdout == done.stdout
-    done = command(*arguments[:-1], "3")
-    assert done.returncode == 2 and "holds examples taken otherwise (count: theirs 2, ours 3)" in done.stderr
-    done = command("slide", "conv2d0", "--images", str(tmp_path / "nothing"))
-    assert done.returncode == 2 and done.stderr.startswith("jaxcircuits: ") and done.stderr.count("\n") == 1
 
 
 def test_a_long_pass_says_how_far_it_is(capsys, monkeypatch):

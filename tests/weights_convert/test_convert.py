@@ -13,6 +13,7 @@ from safetensors.numpy import load_file, save_file
 from jaxcircuits.errors import InputError
 from jaxcircuits.zoo import GOOGLENET, INCEPTIONV1, SQUEEZENET, ZOO
 from support.data import SHARED
+from support.wire import encoded, field, fields, varint
 from weights_convert import convert, read_weights, write_weights
 from weights_convert.labels import read_labels
 from weights_convert.verification import verify
@@ -47,61 +48,6 @@ def assert_identical(found, expected):
     for name in expected:
         assert found[name].dtype == np.float32
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
-
-
-# The wire format of protocol buffers (protobuf.dev, Encoding), apart from the converter's own use of the library.
-
-
-def varint(number):
-    parts = []
-    while True:
-        number, low = number >> 7, number & 127
-        parts.append(low | (128 if number else 0))
-        if not number:
-            return bytes(parts)
-
-
-def field(number, value):
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    if isinstance(value, float):
-        return varint(number << 3 | 5) + struct.pack("<f", value)
-    value = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(value)) + value
-
-
-def fields(data):
-    """[number, value] of each field of a message: an int, a float or bytes."""
-    position, found = 0, []
-
-    def read_varint():
-        nonlocal position
-        number = shift = 0
-        while True:
-            byte = data[position]
-            position += 1
-            number |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return number
-
-    while position < len(data):
-        key = read_varint()
-        if key & 7 == 0:
-            value = read_varint()
-        elif key & 7 == 5:
-            (value,) = struct.unpack_from("<f", data, position)
-            position += 4
-        else:
-            size = read_varint()
-            value = data[position : position + size]
-            position += size
-        found.append([key >> 3, value])
-    return found
-
-
-def encoded(found):
-    return b"".join(field(number, value) for number, value in found)
 
 
 def test_wire_codec_reproduces_the_real_file():
