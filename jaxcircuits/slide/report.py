@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import circular, stimuli
 from jaxcircuits.evidence.curves import curve_tuning
 from jaxcircuits.evidence.responses import responses
@@ -51,15 +52,18 @@ def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> di
     fired = {
         layer.name: np.zeros(layer.channels, bool) for layer in network.layers.values() if layer.kind == "activation"
     }
+    logits = network.logits
+    if logits is None:
+        raise InputError(f"{network.name} has no logits; expected slide")
     correct = []
     # A few of each class at a time, for the memory that all activations take.
     portion = 4
     for key in jax.random.split(jax.random.key(seed), per_class // portion):
         pictures, labels = scenes.batch(key, portion)
-        answers = responses(network, pictures, (*fired, network.logits))
+        answers = responses(network, pictures, (*fired, logits))
         for layer in fired:
             fired[layer] |= (answers[layer] > 0).any(0)
-        correct.append((answers[network.logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
+        correct.append((answers[logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
     correct = np.concatenate(correct, axis=1)
     return {
         "held_out": {"scenes": correct.size, "seed": seed},

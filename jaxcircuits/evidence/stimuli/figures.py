@@ -6,8 +6,11 @@ the whole should mind and a detector of a part should not.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxcircuits.evidence.stimuli import drawing as d
@@ -32,12 +35,12 @@ def head(
     size: int = 96,
     *,
     neck: ArrayLike = NONE,
-    parts: ArrayLike = (SNOUT, EAR, EYE),
+    parts: Sequence[ArrayLike] | jax.Array | np.ndarray = (SNOUT, EAR, EYE),
     fur: ArrayLike = 0.15,
     grain: ArrayLike = 0.0,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = BROWN,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = BROWN,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """The head of a furry animal in profile: skull, snout with a nose, ear, eye, and a neck or none.
 
@@ -93,10 +96,10 @@ def car(
     size: int = 96,
     *,
     facing: ArrayLike = RIGHT,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = RED,
-    glass: ArrayLike = GLASS,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = RED,
+    glass: d.Vector = GLASS,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A car from the side: windows above a body above wheels, or the same parts elsewhere.
 
