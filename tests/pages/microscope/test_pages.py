@@ -213,7 +213,7 @@ def test_pages_say_what_is_missing(site, tab):
         "No examples yet",
         "Its weights have not been read yet",
     ]
-    assert "jaxcircuits microscope one --layer third --units 2 --images FOLDER" in absent[2]
+    assert "jaxcircuits microscope one third:2 --out SITE --images FOLDER" in absent[2]
 
 
 def test_names_cannot_become_markup(tab, tmp_path):
