@@ -35,7 +35,7 @@ Params = Any  # a pytree of arrays
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Network(Shown):
-    """A trained model: parameters, a function to named activations, and what one needs to know to use them.
+    """A trained model: parameters, a function to named activations, and what one needs to use them.
 
     Attributes:
       name: for files and messages.
@@ -54,8 +54,7 @@ class Network(Shown):
     recipe: str = ""
 
     def __post_init__(self):
-        # All that the library compiles, it compiles for a network.
-        keep_compiled_programs()
+        keep_compiled_programs()  # all that the library compiles, it compiles for a network
 
     def __getstate__(self) -> dict[str, Any]:
         # Pickled without its graph, which is read off the model again.

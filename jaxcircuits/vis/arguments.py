@@ -63,7 +63,8 @@ def as_recipe(network: Network, recipe: Recipe | str | None, **fields: Any) -> R
       InputError: for anything else.
     """
     fields = {name: value for name, value in fields.items() if value is not None}
-    return _suiting(network, dataclasses.replace(_recipe(network, recipe), **fields))
+    named = _recipe(network, recipe)
+    return _suiting(network, dataclasses.replace(named, **fields) if fields else named)
 
 
 def _recipe(network: Network, recipe: Recipe | str | None) -> Recipe:
