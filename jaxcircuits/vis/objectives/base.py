@@ -35,6 +35,7 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.vis.objectives.arguments import NumberLike
+from jaxcircuits.vis.objectives.printed import printed
 from jaxcircuits.vis.objectives.seen import INPUT, Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
 
@@ -91,13 +92,7 @@ class Objective:
         return ":".join([*self.layers, f"{type(self).__name__.lower()}{digest}"])
 
     def __repr__(self) -> str:
-        try:
-            labels = [self.label(i) for i in range(min(self.count, 3))]
-        except (TypeError, ValueError, jax.errors.JAXTypeError):  # of shapes, or while it is traced
-            return f"{type(self).__name__}(...)"
-        more = " ..." if self.count > len(labels) else ""
-        several = f"{self.count} pictures: " if self.count > 1 else ""
-        return f"Objective({several}{', '.join(labels)}{more})"
+        return printed(self)
 
     @property
     def count(self) -> int:
@@ -188,8 +183,7 @@ class Number(Objective):
     def identity(self, i: int) -> str:
         return f"{self.of(i):g}"
 
-    def label(self, i: int) -> str:
-        return self.identity(i)
+    label = identity
 
 
 class _Pair(Objective):
