@@ -297,8 +297,7 @@ class Own(Objective):
     def label(self, i: int) -> str:
         return ":".join([*self.reads, self.name])
 
-    def identity(self, i: int) -> str:
-        return self.label(i)
+    identity = label
 
 
 def registered(objective: Objective) -> Objective:
@@ -332,9 +331,8 @@ def registered(objective: Objective) -> Objective:
 
 def check_finite(objective: Objective) -> None:
     """Raises `InputError` where a number of an objective is not finite."""
-    for leaf in jax.tree.leaves(objective):
-        if not np.isfinite(leaf).all():
-            raise InputError(f"{type(objective).__name__.lower()} with numbers that are not finite")
+    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(objective)):
+        raise InputError(f"{type(objective).__name__.lower()} with numbers that are not finite")
 
 
 def _objective(value: Objective | NumberLike) -> Objective:
