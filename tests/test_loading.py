@@ -1,15 +1,19 @@
 """Networks by a name: a name means one network, and a function of one's own stands for its network."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import data
 
 import jaxcircuits as jc
 from jaxcircuits import InputError
-from weights_convert import convert
+from jaxcircuits.vis.arguments import as_recipe
+from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
+from weights_convert import convert, write_weights
 
 MODULE = """
 import jax.numpy as jnp
@@ -86,3 +90,29 @@ def test_a_converted_file_is_named_after_what_was_recognised(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0
     assert "googlenet.safetensors is named googlenet, but its weights are those of squeezenet" in run.stderr
+
+
+def _with_recipe(path, recipe):
+    tensors = {name: np.zeros(shape, np.float32) for name, shape in SLIDE.tensors().items()}
+    write_weights(path, tensors, architecture=SLIDE, convention=SLIDE_INPUT, recipe=recipe)
+    return jc.load(path)
+
+
+def test_a_file_says_how_its_units_are_best_drawn(tmp_path):
+    own = jc.Recipe(size=40, steps=1, learning_rate=0.02)
+    network = _with_recipe(tmp_path / "own.safetensors", own.to_json())
+    assert as_recipe(network, None) == own == as_recipe(network.linearized(), None)
+    assert as_recipe(network, None, steps=3, size=None) == dataclasses.replace(own, steps=3)
+    assert as_recipe(network, "lucid") == jc.Recipe(size=96)
+    assert jc.render(network, "conv2d0:0", progress=False).images.shape == (1, 40, 40, 3)
+    plain = _with_recipe(tmp_path / "plain.safetensors", "")
+    assert as_recipe(plain, None) == jc.Recipe(size=96)
+    assert network.identity == plain.identity
+
+
+@pytest.mark.parametrize("recipe", ["3", "{", '{"steps": -1}', '{"type": "Recipe", "nothing": 1}'])
+def test_a_file_with_a_recipe_that_is_none(recipe, tmp_path):
+    network = _with_recipe(tmp_path / "own.safetensors", recipe)
+    with pytest.raises(InputError, match=r"^own: its own recipe: ") as error:
+        jc.render(network, "conv2d0:0", progress=False)
+    assert "\n" not in str(error.value)

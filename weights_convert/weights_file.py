@@ -49,6 +49,7 @@ class WeightsFile:
       convention: what the network expects of a picture.
       network: its name in the zoo where the weights are the published ones.
       labels: what the outputs stand for; empty where unknown.
+      recipe: how its units are best drawn, as JSON; empty where nothing is said.
       source, source_sha256, source_format: the file that it was converted from.
     """
 
@@ -57,6 +58,7 @@ class WeightsFile:
     convention: InputConvention
     network: str | None = None
     labels: tuple[str, ...] = ()
+    recipe: str = ""
     source: str = ""
     source_sha256: str = ""
     source_format: str = ""
@@ -70,6 +72,7 @@ def write_weights(
     convention: InputConvention,
     network: str | None = None,
     labels: Sequence[str] = (),
+    recipe: str = "",
     source: str = "",
     source_sha256: str = "",
     source_format: str = "",
@@ -83,6 +86,7 @@ def write_weights(
       convention: what the network expects of a picture.
       network: its name.
       labels: names of its classes.
+      recipe: how its units are best drawn, as `jaxcircuits.Recipe.to_json` has it; empty for the default recipe.
       source: name of the file that the weights come from.
       source_sha256: hash of that file.
       source_format: what kind of file that was.
@@ -106,8 +110,7 @@ def write_weights(
         "converter": CONVERTER,
         "weights_sha256": fingerprint(tensors),
     }
-    if network:
-        metadata["network"] = network
+    metadata |= {key: text for key, text in (("network", network), ("recipe", recipe)) if text}
     metadata["header_sha256"] = header_digest(metadata)
     with replacing(path) as temporary:
         temporary.write_bytes(save({name: _stored(values) for name, values in tensors.items()}, metadata))
@@ -139,7 +142,7 @@ def read_weights(path: str | Path) -> WeightsFile:
         convention=convention,
         network=metadata.get("network"),
         labels=labels,
-        **{key: metadata.get(key, "") for key in ("source", "source_sha256", "source_format")},
+        **{key: metadata.get(key, "") for key in ("recipe", "source", "source_sha256", "source_format")},
     )
 
 

@@ -25,6 +25,7 @@ from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit, family
 from jaxcircuits.vis import Recipe
+from jaxcircuits.vis.arguments import as_recipe
 
 STEPS = 128
 
@@ -115,7 +116,7 @@ def arguments(
         progress=progress,
         **found,
     )
-    first, drawn = drawing(case, recipe or Recipe(size=size, steps=STEPS))
+    first, drawn = drawing(case, recipe or as_recipe(network, None, size=size, steps=STEPS))
     second, seen = dataset(case)
     return Arguments(
         network=network.name,

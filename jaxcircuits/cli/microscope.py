@@ -35,7 +35,8 @@ def microscope(
     layer: Annotated[list[str] | None, typer.Option(help="Another way to name layers; several with commas.")] = None,
     units: Annotated[str | None, typer.Option(help="Which, such as 0-15,20; by default all of each layer.")] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="lucid (the default), fast, maco, or a JSON file such as an earlier recipe.json.")
+        str | None,
+        typer.Option(help="lucid, fast, maco, or an earlier recipe.json; by default the network's own, or lucid."),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default the recipe's.")] = None,
     size: Annotated[int | None, typer.Option(help="Of drawings in pixels; by default the recipe's.")] = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +38,8 @@ def render(
         Path | None, typer.Option(help="An .npy file (N, channels); draw its rows in place of the layer's channels.")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="lucid (the default), fast, maco, or a JSON file such as an earlier recipe.json.")
+        str | None,
+        typer.Option(help="lucid, fast, maco, or an earlier recipe.json; by default the network's own, or lucid."),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default the recipe's, 512.")] = None,
     size: Annotated[
@@ -136,14 +136,12 @@ def _is_units(text: str) -> bool:
 
 
 def _recipe(model: Network, name: str | None, **fields: object) -> Recipe:
-    """A recipe by name or of a file, by default Lucid's at a size that suits the network; with the given fields."""
+    """A recipe by name or of a file, by default the network's own; with the given fields."""
     from jaxcircuits.vis import Recipe
     from jaxcircuits.vis.arguments import RECIPES, as_recipe
 
     if name is None or name in RECIPES:
-        recipe = as_recipe(model, name)
-    else:
-        if not Path(name).exists():
-            raise InputError(f"{name}: there is no such file; expected {', '.join(RECIPES)} or a JSON file")
-        recipe = Recipe.read(name)
-    return dataclasses.replace(recipe, **{field: value for field, value in fields.items() if value is not None})
+        return as_recipe(model, name, **fields)
+    if not Path(name).exists():
+        raise InputError(f"{name}: there is no such file; expected {', '.join(RECIPES)} or a JSON file")
+    return as_recipe(model, Recipe.read(name), **fields)

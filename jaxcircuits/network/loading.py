@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import re
@@ -64,13 +65,14 @@ def load(name_or_path: str | os.PathLike) -> Network:
             f"rename it to {weights.network}.safetensors and load {weights.network}"
         )
     params = jax.device_put(adapters.by_layer(weights.tensors))
-    return Network.from_architecture(
+    network = Network.from_architecture(
         architecture,
         params,
         weights.convention,
         name=entry.name if entry else weights.network or Path(name).stem,
         labels=weights.labels,
     )
+    return dataclasses.replace(network, recipe=weights.recipe)
 
 
 def _made_by(module: str, function: str) -> Network:

@@ -43,6 +43,7 @@ class Network(Shown):
       forward: the function, see `Forward`.
       labels: what the outputs stand for, by index; empty where unknown.
       logits: the layer whose channels are the classes; None where there is none.
+      recipe: how its units are best drawn, as `jaxcircuits.Recipe.to_json` has it; empty for the default recipe.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Network(Shown):
     forward: Forward
     labels: tuple[str, ...] = ()
     logits: str | None = None
+    recipe: str = ""
 
     def __post_init__(self):
         # All that the library compiles, it compiles for a network.

@@ -17,7 +17,8 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit
 from jaxcircuits.pages.compare import Shown, compare_page, spread
 from jaxcircuits.universality import DepthMap, Families, Matching, Related
-from jaxcircuits.vis import Recipe, channel, render
+from jaxcircuits.vis import channel, render
+from jaxcircuits.vis.arguments import as_recipe
 
 SIZE, STEPS = 96, 96
 """Of the drawings, unless said otherwise: small and short, as there are many of them."""
@@ -139,9 +140,9 @@ def by_layer(units: Iterable[Unit]) -> dict[str, list[int]]:
 def _drawn(network: Network, units: Iterable[Unit], steps: int, size: int | None, seed: int) -> dict[Unit, np.ndarray]:
     side = size if size is not None else min(SIZE, *network.convention.size)
     side = side if network.takes((side, side)) else min(network.convention.size)
-    pictures = {}
+    pictures, recipe = {}, as_recipe(network, None, size=side, steps=steps)
     for layer, numbers_of in by_layer(units).items():
-        images = render(network, channel(layer, numbers_of), Recipe(size=side, steps=steps), seed=seed).images
+        images = render(network, channel(layer, numbers_of), recipe, seed=seed).images
         pictures |= {Unit(layer, number): image for number, image in zip(numbers_of, images)}
     return pictures
 

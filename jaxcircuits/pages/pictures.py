@@ -10,7 +10,7 @@ from jaxcircuits.vis import Recipe, channel, render
 
 
 def draw_units(
-    network: Network, circuit: Circuit, recipe: Recipe = Recipe(), *, seed: int = 0, progress: bool = True
+    network: Network, circuit: Circuit, recipe: Recipe | str | None = None, *, seed: int = 0, progress: bool = True
 ) -> dict[Unit, np.ndarray]:
     """Draws what every unit of a circuit looks for.
 
@@ -19,7 +19,7 @@ def draw_units(
     Args:
       network: the circuit's.
       circuit: whose units.
-      recipe: of the pictures.
+      recipe: of the pictures, as `render` takes it.
       seed: of the random starts and views.
       progress: show a bar, where there is a terminal or notebook to show it.
 

@@ -15,7 +15,7 @@ from jaxcircuits.pages.grid import weight_grids
 from jaxcircuits.pages.layout import lay_out
 from jaxcircuits.pages.page import circuit_page
 from jaxcircuits.pages.pictures import draw_units
-from jaxcircuits.vis import Recipe
+from jaxcircuits.vis.arguments import as_recipe
 
 SIZE, STEPS = 96, 256
 """Of the units' pictures, unless said otherwise: smaller and shorter than for looking at a unit alone."""
@@ -51,7 +51,7 @@ def report_circuit(
       InputError: as `extract_circuit` and `Recipe`; before anything is written.
     """
     size = size if size is not None else min(SIZE, *network.convention.size)
-    recipe = Recipe(size=size, steps=steps)
+    recipe = as_recipe(network, None, size=size, steps=steps)
     circuit = extract_circuit(network, target, depth, top)
     lay_out(circuit)  # says so where it is too large, before minutes of drawing
     pictures = draw_units(network, circuit, recipe, seed=seed)

@@ -47,7 +47,7 @@ def as_network(network: Network | str | os.PathLike[str]) -> Network:
     )
 
 
-def as_recipe(network: Network, recipe: Recipe | str | None) -> Recipe:
+def as_recipe(network: Network, recipe: Recipe | str | None, **fields: Any) -> Recipe:
     """A recipe, or one by its name at a size that suits the network; its views are of a size that the network takes.
 
     Networks of one size only, such as those that flatten a map before a dense layer, look at the middle of the views
@@ -55,24 +55,36 @@ def as_recipe(network: Network, recipe: Recipe | str | None) -> Recipe:
 
     Args:
       network: that is drawn for.
-      recipe: a `Recipe`; the name of one in `RECIPES`; None for `lucid`, the default.
+      recipe: a `Recipe`; the name of one in `RECIPES`; None for the network's own, `network.recipe`, or `lucid` where
+        there is none.
+      **fields: those that are to differ; None for the recipe's.
 
     Raises:
       InputError: for anything else.
     """
+    fields = {name: value for name, value in fields.items() if value is not None}
+    return _suiting(network, dataclasses.replace(_recipe(network, recipe), **fields))
+
+
+def _recipe(network: Network, recipe: Recipe | str | None) -> Recipe:
     if isinstance(recipe, Recipe):
-        return _suiting(network, recipe)
+        return recipe
+    if recipe is None and network.recipe:
+        try:
+            return Recipe.from_json(network.recipe)
+        except InputError as error:
+            raise InputError(f"{network.name}: its own recipe: {error}") from None
     if recipe is None or isinstance(recipe, str):
         name = "lucid" if recipe is None else recipe
         if name not in RECIPES:
             raise unknown("recipe", name, RECIPES)
         native = min(network.convention.size)
-        named = Recipe.maco(view=native) if name == "maco" else RECIPES[name](size=min(SIZE, native))
-        return _suiting(network, named)
+        return Recipe.maco(view=native) if name == "maco" else RECIPES[name](size=min(SIZE, native))
     raise InputError(f"recipe {recipe!r}; expected a Recipe, or {', '.join(map(repr, RECIPES))}")
 
 
 def _suiting(network: Network, recipe: Recipe) -> Recipe:
+    """The recipe, its views those of the network's size where it takes no other."""
     if network.takes(recipe.view_size):
         return recipe
     native = Native(network.convention.size, recipe.size)

@@ -39,8 +39,8 @@ def render(
       network: whose units; or a network's name, or its file.
       objective: such as `channel("mixed4b", range(16))`; text such as `"mixed4b:3"`, `"mixed4b:0-15"`; or a function
         of what is seen of one picture, such as `lambda seen: seen["mixed4b"].max()`.
-      recipe: how; or the name of a recipe, `lucid` (the default), `fast` or `maco`, at 128 px or the network's own
-        size where that is smaller.
+      recipe: how; or the name of a recipe, `lucid`, `fast` or `maco`, at 128 px or the network's own size where that is
+        smaller. By default the network's own, `network.recipe`, or `lucid` where it has none.
       seed: of the random starts and views; several draw several pictures of one objective.
       start: a picture to begin with in place of a random one, (H, W, channels) in [0, 1] of the recipe's size, or one
         for each row.

@@ -27,7 +27,7 @@ SLIDE = inception(
     names=GOOGLE_NAMES,
     stem=(16, 16, 48),
     blocks=SLIDE_WIDTHS,
-    classes=28,
+    classes=33,
     padding="SAME",
     lrn=None,
 )
