@@ -164,7 +164,7 @@ THIRD_ENTRY = Entry(
     THIRD,
     InputConvention(size=(12, 12), mean=0.5),
     "Apache-2.0",
-    first_layer="stem",
+    first=("stem",),
     origin="third.npz, which is not to be had",
 )
 

@@ -107,9 +107,7 @@ def chosen_layers(model: Network, named: list[str]) -> dict[str, str]:
     from jaxcircuits.bulk import feature_layers
 
     if not named:
-        stages = feature_layers(model)
-        entry = ZOO.get(model.name) or next((e for e in ZOO.values() if e.first_layer in model.layers), None)
-        return {entry.first_layer if entry else stages[len(stages) // 2]: ""}
+        named = _first(model)
     chosen: dict[str, str] = {}
     for text in named:
         # A comma stands between layers, and between the units of one: `mixed4a,mixed4b:0-3,7`.
@@ -129,6 +127,17 @@ def chosen_layers(model: Network, named: list[str]) -> dict[str, str]:
     for name in chosen:
         model.layer(name)
     return chosen
+
+
+def _first(model: Network) -> list[str]:
+    """What to draw of a model to begin with: what the zoo says of it, or of one built like it; or its middle stage."""
+    from jaxcircuits.bulk import feature_layers
+
+    for entry in (ZOO[model.name],) if model.name in ZOO else ZOO.values():
+        if all(name.partition(":")[0] in model.layers for name in entry.first):
+            return list(entry.first)
+    stages = feature_layers(model)
+    return [stages[len(stages) // 2]]
 
 
 def _is_units(text: str) -> bool:

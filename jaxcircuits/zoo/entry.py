@@ -56,7 +56,7 @@ class Entry:
       architecture: its layers.
       convention: its input.
       licence: of the weights.
-      first_layer: a layer to begin with.
+      first: what to draw to begin with, LAYER or LAYER:UNITS, in this order.
       origin: in words, where its weights file is to be had; empty where it comes with the package.
       source: what to download; None where no file is pinned.
       identities: by which its weights are known: SHA-256 of a published file, or
@@ -69,7 +69,7 @@ class Entry:
     architecture: Architecture
     convention: InputConvention
     licence: str
-    first_layer: str
+    first: tuple[str, ...]
     origin: str = ""
     source: Source | None = None
     identities: tuple[str, ...] = ()

@@ -40,5 +40,5 @@ SLIDE_ENTRY = Entry(
     SLIDE,
     SLIDE_INPUT,
     "Apache-2.0",
-    first_layer="mixed3a",
+    first=("mixed3a",),
 )

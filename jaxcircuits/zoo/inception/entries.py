@@ -26,7 +26,7 @@ INCEPTIONV1_5H = Entry(
     INCEPTIONV1,
     _GOOGLE_INPUT,
     "Apache-2.0",
-    first_layer="mixed4b",
+    first=("mixed4b",),
     origin="inception5h.zip of Google's TensorFlow models",
     source=Source(
         files=(
@@ -53,7 +53,7 @@ INCEPTIONV1_2015 = Entry(
     INCEPTIONV1,
     _GOOGLE_INPUT,
     "Apache-2.0",
-    first_layer="mixed4b",
+    first=("mixed4b",),
     origin=f"the folder dump of {_DUMP['repository']}",
     source=Source(
         files=(*(Remote(f"{_TORCH}/dump/{name}", f"sha256:{pin}") for name, pin in _DUMP["sha256"].items()), _SYNSETS),
@@ -73,7 +73,7 @@ GOOGLENET_BVLC = Entry(
     GOOGLENET,
     InputConvention(size=(224, 224), scale=255.0, mean=(104.0, 117.0, 123.0), order="BGR"),
     "unrestricted use",
-    first_layer="inception_4b/output",
+    first=("inception_4b/output",),
     origin="bvlc_googlenet.caffemodel of Caffe's model zoo",
     source=Source(
         # The pin is the one in Caffe's own readme of the model.

@@ -12,7 +12,7 @@ SQUEEZENET_V1_1 = Entry(
     SQUEEZENET,
     InputConvention(size=(227, 227), scale=255.0, mean=(104.0, 117.0, 123.0), order="BGR"),
     "BSD-2-Clause",
-    first_layer="fire8/concat",
+    first=("fire8/concat",),
     origin="squeezenet_v1.1.caffemodel, whose tensors chaosmail/caffejs has on its branch gh-pages",
     identities=("1c499d0a10cf53bcbc17bc09d83c7d3e5972b2d0aceb51de5c95062459d574d0",),
     statistics={
