@@ -58,13 +58,15 @@ def test_recipe_file_directions_and_format(tmp_path):
     (tmp_path / "recipe.json").write_text(recipe.to_json())
     np.save(tmp_path / "sae.npy", np.random.default_rng(0).normal(size=(3, 16)))
     arguments = ["--layer", "conv2d1", "--recipe", "recipe.json", "--steps", "2", "--directions", "sae.npy"]
+    arguments += ["--dtype", "bfloat16"]
     done = command("render", *arguments, "--format", "webp", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "jaxcircuits: dtype bfloat16 takes longer than float32 on a CPU" in done.stderr.splitlines()[0]
     folder = tmp_path / "pictures" / "slide" / "conv2d1.sae"
     assert {path.name for path in folder.glob("0*")} == {"0000.webp", "0001.webp", "0002.webp"}
     assert f"3 pictures in {folder.relative_to(tmp_path)}" in done.stdout
     kept = json.loads((folder / "recipe.json").read_text())
-    assert kept == json.loads(recipe.to_json()) | {"steps": 2}
+    assert kept == json.loads(recipe.to_json()) | {"steps": 2, "dtype": "bfloat16"}
 
 
 def test_layers_by_name():

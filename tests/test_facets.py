@@ -109,6 +109,7 @@ def test_drawing_follows_the_facet(network):
     assert owed[0][0] > owed[0][1] and owed[1][1] > owed[1][0]
 
 
+@pytest.mark.filterwarnings("ignore:dtype bfloat16")
 def test_views_and_half_precision(network):
     """Each of several views has the gradient of its own score, and half precision changes little."""
     objective = jc.facet(jc.channel("second", [1, 2]), "first", VECTORS)

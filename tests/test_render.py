@@ -274,6 +274,7 @@ def test_the_loop_inside_the_program_is_the_loop_outside(small):
     np.testing.assert_allclose(histories[0], histories[1], rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:dtype bfloat16")
 def test_bfloat16_draws_what_float32_draws(small):
     recipe = Recipe(size=32, steps=30, transforms=())
     scores = {}

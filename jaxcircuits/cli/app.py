@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -50,6 +51,8 @@ def _common(
 
 def run() -> None:
     """Runs the command that the process was started with."""
+    # In one line, as errors are.
+    warnings.showwarning = lambda message, *_: tell(message)
     try:
         app()
     except InputError as error:
