@@ -48,6 +48,10 @@ SETTINGS = {
         "claim 3 of", "Claim 3 of", "2015;", "2023)", "2019)", "in float32", "in float64", "95th percentile",
         "40 times", "below 0.05",
     ),
+    "meanings.md": (
+        "p <= 0.05", "at length 1", "2024)", "2021)", "2020)", "1.5 times as well", "95 %", "within 45°", "article's 15 units",
+        "turned by 20°", "0 for an exponential", "0 in the", "would hold 0:", "0 by chance", "1 minus the cosine",
+    ),
     "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
 }  # fmt: skip
 """Phrases in which a template may write a number itself: settings, names, years, levels; nothing measured."""
