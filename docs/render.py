@@ -56,7 +56,8 @@ def render(template: str) -> str:
     Raises:
       jinja2.UndefinedError: where a result lacks what the template takes from it.
     """
-    return "\n\n".join(map(wrapped, environment().get_template(template).render().split("\n\n")))
+    text = "\n".join(line.rstrip() for line in environment().get_template(template).render().split("\n"))
+    return "\n\n".join(map(wrapped, text.split("\n\n")))
 
 
 def wrapped(paragraph: str) -> str:

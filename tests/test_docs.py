@@ -48,6 +48,11 @@ SETTINGS = {
         "claim 3 of", "Claim 3 of", "2015;", "2023)", "2019)", "in float32", "in float64", "95th percentile",
         "40 times", "below 0.05",
     ),
+    "tuning.md": (
+        "in [0, 1]", "every multiple of 30°", "0.5, 0.71, 1.41 and 2 times the size", "counts as 0",
+        "95th percentile", "0.7 times as well", "| 1 drawing", "| 2 examples", "| 3 synthetic", "| 4 joint",
+        "| 5 implementation", "| 6 use", "| 7 by hand",
+    ),
     "meanings.md": (
         "p <= 0.05", "at length 1", "2024)", "2021)", "2020)", "1.5 times as well", "95 %", "within 45°", "article's 15 units",
         "turned by 20°", "0 for an exponential", "0 in the", "would hold 0:", "0 by chance", "1 minus the cosine",
