@@ -22,8 +22,8 @@ from jaxcircuits.slide.attack import RADIUS, attacked, cross_entropy
 
 LAYERS = ("conv2d2", *(f"mixed{block}" for block in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")))
 """Where units are looked for."""
-PER_CLASS = 64
-"""Held-out scenes of each class: 2,112 in all."""
+PER_CLASS = 72
+"""Held-out scenes of each class: 2,088 in all."""
 CONTRAST = 3.0
 """How many times better a unit must answer what it is said to detect: a curve than the opposite one, ..."""
 MARGIN = 2.0

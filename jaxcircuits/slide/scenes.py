@@ -39,11 +39,13 @@ class Setting(NamedTuple):
 class Family(NamedTuple):
     """Classes drawn by one function: `draw(chance, member, setting)`.
 
-    `chance` are `FIGURE` numbers from [0, 1), `member` is the class's index among `names`.
+    `chance` are `FIGURE` numbers from [0, 1), `member` is the class's index among `names`. Classes that are not `kept`
+    are asked for in training alone.
     """
 
     names: tuple[str, ...]
     draw: Callable[[jax.Array, jax.Array, Setting], jax.Array]
+    kept: bool = True
 
 
 # How many random numbers decide a scene: all are drawn at once, as each drawing takes long to compile.
@@ -174,7 +176,10 @@ HUES = ((0.95, 0.12, 0.1), (0.95, 0.8, 0.1), (0.1, 0.7, 0.25), (0.12, 0.25, 0.95
 
 
 def _patch(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
-    """A disc of one hue on a ground of another lightness; what tells its class is its hue alone."""
+    """A disc of one hue, any ground; what tells its class is its hue alone.
+
+    For training only: against adversaries a network learns hue late or never unless it is asked for by itself.
+    """
     light, pale, radius = _between(chance, (0.5, 1), (0, 0.25), (12, 30))
     hue = light * (pale + (1 - pale) * jnp.array(HUES)[member])
     return stimuli.patch(radius, SIZE, centre=setting.centre, colour=hue, ground=setting.ground)
@@ -226,11 +231,13 @@ FAMILIES = (
     Family(("dots",), _dots),
     Family(("fine right", "fine below", "fine left", "fine above"), _fine_beside_coarse),
     Family(("warm in cool", "cool in warm"), _colour_contrast),
-    Family(("red", "yellow", "green", "blue"), _patch),
+    Family(("red", "yellow", "green", "blue"), _patch, kept=False),
     Family(("head left", "head right", "head and neck", "head, wrong neck", "cat", "scrambled head"), _head),
     Family(("car", "scrambled car"), _car),
 )
-CLASSES = tuple(name for family in FAMILIES for name in family.names)
+TRAINED = tuple(name for family in FAMILIES for name in family.names)
+"""All classes that training asks for, in order."""
+CLASSES = tuple(name for family in FAMILIES if family.kept for name in family.names)
 """Names of the labels 0, 1, ...; a curve's number is the direction of its bulge in degrees."""
 
 
@@ -258,31 +265,34 @@ def scene(key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @jax.jit
 def scene_of(key: jax.Array, label: ArrayLike) -> jax.Array:
-    """A random scene of the class `label`: (96, 96, 3) in [0, 1]."""
+    """A random scene of the class `label`, an index into `CLASSES`: (96, 96, 3) in [0, 1]."""
     setting, figure, light, noise_key = _numbers(key)
-    sizes = [len(family.names) for family in FAMILIES]
-    family = jnp.repeat(jnp.arange(len(FAMILIES)), np.array(sizes))[label]
+    families = [family for family in FAMILIES if family.kept]
+    sizes = [len(family.names) for family in families]
+    family = jnp.repeat(jnp.arange(len(families)), np.array(sizes))[label]
     member = jnp.concatenate([jnp.arange(size) for size in sizes])[label]
-    picture = jax.lax.switch(family, [family.draw for family in FAMILIES], figure, member, _setting(setting))
+    picture = jax.lax.switch(family, [family.draw for family in families], figure, member, _setting(setting))
     return _finish(light, noise_key, picture)
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def batch(key: jax.Array, per_class: int) -> tuple[jax.Array, jax.Array]:
+@functools.partial(jax.jit, static_argnames=("per_class", "training"))
+def batch(key: jax.Array, per_class: int, training: bool = False) -> tuple[jax.Array, jax.Array]:
     """Scenes of all classes, equally many of each; each family is drawn at once, so none is drawn in vain.
 
     Args:
       key: picture i is `scene_of(split(key, count)[i], labels[i])`.
       per_class: scenes of each class.
+      training: of `TRAINED`, not only of `CLASSES`.
 
     Returns:
       Pictures, (classes * per_class, 96, 96, 3) in [0, 1], and labels, sorted.
     """
-    labels = jnp.repeat(jnp.arange(len(CLASSES)), per_class)
+    families = [family for family in FAMILIES if family.kept or training]
+    labels = jnp.repeat(jnp.arange(sum(len(family.names) for family in families)), per_class)
     setting, figure, light, noise_keys = jax.vmap(_numbers)(random.split(key, len(labels)))
     settings = jax.vmap(_setting)(setting)
     pictures, start = [], 0
-    for family in FAMILIES:
+    for family in families:
         members = jnp.repeat(jnp.arange(len(family.names)), per_class)
         own = slice(start, start + len(members))
         pictures.append(jax.vmap(family.draw)(figure[own], members, Setting(*(part[own] for part in settings))))

@@ -47,7 +47,7 @@ from jaxcircuits.slide.report import LAYERS, report
 from jaxcircuits.vis import Recipe
 from jaxcircuits.vis.parametrization import FourierPhase
 from jaxcircuits.zoo.inception.module import InceptionV1
-from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT
+from jaxcircuits.zoo.slide import SLIDE, SLIDE_INPUT, slide
 from weights_convert import write_weights
 
 PER_CLASS = 2
@@ -122,9 +122,9 @@ class Learner:
 
 
 def training_model(seed: int) -> InceptionV1:
-    """`slide` with random weights and a normalization behind every convolution."""
+    """`slide` with random weights, a normalization behind every convolution, and an output for each of `TRAINED`."""
     rngs = nnx.Rngs(seed)
-    model = InceptionV1(SLIDE, rngs=rngs)
+    model = InceptionV1(slide(len(scenes.TRAINED)), rngs=rngs)
     for layer in SLIDE.layers:
         if layer.op == "conv":
             setattr(model, layer.weights, Normalized(getattr(model, layer.weights), rngs))
@@ -185,13 +185,18 @@ def trainer(seed: int, steps: int):
         model(SLIDE_INPUT(pictures))
         return nnx.state(model, nnx.BatchStat)
 
+    kept = [scenes.TRAINED.index(name) for name in scenes.CLASSES]
+
     def folded(state: State) -> dict[str, np.ndarray]:
         model = nnx.merge(graph, state.weights, state.statistics)
         tensors = {}
         for layer in SLIDE.layers:
             if layer.weights:
                 part = getattr(model, layer.weights)
-                kernel, bias = part.folded() if layer.op == "conv" else (part.kernel[...], part.bias[...])
+                if layer.op == "conv":
+                    kernel, bias = part.folded()
+                else:
+                    kernel, bias = part.kernel[...][:, kept], part.bias[...][kept]
                 tensors |= {f"{layer.weights}/kernel": np.asarray(kernel), f"{layer.weights}/bias": np.asarray(bias)}
         return tensors
 
@@ -219,7 +224,7 @@ def train(seed: int, steps: int, checkpoint: Path) -> tuple[dict[str, np.ndarray
     with Progress(*columns) as progress:
         task = progress.add_task("training", total=steps, completed=done)
         for index in range(done, steps):
-            pictures, labels = scenes.batch(jax.random.fold_in(key, index), PER_CLASS)
+            pictures, labels = scenes.batch(jax.random.fold_in(key, index), PER_CLASS, training=True)
             state, *measured = step(state, pictures, labels, RADIUS * min(1.0, index / (RAMP * steps)))
             means = np.where(np.isnan(means[0]), measured, 0.9 * means + 0.1 * np.asarray(measured))
             text = f"loss {means[0]:.3f}  accuracy {means[1]:.3f}"
@@ -229,7 +234,7 @@ def train(seed: int, steps: int, checkpoint: Path) -> tuple[dict[str, np.ndarray
                 progress.print(f"step {index + 1:5d}  {text}  {time.monotonic() - start:6.0f} s")
     # The running statistics are of attacked pictures, and of few; what comes later are pictures as they are.
     seen = [
-        statistics_on(state, scenes.batch(jax.random.fold_in(key, steps + index), PER_CLASS)[0])
+        statistics_on(state, scenes.batch(jax.random.fold_in(key, steps + index), PER_CLASS, training=True)[0])
         for index in range(SETTLING)
     ]
     state = state._replace(statistics=jax.tree.map(lambda *parts: jnp.stack(parts).mean(0), *seen))
@@ -295,7 +300,7 @@ def produce(seed: int, steps: int, out: Path) -> Path:
         "training": {
             "seed": seed,
             "steps": steps,
-            "scenes": steps * PER_CLASS * len(scenes.CLASSES),
+            "scenes": steps * PER_CLASS * len(scenes.TRAINED),
             "minutes": round(seconds / 60, 1),
             "device": f"{jax.devices()[0].device_kind} ({os.cpu_count()} CPU cores)",
         },

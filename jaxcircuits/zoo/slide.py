@@ -6,6 +6,7 @@ It comes with the package and its world is known, so every tool can be tried on 
 
 from __future__ import annotations
 
+from jaxcircuits.zoo.architecture import Architecture
 from jaxcircuits.zoo.convention import InputConvention
 from jaxcircuits.zoo.entry import Entry
 from jaxcircuits.zoo.inception import GOOGLE_NAMES, BlockWidths, inception
@@ -22,15 +23,21 @@ SLIDE_WIDTHS = {
     "5b": BlockWidths(96, 48, 96, 12, 32, 32),
 }
 
-SLIDE = inception(
-    "slide",
-    names=GOOGLE_NAMES,
-    stem=(16, 16, 48),
-    blocks=SLIDE_WIDTHS,
-    classes=33,
-    padding="SAME",
-    lrn=None,
-)
+
+def slide(classes: int) -> Architecture:
+    """The architecture of `slide` with so many outputs; training has some that are not kept."""
+    return inception(
+        "slide",
+        names=GOOGLE_NAMES,
+        stem=(16, 16, 48),
+        blocks=SLIDE_WIDTHS,
+        classes=classes,
+        padding="SAME",
+        lrn=None,
+    )
+
+
+SLIDE = slide(29)
 
 SLIDE_INPUT = InputConvention(size=(96, 96), mean=0.5, std=0.25)
 
