@@ -1,6 +1,6 @@
 """Writes docs/any_model.md, the table of models and tools, from a run of the test that has a case for each cell.
 
-    pytest tests/test_every_model.py --junitxml=build/every_model.xml
+    pytest tests/house/test_every_model.py --junitxml=build/every_model.xml
     python docs/any_model.py build/every_model.xml
 
 A cell is what the test said: whatever did not run is said not to have run.
@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 
 HEAD = """# Any model
 
-Every tool on every kind of model. Each cell is a test, `tests/test_every_model.py`; the models are small ones with
-random weights, `tests/models.py`, `tests/more_models.py` and `tests/framework_models.py`. A number stands for the line
-that says why a tool cannot be had there. This page is written by `docs/any_model.py`.
+Every tool on every kind of model. Each cell is a test of `tests/house/test_every_model.py`; the models are small ones
+with random weights, `models.py`, `more_models.py` and `framework_models.py` of `tests/support/`. A number stands for
+the line that says why a tool cannot be had there. This page is written by `docs/any_model.py`.
 """
 
 

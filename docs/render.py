@@ -6,8 +6,8 @@
 A template, docs/templates/PAGE.md, is Markdown with Jinja's expressions. `result(name)` is what a program of examples/
 or benchmarks/ wrote to its folder of results, `slide` what the training of the network in the box measured. Sentences
 that hold for some values only stand under conditions, so results can be renewed and the pages rendered again. Change
-the template, not the page: tests/test_docs.py renders it again and compares, and refuses a number that is not a
-result's or a stated setting.
+the template, not the page: tests/documentation/test_figures.py renders it again and compares, and refuses a number
+that is not a result's or a stated setting.
 """
 
 from __future__ import annotations

@@ -25,9 +25,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fuzzed_kinds import KINDS, Kind
-
 from jaxcircuits.errors import InputError
+from support.fuzzed_kinds import KINDS, Kind
 
 LONGEST = 20
 """Seconds that a case may take."""

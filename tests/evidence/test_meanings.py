@@ -1,0 +1,240 @@
+"""Meanings of units, and how alike their pictures are: against loops in float64, planted meanings, and chance."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import monitoring
+
+import jaxcircuits as jc
+from jaxcircuits import evidence
+from jaxcircuits.evidence.meanings import below
+from jaxcircuits.evidence.meanings_number import heaps
+from jaxcircuits.network import Network
+from jaxcircuits.zoo import InputConvention
+from support.two_layers import KERNELS, SIZE, convolved, two_layers
+
+RNG = np.random.default_rng(11)
+
+
+@pytest.fixture(scope="module")
+def network():
+    kernels = [jnp.asarray(kernel) for kernel in KERNELS]
+    return Network.from_function(two_layers, kernels, InputConvention(size=SIZE, mean=0.5, std=0.25))
+
+
+def slow_attribution(picture, unit, place):
+    """Gradient times activation at one place of one unit, by central differences in float64."""
+    g = convolved((picture.astype(np.float64) - 0.5) / 0.25, KERNELS[0])
+    owed = np.zeros(g.shape[-1])
+    for cell in np.argwhere(g):
+        step = np.zeros_like(g)
+        step[tuple(cell)] = 1e-6
+        ends = [convolved(g + sign * step, KERNELS[1])[(*place, unit)] for sign in (1, -1)]
+        owed[cell[-1]] += g[tuple(cell)] * (ends[0] - ends[1]) / 2e-6
+    return owed
+
+
+def test_attributions(network):
+    images = RNG.uniform(size=(5, *SIZE, 3)).astype(np.float32)
+    answers = np.asarray(network.activations(images, "second")["second"])
+    best = [np.unravel_index(one[..., 2].argmax(), SIZE) for one in answers]
+    silent = np.argwhere(answers[4, ..., 2] == 0)[0]
+    places = np.array([*best[:3], (0, 0), silent])
+    found = evidence.attributions(network, "second:2", "first", images, places)
+    expected = [slow_attribution(image, 2, tuple(place)) for image, place in zip(images, places)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    assert not found[4].any() and found[0].any()
+    # ReLUs without biases: what is owed is all of the answer.
+    np.testing.assert_allclose(found[:3].sum(1), [a[(*p, 2)] for a, p in zip(answers[:3], best)], rtol=1e-5)
+
+
+def test_one_program_serves_all_units(network):
+    compiled = []
+
+    def listen(name, duration, **about):
+        compiled.extend([name] if name == "/jax/core/compile/backend_compile_duration" else [])
+
+    monitoring.register_event_duration_secs_listener(listen)
+    try:
+        images = RNG.uniform(size=(3, *SIZE, 3)).astype(np.float32)
+        evidence.attributions(network, "second:0", "first", images, np.zeros((3, 2), int))
+        first = len(compiled)
+        evidence.attributions(network, "second:3", "first", images, np.full((3, 2), 4))
+    finally:
+        monitoring.unregister_event_duration_listener(listen)
+    assert 0 < first == len(compiled)
+
+
+def of_colors(params, x):
+    """Four units below, which read red, green, blue and darkness; above, one for red or blue and one for green."""
+    parts = jnp.maximum(jnp.concatenate([x, 1 - x.sum(-1, keepdims=True)], -1), 0)
+    return {"parts": parts, "units": jnp.maximum(parts @ params, 0)}
+
+
+@pytest.fixture(scope="module")
+def colors():
+    weights = jnp.asarray([[1, 0.0, 0.1], [0, 1.0, 0.1], [1, 0.0, 0.1], [0, 0.0, -1.0]])
+    return Network.from_function(of_colors, weights, InputConvention(size=(6, 6), mean=0.0, std=1.0))
+
+
+def colored(hues):
+    """Pictures of a patch of each color on black, with noise."""
+    images = RNG.uniform(0, 0.05, (len(hues), 6, 6, 3))
+    for image, hue in zip(images, hues):
+        row, column = RNG.integers(0, 4, 2)
+        image[row : row + 2, column : column + 2] += np.asarray(hue) * RNG.uniform(0.6, 0.9)
+    return images.astype(np.float32)
+
+
+def test_planted_meanings_are_found(colors):
+    hues = np.eye(3)[[0] * 24 + [2] * 16 + [1] * 20]
+    order = RNG.permutation(len(hues))
+    pictures = jc.open_pictures(colored(hues[order]))
+    found = evidence.meanings(colors, "units:0", pictures, layer="parts", count=40, draws=39)
+    assert found.count == 2 and found.p_value == 1 / 40
+    blue = hues[order][found.chosen.pictures, 2] > 0
+    np.testing.assert_array_equal(found.labels, blue)  # red ones are more, so they come first
+    assert found.probes.argmax(1).tolist() == [0, 2] == found.centers.argmax(1).tolist()
+    np.testing.assert_allclose(np.linalg.norm(found.probes, axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(found.nearest(found.attributions), found.labels)
+    assert np.all(np.diff(found.chosen.values) <= 0)
+    sheet = found.sheet(colors, pictures, 1, count=4)
+    assert sheet.size[0] > 2 * 96
+    # Examples that are at hand give the same.
+    seen = evidence.examples(colors, pictures, ["units"], 40, progress=False)
+    again = evidence.meanings(colors, "units:0", pictures, seen=seen, layer="parts", count=40, draws=39)
+    np.testing.assert_array_equal(again.labels, found.labels)
+    one = evidence.meanings(colors, "units:1", pictures, layer="parts", count=20, draws=19)
+    assert one.count == 1 and one.p_value > 0.05
+    assert one.probes.shape == (1, 4) and one.probes.argmax() == 1
+
+
+def test_the_layer_below_is_the_stage_before(small, colors):
+    assert below(small, "mixed4e") == "mixed4d"
+    assert below(small, "mixed4e_5x5_bottleneck") == "mixed4d"
+
+
+BAD = {
+    "unit": (lambda n, p: evidence.meanings(n, "units:7", p, layer="parts"), "unknown unit 7"),
+    "later": (lambda n, p: evidence.meanings(n, "parts:0", p, layer="units"), "parts is not computed from units"),
+    "itself": (lambda n, p: evidence.meanings(n, "units:0", p, layer="units"), "units is not computed from units"),
+    "layer": (lambda n, p: evidence.meanings(n, "units:0", p, layer="part"), "did you mean parts"),
+    "first": (lambda n, p: evidence.meanings(n, "parts:0", p), "parts of .* has no layer below it"),
+    "count": (lambda n, p: evidence.meanings(n, "units:0", p, layer="parts", count=3), "count of pictures 3; expected"),
+    "silent": (lambda n, p: evidence.meanings(n, "units:2", p, layer="parts"), "units:2 answers . pictures by parts"),
+    "most": (lambda n, p: evidence.meanings(n, "units:0", p, layer="parts", most=1), "up to 1 clusters of"),
+    "draws": (lambda n, p: evidence.meanings(n, "units:0", p, layer="parts", draws=0), "draws 0; expected"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(case, colors):
+    run, message = BAD[case]
+    pictures = jc.open_pictures(colored(np.eye(3)[[0] * 10]))
+    with pytest.raises(jc.InputError, match=message) as error:
+        run(colors, pictures)
+    assert "\n" not in str(error.value)
+
+
+def test_examples_of_other_pictures_are_refused(colors):
+    many, few = (jc.open_pictures(colored(np.eye(3)[[0] * n])) for n in (12, 9))
+    seen = evidence.examples(colors, many, ["units"], progress=False)
+    with pytest.raises(jc.InputError, match="not those that were shown"):
+        evidence.meanings(colors, "units:0", few, seen=seen, layer="parts")
+    found = evidence.meanings(colors, "units:0", many, seen=seen, layer="parts", draws=9, most=2)
+    with pytest.raises(jc.InputError, match="meaning of units:0"):
+        found.sheet(colors, many, found.count)
+
+
+def one_heap(kind, rng, count=40):
+    if kind == "normal":
+        return rng.normal(size=(count, 30)) * 0.8 ** np.arange(30) + 4 * np.eye(30)[0]
+    if kind == "even along an arc":
+        angle = rng.uniform(0, np.pi / 2, count)
+        return np.stack([np.cos(angle), np.sin(angle)], 1) @ np.eye(2, 30) + rng.normal(scale=0.05, size=(count, 30))
+    return rng.gamma(0.5, size=(count, 30)) * 0.9 ** np.arange(30)  # sparse, as attributions are
+
+
+@pytest.mark.parametrize("kind", ["normal", "even along an arc", "sparse"])
+def test_one_heap_is_seldom_taken_for_several(kind):
+    rng = np.random.default_rng(0)
+    found = [heaps(one_heap(kind, rng), most=3, draws=19, seed=i).count > 1 for i in range(10)]
+    # At a level of 0.05, more than three of ten have a probability of 0.001.
+    assert sum(found) <= 3
+
+
+@pytest.mark.parametrize("sizes", [(20, 20), (30, 8), (15, 14, 12)])
+def test_several_heaps_are_told_apart(sizes):
+    rng = np.random.default_rng(1)
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    rows = np.eye(len(sizes), 25)[labels] + rng.normal(scale=0.12, size=(len(labels), 25))
+    found = heaps(rows, most=4, draws=19)
+    assert found.count == len(sizes) and found.p_value == 0.05
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.silhouettes.shape == (3,) and found.null.shape == (2, 19, 3)
+
+
+def test_rows_that_are_all_alike_are_one_heap():
+    found = heaps(np.ones((12, 5)) / np.sqrt(5), most=3, draws=9)
+    assert found.count == 1 and found.p_value == 1
+
+
+EMBEDDINGS = RNG.normal(size=(30, 7)) + 0.5
+CHOSEN = np.array([[0, 1, 2, 3], [4, 9, 9, -1], [5, 29, -1, -1], [6, -1, -1, -1]])
+UNITS = EMBEDDINGS / np.linalg.norm(EMBEDDINGS, axis=1, keepdims=True)
+
+
+def pairwise(numbers):
+    return [UNITS[a] @ UNITS[b] for i, a in enumerate(numbers) for b in numbers[:i]]
+
+
+def test_clarity_and_redundancy():
+    expected = [np.mean(pairwise(row[row >= 0])) if (row >= 0).sum() > 1 else np.nan for row in CHOSEN]
+    np.testing.assert_allclose(evidence.clarity(CHOSEN, EMBEDDINGS), expected, rtol=1e-12)
+    means = np.array([UNITS[row[row >= 0]].mean(0) for row in CHOSEN])
+    means /= np.linalg.norm(means, axis=1, keepdims=True)
+    np.testing.assert_allclose(evidence.unit_embeddings(CHOSEN, EMBEDDINGS), means, rtol=1e-12)
+    largest = [max(means[i] @ means[j] for j in range(4) if j != i) for i in range(4)]
+    np.testing.assert_allclose(evidence.redundancy(5 * means), largest, rtol=1e-12)
+
+
+def test_monosemanticity():
+    answers = RNG.gamma(1, size=(30, 5)).astype(np.float32)
+    answers[:, 3] = 2.5
+    answers[:, 4] = 0
+    answers[[7, 12], 4] = 3, 1
+    expected = []
+    for a in answers.T.astype(np.float64):
+        a = (a - a.min()) / max(a.max() - a.min(), 1e-300)
+        weights = [(a[i] * a[j], UNITS[i] @ UNITS[j]) for i in range(30) for j in range(i)]
+        total = sum(w for w, _ in weights)
+        expected.append(sum(w * c for w, c in weights) / total if total else np.nan)
+    found = evidence.monosemanticity(answers, 3 * EMBEDDINGS)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert np.isnan(found[3]) and found[4] == pytest.approx(UNITS[7] @ UNITS[12])
+
+
+def test_polysemanticity():
+    planted = np.concatenate([np.eye(2, 6)[[0] * 5 + [1] * 5], np.eye(6)[[0] * 10]]) + RNG.normal(
+        scale=0.01, size=(20, 6)
+    )
+    chosen = np.stack([np.arange(10), np.arange(10, 20), np.r_[3, np.full(9, -1)]])
+    found = evidence.polysemanticity(chosen, planted)
+    assert found[0] == pytest.approx(1, abs=0.03) and found[1] == pytest.approx(0, abs=0.01) and np.isnan(found[2])
+
+
+@pytest.mark.parametrize(
+    "run, message",
+    [
+        (lambda: evidence.clarity(CHOSEN, EMBEDDINGS[:20]), "picture 29 of 20 embeddings"),
+        (lambda: evidence.clarity(CHOSEN / 2, EMBEDDINGS), "expected numbers"),
+        (lambda: evidence.clarity(CHOSEN, np.zeros((30, 3))), "embedding 0 is zero"),
+        (lambda: evidence.clarity(CHOSEN, np.full((30, 3), np.nan)), "not finite"),
+        (lambda: evidence.redundancy(np.ones((1, 3))), "redundancy of 1 unit"),
+        (lambda: evidence.monosemanticity(np.ones((4, 2)), EMBEDDINGS), "embeddings of 30 pictures"),
+        (lambda: evidence.monosemanticity(np.full((30, 2), np.inf), EMBEDDINGS), "not finite"),
+    ],
+)
+def test_bad_embeddings(run, message):
+    with pytest.raises(jc.InputError, match=message):
+        run()

@@ -1,0 +1,190 @@
+"""The programs of examples/ at a small size, and what they say beside a figure; what they find is theirs to say."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import jaxcircuits as jc
+from docs import render as pages
+from examples import answers, cars, circuit_figures, circuits_curves, figures, handwritten_curves, heads, renew
+from jaxcircuits import circuits
+from support.data import ROOT
+
+RNG = np.random.default_rng(0)
+
+
+def test_halves_share_no_picture():
+    choose, measure = figures.halves(9)
+    assert sorted([*choose, *measure]) == list(range(9)) and abs(len(choose) - len(measure)) == 1
+
+
+def test_interval_covers_the_mean_as_often_as_it_says():
+    """Of normal samples: 95 % of intervals, to the binomial's error and the percentile bootstrap's."""
+    rng = np.random.default_rng(1)
+    found = []
+    for seed in range(200):
+        low, high = figures.interval(np.mean, rng.normal(3, 1, 60), seed=seed)
+        found.append(low <= 3 <= high)
+    assert 0.88 <= np.mean(found) <= 0.99
+
+
+def test_figures_resample_their_samples_together():
+    x = RNG.normal(size=50)
+    found = figures.figure(lambda a, b: np.corrcoef(a, b)[0, 1], x, 2 * x)
+    assert found == {"value": 1.0, "interval": [1.0, 1.0], "n": 50}
+
+
+def test_chance_counts_what_was_found():
+    assert figures.by_chance(3.0, np.array([1.0, 2.0, 3.0])) == 0.5
+    assert figures.by_chance(9.0, np.zeros(19)) == 0.05
+
+
+def test_shift_of_random_photographs_has_even_p_values():
+    rng = np.random.default_rng(2)
+    found = []
+    for _ in range(40):
+        chosen = np.zeros(100, bool)
+        chosen[rng.permutation(100)[:8]] = True
+        found.append(answers.moved_by(rng.normal(size=100), chosen)["p_value"])
+    assert 0.35 < np.mean(found) < 0.65 and min(found) < 0.15 and max(found) > 0.85
+    planted = np.where(chosen, 5.0, rng.normal(size=100))
+    assert answers.moved_by(planted, chosen)["p_value"] < 0.01
+
+
+def test_photographs_are_read_whole_with_their_synsets(tmp_path):
+    for i, synset in enumerate(("n01", "n02")):
+        (tmp_path / synset).mkdir()
+        Image.fromarray(np.full((40, 60, 3), 100 * i, np.uint8)).save(tmp_path / synset / "a.png")
+    pictures, synsets = figures.open_photographs(tmp_path)
+    assert synsets.tolist() == ["n01", "n02"]
+    np.testing.assert_allclose(figures.read(pictures, np.array([1])), 100 / 255 * np.ones((1, 224, 224, 3)), rtol=1e-6)
+
+
+def test_arrangement_finds_planted_parts():
+    """Channel 0 is active above the unit's cell and read there, channel 1 below; the others are noise."""
+    rng = np.random.default_rng(3)
+    before, unit = rng.uniform(0, 0.1, (6, 9, 9, 30)), np.zeros((6, 9, 9))
+    weights = rng.normal(scale=0.05, size=(5, 5, 30))
+    weights[:2, :, 0], weights[3:, :, 1] = 1, 1
+    for n in range(6):
+        unit[n, 4, 3 + n % 3] = 1
+        before[n, 2:4, :, 0] = before[n, 5:7, :, 1] = 1
+    found = cars.arrangement(weights, before, unit, 99)
+    assert found["parts_above"][0]["unit"] == 0 and found["parts_below"][0]["unit"] == 1
+    assert found["arrangement_correlation"]["value"] > 0.9 and found["arrangement_correlation"]["p_value"] == 0.01
+    assert found["arrangement_correlation"]["n"] == 6
+    flat = cars.arrangement(np.ones((5, 5, 30)), before, unit, 99)
+    assert flat == {"arrangement_correlation": None}
+
+
+def test_pairs_that_face_either_way_are_found():
+    """Units 2 and 5 answer as each other does to the mirror image; unit 7 answers both alike."""
+    rng = np.random.default_rng(4)
+    plain, mirrored = rng.gamma(2, size=(40, 9)), rng.gamma(2, size=(40, 9))
+    plain[:, 2], plain[:, 5] = mirrored[:, 5] + 0.01, mirrored[:, 2]
+    plain[:, 7] = mirrored[:, 7]
+    assert heads.pairs_of(plain, mirrored, np.ones(9, bool)) == [(2, 5)]
+    assert heads.pairs_of(plain, mirrored, np.arange(9) != 2) == []
+    assert heads.pairs_of(plain, mirrored[rng.permutation(40)], np.ones(9, bool)) == []
+
+
+def test_crossing_puts_like_first():
+    weights = np.zeros((2, 3, 3, 5), np.float32)
+    weights[0, 1, 1, 4], weights[1, 1, 1, 1] = 2, 3
+    weights[0, 0, 0, 1], weights[1, 0, 0, 4] = -1, -1
+    found = heads.crossing(weights, [1, 4], [0, 1])
+    assert found["from"] == [4, 1] and found["like"] == [2, 3] and found["across"] == [-1, -1]
+    assert found["rank_of_like"] == [1, 1] and found["rank_of_across"] == [2, 2] and found["inputs"] == 5
+
+
+def test_like_excites_like_by_the_cosine():
+    early, late = np.linspace(0, 2 * np.pi, 12, endpoint=False), np.linspace(0, 6, 9)
+    weights = np.cos(late[:, None] - early)[:, None, None, :]
+    found = circuits_curves.like_excites_like(weights, early, late)
+    assert found["correlation_with_cosine"]["value"] == 1 and found["p_value"] == 0.001
+    assert found["bins"][0]["mean_weight"]["value"] > 0.8 > -0.8 > found["bins"][-1]["mean_weight"]["value"]
+
+
+def test_objects_at_a_small_size(small, tmp_path, monkeypatch):
+    """Everything but the photographs; the result is plain JSON, and what the pages take from it is there."""
+    for i in range(24):
+        pixels = np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i:02}.png")
+    pictures, _ = figures.open_photographs(tmp_path)
+    choice, vehicles = np.arange(24) % 2 == 0, np.arange(24) % 4 < 2
+    seen = answers.baseline(small, pictures, (*heads.LAYERS, "mixed4d"))
+    result = {
+        "cars": cars.cars(small, seen["mixed4c"], pictures, vehicles, choice, 19),
+        "superposition": cars.superposed(small, seen, vehicles, ~vehicles, choice, 3),
+        "heads": heads.heads(small, seen, pictures, ~vehicles, choice, 3),
+    }
+    result = json.loads(json.dumps(result | {"photographs": {"that_choose": 12, "that_measure": 12}}))
+    real, name = pages.result, "circuits_objects.inceptionv1-2015"
+    monkeypatch.setattr(pages, "has", lambda asked: asked == name)
+    monkeypatch.setattr(pages, "result", lambda asked: result if asked == name else real(asked))
+    assert "Superposition, against 3 shuffles" in pages.render("circuits.md")
+    assert "12 and 12" in pages.render("how_we_know.md")
+    assert result["cars"]["photographs"] == {"that_choose": 6, "that_measure": 6}
+    assert set(result["heads"]["pairs"]) == set(heads.LAYERS) and len(result["superposition"]["features"]) == 6
+
+
+def test_accuracy_in_place_and_its_differences(small):
+    """Against patches written out, with the strongest of each cell found by loops."""
+    pictures = np.random.default_rng(5).uniform(size=(6, 64, 64, 3)).astype(np.float32)
+    classes = np.asarray(small.activations(pictures, small.logits)[small.logits]).argmax(1)
+    units, facing, factors = np.array([0, 1]), np.array([0.0, np.pi]), np.array([300.0, 500.0])
+    hand = jc.Network.from_function(
+        lambda params, x: {"curves": x[..., :2]}, (), jc.InputConvention(size=(64, 64), mean=0.0)
+    )
+    found = handwritten_curves.replaced(small, hand, "mixed3b", units, facing, factors, [(pictures, classes)])
+    grid = np.zeros((6, 8, 8, 2), np.float32)
+    for n, i, j, k in np.ndindex(grid.shape):
+        grid[n, i, j, k] = pictures[n, 8 * i : 8 * i + 8, 8 * j : 8 * j + 8, k].max() * factors[k]
+    expected = {
+        "silenced": circuits.ablate(small, ["mixed3b:0", "mixed3b:1"]),
+        "by_hand": circuits.patch(small, ["mixed3b:0", "mixed3b:1"], grid),
+        "by_hand_turned_180": circuits.patch(small, ["mixed3b:0", "mixed3b:1"], grid[..., ::-1]),
+    }
+    right = {
+        name: np.asarray(edited.activations(pictures, small.logits)[small.logits]).argmax(1) == classes
+        for name, edited in expected.items()
+    }
+    assert found["trained"]["top_1"]["value"] == 1
+    for name, values in right.items():
+        assert found[name]["top_1"]["value"] == pytest.approx(values.mean(), abs=1e-4)
+    above = found["by_hand"]["top_1_above_silenced"]
+    assert above["value"] == pytest.approx(right["by_hand"].mean() - right["silenced"].mean(), abs=1e-4)
+    assert above["n"] == 6 and above["interval"][0] <= above["value"] <= above["interval"][1]
+
+
+def test_figures_go_round_the_circle():
+    family = [{"unit": 10 + i, "degrees": degrees} for i, degrees in enumerate((3, 20, 92, 181))]
+    assert circuit_figures.round_the_circle(family, 4) == [10, 12, 13]  # 270 is nearest to 181, which is there already
+    assert circuit_figures.round_the_circle([*family, {"unit": 7, "degrees": 350}], 4) == [10, 12, 13, 7]
+
+
+def test_renewing_runs_every_program_that_has_a_result(tmp_path):
+    """So that one command renews whatever the pages state."""
+    paths = {Path(command[-1]).name for command in renew.commands(None, None, False)}
+    assert paths == {"circuits_curves.slide.json", "handwritten_curves.slide.json", "circuits_slide.json", "render.py"}
+    assert all((ROOT / "examples" / f"{c[1].split('.')[1]}.py").exists() for c in renew.commands(None, None, True)[:-1])
+
+
+@pytest.mark.slow
+def test_programs_for_the_network_in_the_box(tmp_path):
+    """From the command line, with what the pages need of them."""
+    for module in ("circuits_curves", "handwritten_curves", "circuits_slide"):
+        out = tmp_path / f"{module}.json"
+        arguments = [] if module == "circuits_slide" else ["slide"]
+        command = [sys.executable, "-m", f"examples.{module}", *arguments, "--out", str(out)]
+        done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        name = module if module == "circuits_slide" else f"{module}.slide"
+        committed = json.loads((ROOT / "examples" / "results" / f"{name}.json").read_text())
+        assert set(json.loads(out.read_text())) == set(committed)

@@ -1,0 +1,280 @@
+"""Families against units made to be of them, circuits against planted weights, and the page of two networks."""
+
+import dataclasses
+import itertools
+import json
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import jaxcircuits as jc
+from jaxcircuits import universality
+from jaxcircuits.errors import InputError
+from jaxcircuits.evidence import stimuli
+from jaxcircuits.evidence.circular import difference
+from jaxcircuits.images.sheet import to_image
+from jaxcircuits.pages.compare import Shown, compare_page, spread
+from jaxcircuits.pages.compare_report import numbers, related_row
+from jaxcircuits.universality import FAMILIES, objects
+from jaxcircuits.universality.bank import BANK, around
+from jaxcircuits.universality.bank import Shown as Stimuli
+from jaxcircuits.universality.family import coverage, members
+from support import matched
+from support.browser import Browser
+
+BY_NAME = {family.name: family for family in FAMILIES}
+WINDOW = 33
+LIGHT = [[0.9, 0.9, 0.9]]
+OWN_BANK = BANK | {
+    "curve": Stimuli(
+        stimuli.curve,
+        {"orientation": around(16), "radius": [12.0, 13.0, 14.0, 15.0, 16.0], "colour": LIGHT},
+        "orientation",
+    ),
+    "line": Stimuli(
+        stimuli.line, {"orientation": around(12, np.pi), "length": [24.0, 28.0, 40.0], "colour": LIGHT}, "orientation"
+    ),
+}
+"""Figures of the size and the shade that the units below are made for."""
+CURVES, LINES, NOISE = range(8), range(8, 14), range(14, 24)
+
+
+def templates(turn=0.0, order=None):
+    """Kernels that are pictures of what a unit is for: 8 curves, 6 lines, then noise as strong as these."""
+
+    def ridge(draw):
+        """A light figure with a dark seam along it, which sum to nothing."""
+        thin, wide = (np.asarray(draw(width))[..., :1] - 0.5 for width in (4.0, 12.0))
+        return thin / thin.sum() - wide / wide.sum()
+
+    kernels = [
+        ridge(lambda width, i=i: stimuli.curve(turn + i * np.pi / 4, 14.0, width, WINDOW, extent=2.1)) for i in CURVES
+    ]
+    kernels += [ridge(lambda width, i=i: stimuli.line(i * np.pi / 6, 28.0, width, WINDOW)) for i in range(len(LINES))]
+    kernels += list(np.random.default_rng(0).normal(size=(len(NOISE), WINDOW, WINDOW, 1)))
+    kernels = np.stack([one / np.linalg.norm(one) for one in kernels], -1)
+    return kernels if order is None else kernels[..., order]
+
+
+def template_network(name, turn=0.0, order=None, size=64):
+    """One layer of those, on the grey of a picture, rectified: light figures alone are answered."""
+    import jax
+
+    def look(params, x):
+        grey = x.mean(-1, keepdims=True)
+        numbers = ("NHWC", "HWIO", "NHWC")
+        seen = jax.lax.conv_general_dilated(grey, params, (2, 2), "SAME", dimension_numbers=numbers)
+        return {"early": jnp.maximum(grey, 0), "units": jnp.maximum(seen, 0)}
+
+    kernel = jnp.asarray(templates(turn, order), jnp.float32)
+    return jc.Network.from_function(look, kernel, jc.InputConvention((size, size), mean=0.5), name=name)
+
+
+@pytest.fixture(scope="module")
+def found():
+    order = np.random.default_rng(1).permutation(24)
+    networks = [template_network("one"), template_network("two", order=order)]
+    pictures = np.stack(
+        [
+            np.asarray(stimuli.curve(angle, radius, 4.0, 64, centre=(place, -place)))
+            for angle, radius, place in itertools.product(np.arange(12) * np.pi / 6, (10.0, 18.0), (-6.0, 5.0))
+        ]
+    )
+    wanted = [dataclasses.replace(BY_NAME[name], contrast=2.0) for name in ("curves", "lines")]
+    layers = {"one": ["units"], "two": ["units"]}
+    options = {"layers": layers, "wanted": wanted, "bank": OWN_BANK, "progress": False}
+    return universality.families(networks, pictures, **options), order, pictures
+
+
+def test_units_made_for_a_family_are_found_whatever_their_numbers(found):
+    families, order, _ = found
+    for name, numbers_of in (("one", np.arange(24)), ("two", order)):
+        curves = families["curves", name]
+        assert curves.there and curves.layer == "units"
+        members_of = numbers_of[curves.units]
+        assert set(members_of) <= set(CURVES) and len(members_of) >= 6
+        off = np.degrees(np.abs(difference(curves.members.kinds, members_of * np.pi / 4)))
+        assert off.max() < 25
+        assert curves.coverage > 0.7 and curves.by_chance < 1 and curves.p_value < 0.05
+        assert set(numbers_of[families["lines", name].units]) <= set(LINES)
+
+
+def test_families_of_two_networks_are_each_others_matches(found):
+    families, order, _ = found
+    related = families.related["curves", "one", "two"]
+    assert related.share > 0.9 > 0.5 > related.chance
+    assert related.correlation > 0.99 and np.degrees(related.turned) < 20
+    assert all(order[j] == i for i, j in related.pairs)
+    rows = families.rows()
+    assert json.loads(json.dumps(rows)) == rows
+    assert [row["network"] for row in rows if row["family"] == "curves"] == ["one", "two"]
+    row = related_row("curves", ("one", "two"), related)
+    assert json.loads(json.dumps(row)) == row
+
+
+def planted(kinds=16, conditions=12, units=60, tuned=10, seed=0):
+    """Answers: some units prefer one direction in every condition, others are as strong but in no order."""
+    rng = np.random.default_rng(seed)
+    best = rng.uniform(0, 2 * np.pi, tuned)
+    angles = np.arange(kinds) * 2 * np.pi / kinds
+    curves = np.exp(3 * (np.cos(angles - best[:, None]) - 1))[:, :, None] * rng.uniform(
+        0.8, 1.2, (tuned, 1, conditions)
+    )
+    others = rng.exponential(0.3, (units - tuned, kinds, conditions))
+    return {
+        "curve": np.concatenate([curves, others]).astype(np.float32),
+        "line": np.concatenate([np.full((tuned, 8, 12), 0.1), rng.exponential(0.3, (units - tuned, 8, 12))]),
+    }, best
+
+
+def test_a_criterion_is_that_of_a_loop_and_its_null_is_of_dealt_answers():
+    answers, best = planted()
+    got = members(BY_NAME["curves"], answers)
+    expected = []
+    peaks = [max(answers["curve"][u, k].mean() for k in range(16)) for u in range(60)]
+    for unit in range(60):
+        curve = [answers["curve"][unit, k].mean() for k in range(16)]
+        at = int(np.argmax(curve))
+        line = max(answers["line"][unit, k].mean() for k in range(8))
+        strong = curve[at] >= np.percentile(peaks, 95) / 3
+        if strong and curve[at] >= 3 * curve[(at + 8) % 16] and curve[at] >= 1.4 * line:
+            expected.append(unit)
+    assert got.units.tolist() == expected
+    assert got.units.tolist()[:10] == list(range(10))
+    np.testing.assert_allclose(np.abs(difference(got.kinds[:10], best)), 0, atol=0.05)
+    assert got.null.mean() < len(got.units) / 2
+    alone = {name: part[10:] for name, part in answers.items()}
+    by_chance = members(BY_NAME["curves"], alone)
+    assert abs(by_chance.excess) <= 3 * max(by_chance.null.std(), 1)
+
+
+def test_coverage_is_one_for_even_angles_and_less_for_a_gap():
+    assert coverage(np.arange(6) * np.pi / 3, 2 * np.pi) == pytest.approx(1)
+    assert coverage(np.arange(6) * np.pi / 6, np.pi) == pytest.approx(1)
+    assert coverage(np.arange(3) * np.pi / 6, 2 * np.pi) == pytest.approx((1 - 5 / 6) / (2 / 3))
+    assert coverage(np.zeros(1), 2 * np.pi) == 0
+
+
+def test_families_say_what_they_cannot_look_for():
+    network = matched.network()
+    with pytest.raises(InputError, match="of different names"):
+        universality.families([network, network], matched.world(), progress=False)
+    odd = universality.Family("odd", ("curvy",), ("line",), 1.0)
+    with pytest.raises(InputError, match=r"unknown stimulus 'curvy'.*curve"):
+        universality.families([network], matched.world(), wanted=[odd], progress=False)
+
+
+def test_like_excites_like_where_it_was_planted():
+    rng = np.random.default_rng(3)
+    early, late = rng.uniform(0, 2 * np.pi, 9), rng.uniform(0, 2 * np.pi, 7)
+    planted_weights = np.cos(late[:, None] - early) + 0.1 * rng.normal(size=(7, 9))
+    weights = planted_weights[:, None, None] * np.array([0.2, 0.5, 0.3])[:, None] * np.ones((1, 3, 1, 1)) / 3
+    got = universality.like_excites_like(weights.reshape(7, 3, 3, 9), early, late)
+    sums = weights.reshape(7, 3, 3, 9).sum((1, 2))
+    cosines = np.cos(late[:, None] - early)
+    assert got.correlation == pytest.approx(np.corrcoef(sums.ravel(), cosines.ravel())[0, 1])
+    assert got.p_value < 0.05 and got.like > 0.5 and got.opposite < -0.5 and got.pairs[0] == 63
+    none = universality.like_excites_like(rng.normal(size=(7, 3, 3, 9)), early, late)
+    assert none.p_value > 0.01
+    with pytest.raises(InputError, match="2 early"):
+        universality.like_excites_like(weights.reshape(7, 3, 3, 9)[..., :2], early[:2], late)
+
+
+def test_pairs_that_face_either_way_are_found():
+    rng = np.random.default_rng(4)
+    sides = rng.exponential(size=(30, 6))
+    plain = np.concatenate([sides, rng.exponential(size=(30, 4))], 1)
+    mirrored = plain.copy()
+    mirrored[:, [0, 1, 2, 3]] = plain[:, [1, 0, 3, 2]]
+    raised = np.ones(10)
+    assert sorted(map(sorted, objects.facing_pairs(plain, mirrored, raised).tolist())) == [[0, 1], [2, 3]]
+    raised[3] = 0
+    assert objects.facing_pairs(plain, mirrored, raised).tolist() == [[0, 1]]
+
+
+def test_objects_are_measured_on_any_network():
+    network = jc.load("slide")
+    rng = np.random.default_rng(5)
+    seen, others = (rng.uniform(size=(6, 96, 96, 3)).astype(np.float32) for _ in range(2))
+    for measured in (
+        universality.head_circuit(network, ["mixed3b", "mixed4a"], seen, others),
+        universality.car_circuit(network, ["mixed3b", "mixed4a"], seen, others),
+    ):
+        assert json.loads(json.dumps(measured)) == measured
+        assert measured["network"] == "slide" and not measured["found"]
+
+
+@pytest.fixture(scope="module")
+def page(found):
+    families, _, pictures = found
+    networks = [template_network("one"), template_network("two", order=found[1])]
+    layers = universality.depth_map(
+        *networks, pictures, first_layers=["early", "units"], second_layers=["units"], progress=False
+    )
+    match = layers["units", "units"]
+    units = {
+        (name, jc.network.units.Unit("units", int(unit))): Shown(pictures[unit], pictures[:4])
+        for name in families.networks
+        for unit in range(24)
+    }
+    return layers, families, compare_page(layers, [(match, match.strongest[:4])], families, units, "As <drawn>.")
+
+
+def test_the_page_says_all_and_escapes_names(page, tmp_path):
+    layers, families, html = page
+    assert "As &lt;drawn&gt;." in html and html.count('class="pair"') == 4
+    assert html.count("<figure>") == sum(
+        len(spread(families[name, network].units)) for name, network in families if families[name, network].there
+    )
+    for value in re.findall(r'<td class="map[^>]*>([-0-9.]+)</td>', html):
+        assert -1 <= float(value) <= 1
+    assert json.loads(json.dumps(numbers(layers, families)))["scores"]["cka"]["value"]
+    browser = Browser(tmp_path / "profile")
+    try:
+        (tmp_path / "compare.html").write_text(html)
+        browser.open(tmp_path / "compare.html")
+        assert not browser.problems and all(url.startswith(("file:", "data:")) for url in browser.requests)
+        broken = "[...document.images].filter(image => !image.naturalWidth).length"
+        assert browser.evaluate(broken) == 0 and browser.evaluate("document.images.length") > 10
+        browser.resize(400, 800, mobile=True)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 400
+    finally:
+        browser.close()
+
+
+def test_spread_keeps_both_ends():
+    assert spread(np.arange(5)).tolist() == [0, 1, 2, 3, 4]
+    assert spread(np.arange(30), 4).tolist() == [0, 10, 19, 29]
+
+
+def test_the_command_compares_two_files_and_refuses_what_it_cannot(tmp_path, monkeypatch):
+    from jaxcircuits.cli.app import app
+
+    (tmp_path / "pictures").mkdir()
+    for i, picture in enumerate(matched.world(6, 32)):
+        to_image(picture).save(tmp_path / "pictures" / f"{i}.png")
+    (tmp_path / "two_small.py").write_text(
+        "import jax, jaxcircuits as jc\n"
+        "def look(params, x):\n"
+        "    numbers = ('NHWC', 'HWIO', 'NHWC')\n"
+        "    seen = jax.lax.conv_general_dilated(x, params, (2, 2), 'SAME', dimension_numbers=numbers)\n"
+        "    return {'units': jax.nn.relu(seen)}\n"
+        "def network(seed, name):\n"
+        "    kernel = jax.random.normal(jax.random.key(seed), (5, 5, 3, 6))\n"
+        "    return jc.Network.from_function(look, kernel, jc.InputConvention((32, 32), mean=0.5), name=name)\n"
+        "def one():\n    return network(0, 'first')\n"
+        "def two():\n    return network(1, 'second')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--images", "pictures", "--out", "out", "--steps", "2", "--size", "16"]
+    done = CliRunner().invoke(app, ["compare", "two_small:one", "two_small:two", *arguments])
+    assert done.exit_code == 0, done.output + repr(done.exception)
+    folder = tmp_path / "out" / "first-and-second"
+    assert sorted(path.name for path in folder.iterdir()) == ["compare.html", "compare.json"]
+    written = json.loads((folder / "compare.json").read_text())
+    assert written["networks"] == ["first", "second"] and len(written["families"]) == 2 * len(FAMILIES)
+    refused = CliRunner().invoke(app, ["compare", "two_small:one", "two_small:one", *arguments])
+    assert isinstance(refused.exception, InputError) and "both networks are called first" in str(refused.exception)
