@@ -54,7 +54,8 @@ SETTINGS = {
         "| 5 implementation", "| 6 use", "| 7 by hand",
     ),
     "meanings.md": (
-        "p <= 0.05", "at length 1", "2024)", "2021)", "2020)", "1.5 times as well", "95 %", "within 45°", "article's 15 units",
+        "p <= 0.05", "at length 1", "2024)", "2021)", "2020)", "1.5 times as well", "95 %", "within 45°",
+        "article's 15 units",
         "turned by 20°", "0 for an exponential", "0 in the", "would hold 0:", "0 by chance", "1 minus the cosine",
     ),
     "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
