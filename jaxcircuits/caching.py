@@ -20,7 +20,7 @@ def keep_compiled_programs() -> None:
     import jax
     from platformdirs import user_cache_path
 
-    if jax.config.jax_compilation_cache_dir or "JAX_COMPILATION_CACHE_DIR" in os.environ:
+    if jax.config.values["jax_compilation_cache_dir"] or "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return
     folder = user_cache_path("jaxcircuits") / "programs"
     try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import math
 import operator
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, overload
 
 MOST = 2**31 - 1
 """The largest whole number where no other bound is named: that of an int32."""
@@ -141,6 +141,32 @@ def pixels(name: str, value: object, least: int = 1, most: int = MOST_PIXELS) ->
         range_ = f"from {least} to {most}" if _exceeds(value, most) else f"from {least} on"
         expected = f"expected a number of pixels {range_}, or (height, width)"
         raise InputError(f"{name} {shown(value)}; {expected}") from None
+
+
+class Sides:
+    """A field of a dataclass that is a height and a width in pixels: set to one number for a square, read as both.
+
+    Args:
+      name: what it is, for messages; what it is set to is checked, see `pixels`.
+      default: of the field.
+      least: pixels a side.
+    """
+
+    def __init__(self, name: str, default: int, least: int = 1):
+        self._name, self._default, self._least = name, default, least
+
+    def __set_name__(self, owner: type, field: str) -> None:
+        self._field = field
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> int: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> tuple[int, int]: ...
+    def __get__(self, instance: object | None, owner: type) -> int | tuple[int, int]:
+        return self._default if instance is None else vars(instance)[self._field]
+
+    def __set__(self, instance: object, value: int | Sequence[int]) -> None:
+        vars(instance)[self._field] = pixels(self._name, value, self._least)
 
 
 def _exceeds(value: object, most: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.zoo import INPUT, Architecture, Layer
+from jaxcircuits.zoo import INPUT, LRN, Architecture, Layer
 from jaxcircuits.zoo.inception import Inception
 from weights_convert.protobuf import GRAPHDEF, MOST_AXES, check_count, packed, parse
 from weights_convert.published import Contents, Published
@@ -92,7 +92,7 @@ class _Check:
 
     def all_layers(self) -> None:
         """Raises `InputError` for the first node that is not what the architecture says."""
-        layers = self.architecture.by_name
+        layers, lrn = self.architecture.by_name, self.architecture.lrn
         for layer in self.architecture.layers:
             match layer.op:
                 case "relu":
@@ -101,8 +101,8 @@ class _Check:
                     self._convolution(before, layers[layer.inputs[0]])
                 case "max_pool":
                     self._window(self._node(layer.name, "MaxPool"), layer, self.architecture.padding)
-                case "lrn" if self.architecture.lrn:
-                    self._normalization(self._node(layer.name, "LRN"), layer)
+                case "lrn" if lrn:
+                    self._normalization(self._node(layer.name, "LRN"), layer, lrn)
                 case "concat" if all(layers[name].op == "relu" for name in layer.inputs):
                     self._concatenation(self._node(layer.name, "Concat", "ConcatV2"), layer)
                 case "softmax":
@@ -124,9 +124,9 @@ class _Check:
         if node.op != "Conv2D":
             self._expect(node, "ksize", [1, layer.kernel, layer.kernel, 1])
 
-    def _normalization(self, node: Any, layer: Layer) -> None:
+    def _normalization(self, node: Any, layer: Layer, lrn: LRN) -> None:
         self._expect_input(node, 0, layer.inputs[0])
-        numbers = dataclasses.asdict(self.architecture.lrn)
+        numbers = dataclasses.asdict(lrn)
         self._expect(node, "depth_radius", numbers.pop("radius"))
         for attribute, value in numbers.items():
             self._expect(node, attribute, value)

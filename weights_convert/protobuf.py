@@ -102,7 +102,7 @@ def _fields(schema: Mapping[str, str], name: str, data: memoryview, count: int) 
             inner = kinds.get(tag >> 3)
             if place + size > end:
                 return None
-            if inner in schema:
+            if inner is not None and inner in schema:
                 found = _fields(schema, inner, data[place : place + size], count)
                 if found is None:
                     return None

@@ -170,7 +170,7 @@ def open_weights(path: Path) -> tuple[dict[str, str], dict[str, Published], Arch
     contents = arrays.read_safetensors(path)
     metadata = dict(contents.metadata) if contents else {}
     lacking = [key for key in REQUIRED if key not in metadata]
-    if lacking:
+    if contents is None or lacking:
         raise InputError(f"{path}: not written by weights-convert (no {lacking[0]!r} in a header); convert it first")
     if metadata["architecture"] not in ARCHITECTURES:
         raise unknown("architecture", metadata["architecture"], ARCHITECTURES, str(path))

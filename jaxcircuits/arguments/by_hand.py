@@ -28,7 +28,8 @@ def by_hand(case: Case, written: Written | None) -> Argument:
         written = functools.partial(handwritten_curves, radius=_radius(case))
     if written is None:
         return Argument("by_hand", meaning, missing="no circuit for this stimulus was written by hand")
-    if case.above is None:
+    above = case.above
+    if above is None:
         return Argument("by_hand", meaning, missing=f"no stage reads {case.layer}")
     preferred = case.preferred[case.layer][case.family]
     hand = written(preferred)
@@ -40,17 +41,18 @@ def by_hand(case: Case, written: Written | None) -> Argument:
     trained_answers = np.asarray(seen)[..., case.family]
     # Every other picture says how loud a unit has to be, and is not asked again.
     told, asked = slice(0, None, 2), slice(1, None, 2)
-    intact = _seen(case, case.network, asked)
-    lost = np.square(_seen(case, ablate(case.network, names), asked) - intact).sum()
+    sample = jax.numpy.asarray(case.sample[asked])
+    intact = _answers(case.network, above, sample)
+    lost = np.square(_answers(ablate(case.network, names), above, sample) - intact).sum()
     if not lost > 0:
-        return Argument("by_hand", meaning, missing=f"{case.above} loses nothing without the family")
+        return Argument("by_hand", meaning, missing=f"{above} loses nothing without the family")
 
     def restored(order: np.ndarray) -> float:
         """With units written by hand in the family's places, in some order, each times the factor that suits best."""
         answers = written_answers[..., order]
         factors = _factors(answers[told], trained_answers[told])
         patched = patch(case.network, names, answers[asked] * factors)
-        return float(1 - np.square(_seen(case, patched, asked) - intact).sum() / lost)
+        return float(1 - np.square(_answers(patched, above, sample) - intact).sum() / lost)
 
     rng = case.rng()
     chance = [restored(rng.permutation(len(names))) for _ in range(CONTROLS)]
@@ -121,6 +123,6 @@ def on_the_grid(case: Case, hand: Network, last: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _seen(case: Case, network: Network, chosen: slice) -> np.ndarray:
-    """The next layer's activations to some of the sample, of which a patched network needs all at once."""
-    return np.asarray(network.activations(jax.numpy.asarray(case.sample[chosen]), case.above)[case.above], np.float64)
+def _answers(network: Network, layer: str, pictures: jax.Array) -> np.ndarray:
+    """A layer's activations to pictures, of which a patched network needs all at once."""
+    return np.asarray(network.activations(pictures, layer)[layer], np.float64)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from jaxcircuits.circuits.weights.direct import directly_read
 from jaxcircuits.errors import InputError
@@ -183,7 +183,7 @@ def measure(
 
 
 def selective(
-    strength: np.ndarray, selectivity: np.ndarray, others: Sequence[np.ndarray] = (), least: float = SELECTIVE
+    strength: np.ndarray, selectivity: np.ndarray, others: Iterable[np.ndarray] = (), least: float = SELECTIVE
 ) -> np.ndarray:
     """The units of a layer that are selective, strong and answer no other figure as well; see `SELECTIVE`."""
     chosen = selectivity >= least

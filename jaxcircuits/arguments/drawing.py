@@ -56,5 +56,5 @@ def drawing(case: Case, recipe: Recipe) -> tuple[Argument, np.ndarray]:
 def percentile(case: Case, unit: int, value: float) -> float:
     """The percentage of pictures whose strongest answer is below a value, to the width of a histogram's interval."""
     peaks = case.examples[case.layer].peaks[unit]
-    at = int(grid.interval(np.float32(value)))
+    at = int(grid.interval(np.asarray(value, np.float32)))
     return float(100 * (peaks[:at].sum() + 0.5 * peaks[at]) / peaks.sum())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from jaxcircuits.arguments.argument import Arguments
 from jaxcircuits.arguments.by_hand import by_hand

@@ -33,12 +33,13 @@ def use(case: Case) -> Argument:
         readers = np.argsort(-exciting[:, unit], kind="stable")[:READERS]
         read_by[case.name(unit)] = [f"{case.above}:{reader}" for reader in readers.tolist()]
         pictures = _strongest(case, unit)
-        before = _answers(case, case.network, pictures)[:, readers].sum()
+        before = _answers(case.network, case.above, pictures)[:, readers].sum()
         rest = np.setdiff1d(np.arange(len(activity)), case.family)
         alike = rest[np.argsort(np.abs(activity[rest] - activity[unit]), kind="stable")][:CONTROLS]
         parts = []
         for silenced in [unit, *alike.tolist()]:
-            after = _answers(case, ablate(case.network, case.name(silenced)), pictures)[:, readers].sum()
+            silent = ablate(case.network, case.name(silenced))
+            after = _answers(silent, case.above, pictures)[:, readers].sum()
             parts.append(1 - after / before if before > 0 else 0.0)
         lost.append(parts[0])
         control += parts[1:]
@@ -62,8 +63,8 @@ def _strongest(case: Case, unit: int) -> np.ndarray:
     return np.stack([shown[number].image for number in numbers.tolist() if number >= 0])
 
 
-def _answers(case: Case, network: Network, pictures: np.ndarray) -> np.ndarray:
-    return np.maximum(responses(network, pictures, [case.above])[case.above], 0).astype(np.float64)
+def _answers(network: Network, layer: str, pictures: np.ndarray) -> np.ndarray:
+    return np.maximum(responses(network, pictures, [layer])[layer], 0).astype(np.float64)
 
 
 def _decisions(case: Case, activity: np.ndarray) -> dict[str, float]:
@@ -75,7 +76,7 @@ def _decisions(case: Case, activity: np.ndarray) -> dict[str, float]:
     rest = np.setdiff1d(np.arange(len(activity)), case.family)
     rest = rest[np.argsort(-activity[rest], kind="stable")][: 3 * len(case.family)]
     others = case.rng().permutation(rest)[: len(case.family)]
-    figures = {"pictures": len(case.sample)}
+    figures: dict[str, float] = {"pictures": len(case.sample)}
     for name, silenced in (("without_the_family", case.family), ("without_as_many_others", others)):
         if len(silenced):
             edited = ablate(case.network, [case.name(unit) for unit in silenced.tolist()])

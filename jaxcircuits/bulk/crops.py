@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ def crops(
     strongest: int = 6,
     each: int = 3,
     hosts: Hosts = ALONE,
-) -> Iterator[Job]:
+) -> Iterator[Job[Crops]]:
     """Opens crops in a folder that has examples of the same pictures, see `bulk.examples`.
 
     Args:
@@ -68,10 +68,12 @@ def crops(
     shown = records[network.name].plan("examples") if network.name in records else None
     if not isinstance(shown, ExamplesPlan) or shown.source != pictures.source.description:
         raise InputError(f"{out}: no examples of {network.name} in {pictures.source.description}; look for them first")
-    found = {layer: records[network.name][layer].examples for layer in units}
-    for layer, examples in found.items():
+    found = {}
+    for layer in units:
+        examples = records[network.name][layer].examples
         if examples is None:
             raise InputError(f"{out}: no examples of {layer} of {network.name}; look for them first")
+        found[layer] = examples
     plan = CropsPlan(network.name, network.identity, shown.source, shown.named, strongest, each)
     size = shown.size or pictures[0].image.shape[:2]
     folder = below(epath.Path(out), network.name)
@@ -130,7 +132,7 @@ class Crops(Product):
 
     def make(
         self, shards: Sequence[int], check: Callable[[], None], progress: bool = True
-    ) -> Iterator[tuple[int, Mapping[int, tuple[CropBand, ...]]]]:
+    ) -> Generator[tuple[int, Mapping[int, tuple[CropBand, ...]]], None, None]:
         """See `Product`."""
         total, done, shown = max(self.count(shards), 1), 0, view(f"{self.network.name} crops", progress)
         try:

@@ -52,7 +52,7 @@ class CropsPlan(Plan):
     named: str
     strongest: int
     each: int
-    shards: tuple[CropsShard, ...] = ()
+    shards: tuple[CropsShard, ...] = dataclasses.field(default=(), kw_only=True)
 
     SHARD = CropsShard
 

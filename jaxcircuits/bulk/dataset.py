@@ -90,7 +90,8 @@ class DataSet:
         from tensorflow_datasets.core.file_adapters import ArrayRecordFileAdapter
 
         shard = self.plan.shards[index]
-        serializer = ExampleSerializer(self.features.get_serialized_info())
+        info = self.features.get_serialized_info()
+        serializer = ExampleSerializer(info)  # pyright: ignore[reportArgumentType]: TFDS types dicts in dicts twice
         records = []
         files = {}
         if drawn.failures:
@@ -154,9 +155,12 @@ class DataSet:
         import tensorflow_datasets as tfds
         from tensorflow_datasets.core.dataset_info import DatasetIdentity
         from tensorflow_datasets.core.file_adapters import FileFormat
+        from tensorflow_datasets.core.splits import SplitDict
 
         with tempfile.TemporaryDirectory() as folder:
-            identity = DatasetIdentity(name=self._names.dataset_name, version="1.0.0", data_dir=folder, module_name="")
+            identity = DatasetIdentity(
+                name=self._names.dataset_name, version=tfds.core.Version("1.0.0"), data_dir=folder, module_name=""
+            )
             info = tfds.core.DatasetInfo(
                 builder=identity,
                 features=self.features,
@@ -174,7 +178,7 @@ class DataSet:
             split = tfds.core.SplitInfo(
                 name=SPLIT, shard_lengths=lengths, num_bytes=size, filename_template=self._names
             )
-            info.set_splits(tfds.core.splits.SplitDict([split]))
+            info.set_splits(SplitDict([split]))
             info.write_to_directory(folder)
             for file in sorted(Path(folder).iterdir()):
                 place.write(self.root / file.name, file.read_bytes())

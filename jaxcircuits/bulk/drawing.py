@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from etils import epath
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.pictures import DESCRIPTION
@@ -49,7 +50,7 @@ class Drawing:
             with Image.open(
                 io.BytesIO(place.read(self.path, "a picture", LARGEST_PICTURE)), formats=["PNG", "WEBP"]
             ) as image:
-                found = json.loads(image.getexif()[DESCRIPTION]) if image.format == "WEBP" else image.text
+                found = image.text if isinstance(image, PngImageFile) else json.loads(image.getexif()[DESCRIPTION])
             return {str(name): str(value) for name, value in found.items()}
         except (OSError, SyntaxError, ValueError, KeyError, AttributeError) as error:
             raise InputError(f"{self.path}: cannot be read ({error})") from None

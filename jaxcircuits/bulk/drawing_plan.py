@@ -79,7 +79,7 @@ class DrawingPlan(Plan):
     recipe: Recipe
     seed: int
     format: str
-    shards: tuple[DrawingShard, ...] = ()
+    shards: tuple[DrawingShard, ...] = dataclasses.field(default=(), kw_only=True)
 
     SHARD = DrawingShard
 

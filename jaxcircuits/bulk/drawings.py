@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -46,7 +46,7 @@ def drawings(
     format: str = "png",
     batch_size: int | None = None,
     hosts: Hosts = ALONE,
-) -> Iterator[Job]:
+) -> Iterator[Job[Drawings]]:
     """Opens drawings in a folder: takes up the plan that is there, or makes one.
 
     >>> with drawings(network, [Series("mixed4b", tuple(range(512)))], Recipe(), "pictures") as job:
@@ -185,7 +185,7 @@ class Drawings(Product):
 
     def make(
         self, shards: Sequence[int], check: Callable[[], None], progress: bool = True
-    ) -> Iterator[tuple[int, Rendering]]:
+    ) -> Generator[tuple[int, Rendering], None, None]:
         """See `Product`. A compilation of the next layer cannot be stopped: it runs on until the process ends."""
         before, steps = self.count(sorted(self.finished().intersection(self.asked()))), self.plan.recipe.steps
         done, sizes = 0, {}

@@ -68,7 +68,7 @@ class ExamplesPlan(Plan):
     size: tuple[int, int] | None
     fit: str
     classes: tuple[str, ...]
-    shards: tuple[ExamplesShard, ...] = ()
+    shards: tuple[ExamplesShard, ...] = dataclasses.field(default=(), kw_only=True)
 
     SHARD = ExamplesShard
 
@@ -126,17 +126,22 @@ class ExamplesPlan(Plan):
             if [self.shards[i].start for i in shards] != ends[:-1] or ends[-1] != self.pictures:
                 raise InputError(f"shares of the pass over {layers[0]} do not make up {self.pictures} pictures")
 
+    @functools.cached_property
+    def entries(self) -> Mapping[str, str]:
+        """Layer -> the name in the index of its examples of all pictures."""
+        return {layer: f"layer-{i:05d}" for i, layer in enumerate(self.layers)}
+
     def entry_of(self, layer: str) -> str | None:
-        """The name in the index of a layer's examples of all pictures; None for a layer that is not planned."""
-        return f"layer-{self.layers.index(layer):05d}" if layer in self.layers else None
+        """That of a layer; None for one that is not planned."""
+        return self.entries.get(layer)
 
     @functools.cached_property
     def others(self) -> Mapping[str, str]:
         """Names in the index of what is made of several shards -> what the entry says that it is of."""
         described = json.dumps(self.described())
         return {
-            self.entry_of(layer): hashlib.sha256(f"{described} {layer}".encode()).hexdigest()[:16]
-            for layer in self.layers
+            name: hashlib.sha256(f"{described} {layer}".encode()).hexdigest()[:16]
+            for layer, name in self.entries.items()
         }
 
 

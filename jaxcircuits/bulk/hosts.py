@@ -67,10 +67,7 @@ def meet(coordinator: str | None = None, processes: int | None = None, process: 
     Raises:
       InputError: for numbers that make no sense, for processes that do not come, or where JAX finds no cluster.
     """
-    given = (coordinator, processes, process)
-    if any(part is not None for part in given):
-        if any(part is None for part in given):
-            raise InputError("--coordinator, --processes and --process go together")
+    if coordinator is not None and processes is not None and process is not None:
         host, _, port = coordinator.rpartition(":")
         if not host or not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 2**16):
             raise InputError(f"coordinator {shown(coordinator)}; expected HOST:PORT, the port from 1 to 65535")
@@ -80,6 +77,8 @@ def meet(coordinator: str | None = None, processes: int | None = None, process: 
         said = f"process {process} of {processes}: meets the others at {coordinator}"
         print(plain(said), file=sys.stderr, flush=True)
         return Hosts(process, processes, Meeting(coordinator, processes, process) if processes > 1 else None)
+    if any(part is not None for part in (coordinator, processes, process)):
+        raise InputError("--coordinator, --processes and --process go together")
     try:
         jax.distributed.initialize(
             initialization_timeout=PATIENCE,

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from etils import epath
 
@@ -24,8 +24,11 @@ SIGHT = 15
 """Seconds after which what one host wrote should be seen by the others."""
 
 
+P = TypeVar("P", bound=Product)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class Job:
+class Job(Generic[P]):
     """Work that is ready to be begun or taken up again; see `opened`.
 
     Attributes:
@@ -35,7 +38,7 @@ class Job:
       damaged: files of finished shards that are not what was written; what was asked for of them is made again.
     """
 
-    product: Product
+    product: P
     asked: tuple[int, ...]
     todo: tuple[int, ...]
     damaged: tuple[str, ...] = ()
@@ -98,7 +101,7 @@ class Job:
 
 
 @contextlib.contextmanager
-def opened(ours: Product, hosts: Hosts = ALONE) -> Iterator[Job]:
+def opened(ours: P, hosts: Hosts = ALONE) -> Iterator[Job[P]]:
     """Opens a product's records in a folder: takes up the plan that is there, or makes one.
 
     Args:
@@ -141,7 +144,7 @@ def opened(ours: Product, hosts: Hosts = ALONE) -> Iterator[Job]:
         yield Job(here, tuple(decided["asked"]), tuple(todo), tuple(decided["damaged"]))
 
 
-def _found(ours: Product) -> tuple[Product, Plan | None]:
+def _found(ours: P) -> tuple[P, Plan | None]:
     """Ours in its place, and the plan kept there, which makes records as ours does; None where there is none."""
     here, kept = ours, _kept(ours)
     if kept and (beside := ours.beside(kept)) is not ours:

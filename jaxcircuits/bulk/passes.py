@@ -11,9 +11,8 @@ import dataclasses
 import functools
 import hashlib
 import json
-import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from etils import epath
@@ -49,7 +48,7 @@ def examples(
     batch_size: int | None = None,
     share: int | None = None,
     hosts: Hosts = ALONE,
-) -> Iterator[Job]:
+) -> Iterator[Job[Passes]]:
     """Opens a pass over pictures in a folder: takes up the one that is there, or plans one. See `evidence.examples`.
 
     >>> with examples(network, open_pictures("photographs"), ["mixed3b", "mixed4c"], "records") as job:
@@ -171,7 +170,7 @@ class Passes(Product):
 
     def make(
         self, shards: Sequence[int], check: Callable[[], None], progress: bool = True
-    ) -> Iterator[tuple[int, Share]]:
+    ) -> Generator[tuple[int, Share], None, None]:
         """See `Product`."""
         done = self._merged()
         with LookingProgress(self.network.name, self.count(shards), progress) as bar:
@@ -190,11 +189,12 @@ class Passes(Product):
 
     def write(self, shard: int, made: Share) -> None:
         """See `Product`."""
-        said = {"skipped": made.skipped, "unreadable": made.unreadable, "layers": list(made.examples or ())}
-        files = {}
-        for layer in made.examples or ():
-            path = self._part(shard, layer)
-            files[self._name(path)] = place.write(path, made.examples.layer_bytes(layer))
+        examples, files = made.examples, {}
+        said = {"skipped": made.skipped, "unreadable": made.unreadable, "layers": list(examples or ())}
+        if examples is not None:
+            for layer in examples:
+                path = self._part(shard, layer)
+                files[self._name(path)] = place.write(path, examples.layer_bytes(layer))
         files[self._name(self._note(shard))] = place.write(self._note(shard), json.dumps(said).encode())
         self.index.add(entry_name(shard), self.plan.of(shard), files)
 
@@ -254,7 +254,8 @@ class Passes(Product):
             skipped += note["skipped"]
             shard = self.plan.shards[i]
             if layer in note["layers"]:
-                part = _read(self._part(i, layer))
+                with place.on_disk(self._part(i, layer)) as path:
+                    part = Examples.read(path)
                 whole = whole.merged(part) if whole else part
             if whole:
                 # Shares of which nothing could be read are between, before and after those that were.
@@ -270,7 +271,7 @@ class Passes(Product):
         if unreadable:
             lines = "".join(f"{' '.join(line.split())}\n" for line in unreadable[:NAMED])
             place.write(self.index.folder / "unreadable.txt", lines.encode(errors="replace"))
-        name = self.plan.entry_of(layer)
+        name = self.plan.entries[layer]
         self.index.add(name, self.plan.others[name], {self._name(path): stamp})
 
     def _remove(self, shards: Sequence[int]) -> None:
@@ -287,8 +288,8 @@ class Passes(Product):
     def _merged(self) -> set[str]:
         """The layers whose examples of all pictures are there."""
         entries, others = self.index.entries(), self.plan.others
-        names = {layer: self.plan.entry_of(layer) for layer in self.plan.layers}
-        return {layer for layer, name in names.items() if name in entries and entries[name].of == others[name]}
+        names = self.plan.entries.items()
+        return {layer for layer, name in names if name in entries and entries[name].of == others[name]}
 
     def _shares(self) -> Mapping[int, frozenset[str]]:
         """Shard -> the layers of which its share is there; all of its layers where no picture could be read."""
@@ -321,12 +322,3 @@ class Passes(Product):
 
     def _name(self, path: epath.Path) -> str:
         return path.relative_to(self.root).as_posix()
-
-
-def _read(path: epath.Path) -> Examples:
-    if not place.is_remote(path):
-        return Examples.read(path)
-    with tempfile.TemporaryDirectory() as folder:
-        local = Path(folder) / path.name
-        local.write_bytes(path.read_bytes())
-        return Examples.read(local)

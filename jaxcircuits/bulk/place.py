@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import stat
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
 from typing import NamedTuple
@@ -93,6 +94,25 @@ def read(path: epath.Path, what: str, most: int) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+@contextlib.contextmanager
+def on_disk(path: epath.Path) -> Iterator[Path]:
+    """A file where whatever opens files by itself can read it: one of an object store is copied, and the copy removed.
+
+    Raises:
+      InputError: where an object cannot be read.
+    """
+    if not is_remote(path):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder) / path.name
+        try:
+            local.write_bytes(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        yield local
 
 
 def is_sound(

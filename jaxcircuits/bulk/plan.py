@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import parse_json
@@ -41,20 +41,35 @@ def text(value: Any, name: str) -> str:
     return value
 
 
+class Shard(Protocol):
+    """What is made and written together: a frozen dataclass that checks its fields."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+    records: ClassVar[str]
+    """What they are called in messages."""
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of those that it is of."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the plans of all products have. Theirs add how the records are made, and `shards` in the end.
+    """What the plans of all products have. Theirs add how the records are made.
 
     Attributes:
       network: its name.
       weights: its identity, see `Network.identity`.
+      shards: what belongs to each.
     """
 
     network: str
     weights: str
+    shards: tuple[Shard, ...] = dataclasses.field(default=(), kw_only=True)
 
     SHARD: ClassVar[type]
-    """The class of the shards, a dataclass that checks its fields."""
+    """The class of the shards."""
 
     def __post_init__(self):
         text(self.network, "network")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, ClassVar, Self
 
 from etils import epath
@@ -127,7 +127,9 @@ class Product(abc.ABC):
         """Makes the folders, and removes what killed commands left in them."""
 
     @abc.abstractmethod
-    def make(self, shards: Sequence[int], check: Callable[[], None], progress: bool) -> Iterator[tuple[int, Any]]:
+    def make(
+        self, shards: Sequence[int], check: Callable[[], None], progress: bool
+    ) -> Generator[tuple[int, Any], None, None]:
         """Makes shards, one by one.
 
         Args:

@@ -40,15 +40,16 @@ import dataclasses
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from etils import epath
 
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.crops_file import CropBand, read_crops
-from jaxcircuits.bulk.crops_plan import CropsPlan
+from jaxcircuits.bulk.crops_plan import CropsPlan, CropsShard
 from jaxcircuits.bulk.drawing import Drawing
-from jaxcircuits.bulk.drawing_plan import DrawingPlan
+from jaxcircuits.bulk.drawing_plan import DrawingPlan, DrawingShard
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.pictures import LARGEST_MARK
@@ -65,6 +66,7 @@ PRODUCTS = ("drawings", "examples", "wiring")
 """What may be on record of a unit."""
 
 Kind = TypeVar("Kind", bound=Plan)
+Content = TypeVar("Content")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -181,8 +183,12 @@ class NetworkRecords(Mapping[str, LayerRecords]):
 
     def units_planned(self, layer: str) -> tuple[int, ...]:
         """The units of a layer that are drawn or cut out, or are to be."""
-        plans = (self._plans.get("drawings"), self._plans.get("crops"))
-        shards = (shard for plan in plans if plan for shard in plan.shards if not getattr(shard, "directions", ""))
+        drawn, cut = self._plans.get("drawings"), self._plans.get("crops")
+        shards: list[DrawingShard | CropsShard] = []
+        if isinstance(drawn, DrawingPlan):
+            shards += [shard for shard in drawn.shards if not shard.directions]
+        if isinstance(cut, CropsPlan):
+            shards += cut.shards
         return tuple(sorted({unit for shard in shards if shard.layer == layer for unit in shard.units}))
 
     def plan(self, product: str) -> Plan | None:
@@ -216,7 +222,7 @@ class NetworkRecords(Mapping[str, LayerRecords]):
         """Product -> name in its index -> the files that are there, of entries that belong to the plan."""
         found = {}
         for product, plan in self._plans.items():
-            shards = {entry_name(i): plan.of(i) for i in range(len(plan.shards))} | plan.others
+            shards = {**{entry_name(i): plan.of(i) for i in range(len(plan.shards))}, **plan.others}
             entries = Index(self.folder, product).entries()
             known = {name: entry for name, entry in entries.items() if shards.get(name) == entry.of}
             found[product] = {name: self._sound(entry.files) for name, entry in known.items()}
@@ -242,7 +248,9 @@ class NetworkRecords(Mapping[str, LayerRecords]):
     def _drawings_of(self, product: str, folder: str) -> Mapping[str, Mapping[int, Drawing]]:
         plan = self._plans.get(product)
         found: dict[str, dict[int, Drawing]] = {}
-        for i, shard in enumerate(plan.shards if isinstance(plan, DrawingPlan) else ()):
+        if not isinstance(plan, DrawingPlan):
+            return found
+        for i, shard in enumerate(plan.shards):
             files = set(self._files[product].get(entry_name(i), ()))
             for unit in shard.units if (shard.folder == folder if folder else not shard.directions) else ():
                 base = f"{shard.folder}/{unit:04d}"
@@ -265,11 +273,14 @@ class NetworkRecords(Mapping[str, LayerRecords]):
         plan = self._plans.get(product)
         return plan.entry_of(layer) if isinstance(plan, (ExamplesPlan, WiringPlan)) else None
 
-    def _read(self, product: str, entry: str | None, read: Callable[[epath.Path], Any]) -> Any:
+    def _read(self, product: str, entry: str | None, read: Callable[[Path], Content]) -> Content | None:
         """The file of an entry of a product; None where there is none, or it is damaged."""
-        files = self._files[product].get(entry, ()) if product in self._plans else ()
+        files = self._files[product].get(entry, ()) if entry and product in self._plans else ()
+        if not files:
+            return None
         try:
-            return read(self.folder / files[0]) if files else None
+            with place.on_disk(self.folder / files[0]) as path:
+                return read(path)
         except InputError as error:
             self.problems.append(str(error))
             return None

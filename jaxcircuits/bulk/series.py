@@ -45,7 +45,7 @@ class Directions:
     @functools.cached_property
     def sha256(self) -> str:
         """Of the numbers."""
-        return hashlib.sha256(np.ascontiguousarray(self.vectors)).hexdigest()
+        return hashlib.sha256(self.vectors.tobytes()).hexdigest()
 
     @classmethod
     def read(cls, path: Path) -> Directions:

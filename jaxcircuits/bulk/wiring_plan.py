@@ -42,7 +42,7 @@ class WiringPlan(Plan):
     """
 
     count: int
-    shards: tuple[WiringShard, ...] = ()
+    shards: tuple[WiringShard, ...] = dataclasses.field(default=(), kw_only=True)
 
     SHARD = WiringShard
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from etils import epath
@@ -27,7 +27,7 @@ FILE = "wiring.safetensors"
 @contextlib.contextmanager
 def wiring(
     network: Network, layers: Sequence[str], out: str | Path, *, count: int = 8, hosts: Hosts = ALONE
-) -> Iterator[Job]:
+) -> Iterator[Job[Wirings]]:
     """Opens the wiring of layers in a folder: which are the strongest inputs and outputs of each unit.
 
     >>> with wiring(network, feature_layers(network), "records") as job:
@@ -96,7 +96,7 @@ class Wirings(Product):
 
     def make(
         self, shards: Sequence[int], check: Callable[[], None], progress: bool = True
-    ) -> Iterator[tuple[int, LayerWiring]]:
+    ) -> Generator[tuple[int, LayerWiring], None, None]:
         """See `Product`."""
         found, done = Wiring(self.network, self.plan.count), 0
         total, shown = self.count(shards), view(f"{self.network.name} wiring", progress)

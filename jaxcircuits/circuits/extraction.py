@@ -75,7 +75,7 @@ def circuit_between(network: Network, rows: Sequence[str | Unit | Sequence[str |
       InputError: as `extract_circuit`.
     """
     (layer, units), *below = [family(network, row) for row in rows] or [family(network, [])]
-    return _descend(network, layer, units, below, None)
+    return _descend(network, layer, units, below, 0)
 
 
 def _descend(
@@ -83,7 +83,7 @@ def _descend(
     layer: str,
     units: np.ndarray,
     below: Sequence[tuple[str, np.ndarray | None]],
-    top: int | None,
+    top: int,
 ) -> Circuit:
     """The circuit from targets down through layers, of given units or, for None, of the `top` most important ones."""
     shares = np.full(len(units), 1 / len(units))

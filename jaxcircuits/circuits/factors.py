@@ -7,6 +7,7 @@ Weights, Distill 2021, weights. The directions are rows for the objective `direc
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -101,7 +102,8 @@ def _factors(values: np.ndarray, parts: np.ndarray, components: int, seed: int) 
         from sklearn.decomposition import NMF
     except ImportError as error:
         raise InputError("factors need scikit-learn; pip install 'jaxcircuits[circuits]'") from error
-    model = NMF(components, init="nndsvda", max_iter=STEPS, random_state=seed)
+    count: Any = components  # scikit-learn has no types, and its default, a word, is taken for the only kind
+    model = NMF(count, init="nndsvda", max_iter=STEPS, random_state=seed)
     maps, directions = model.fit_transform(parts), model.components_
     channels = values.shape[-1]
     if parts.shape[1] > channels:

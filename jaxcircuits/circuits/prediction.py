@@ -80,10 +80,11 @@ class Prediction:
 
     @property
     def _flat(self) -> tuple[np.ndarray, np.ndarray]:
-        return tuple(np.float64(v).reshape(-1, len(self.units)) for v in (self.predicted, self.outcome))
+        predicted, outcome = (np.asarray(values, np.float64) for values in (self.predicted, self.outcome))
+        return predicted.reshape(-1, len(self.units)), outcome.reshape(-1, len(self.units))
 
     def _where_changed(self, numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-        before = np.float64(self.before).reshape(-1, len(self.units))
+        before = np.asarray(self.before, np.float64).reshape(-1, len(self.units))
         changed = (_norm(self._flat[1]) > ROUNDING * _norm(before)) & (denominator > 0)
         return np.where(changed, numerator / np.where(changed, denominator, 1), np.nan)
 

@@ -121,14 +121,14 @@ class Wiring:
         before, after = neighbours(network, layer)
         logits = network.logits if after or layer == network.logits else None
         read = {
-            "outputs": (after, lambda: self._side(layer, after, outputs=True)),
-            "classes": (logits, lambda: self._classes(layer)),
-            "inputs": (before, lambda: self._side(before, layer, outputs=False)),
+            "outputs": (after, lambda other: self._side(layer, other, outputs=True)),
+            "classes": (logits, lambda other: self._classes(layer, other)),
+            "inputs": (before, lambda other: self._side(other, layer, outputs=False)),
         }
         found = {}
         for name, (other, make) in read.items():
             try:
-                found[name] = make() if other else None
+                found[name] = make(other) if other else None
             except InputError as error:
                 found[name], reasons[name] = None, str(error)
             if not other:
@@ -146,27 +146,26 @@ class Wiring:
         kinds = (_strongest(weights, sign, self.count, outputs) for sign in (1, -1))
         return Side(target if outputs else source, *kinds)
 
-    def _classes(self, layer: str) -> Classes:
-        effects = self._effects(layer)
+    def _classes(self, layer: str, logits: str) -> Classes:
+        effects = self._effects(layer, logits)
         count = min(CLASSES, effects.shape[1])
         up, down = (np.argsort(sign * effects, axis=1, kind="stable")[:, :count] for sign in (-1, 1))
         kept = (np.take_along_axis(effects, part, 1).astype(np.float32) for part in (up, down))
         up_effects, down_effects = kept
-        return Classes(self.network.logits, up.astype(np.int32), up_effects, down.astype(np.int32), down_effects)
+        return Classes(logits, up.astype(np.int32), up_effects, down.astype(np.int32), down_effects)
 
-    def _effects(self, layer: str) -> np.ndarray:
+    def _effects(self, layer: str, logits: str) -> np.ndarray:
         """float64 (units, classes): what an activation of 1 everywhere adds to the logits, away from the borders.
 
         Along a chain of layers that all ways pass, sums over positions of weights multiply as matrices.
         """
-        logits = self.network.logits
         if self.network.graph.first_name(layer) == self.network.graph.first_name(logits):
             return np.eye(self.network.layers[layer].channels)
-        _, after = neighbours(self.network, layer)
+        after = neighbours(self.network, layer)[1] or logits
         if (layer, after) not in self._sums:
             self._weights(layer, after)
         sums = self._sums[layer, after].T
-        return sums if after == logits else sums @ self._effects(after)
+        return sums if after == logits else sums @ self._effects(after, logits)
 
 
 def neighbours(network: Network, layer: str) -> tuple[str, str | None]:

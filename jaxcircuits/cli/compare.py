@@ -14,9 +14,10 @@ from jaxcircuits.printing import plain
 def compare(
     first: NetworkName,
     second: NetworkName,
+    *,
     images: Annotated[
         str, typer.Option(help="A folder of pictures, with a folder a class or without; or tfds:NAME[:CONFIG].")
-    ] = ...,
+    ],
     split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
     steps: Annotated[int, typer.Option(help="Of gradient ascent, a drawing; 0 for no drawings.")] = 96,
     size: Annotated[
@@ -31,7 +32,7 @@ def compare(
     from jaxcircuits.network import load
     from jaxcircuits.pages.compare_report import report_comparison
 
-    networks, pictures = [load(name) for name in (first, second)], open_pictures(images, split)
+    one, other, pictures = load(first), load(second), open_pictures(images, split)
     options = {"steps": steps, "size": size, "seed": seed, "batch_size": batch_size}
-    for file in report_comparison(*networks, pictures, out, **options):
+    for file in report_comparison(one, other, pictures, out, **options):
         say(plain(file))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import contextlib
 from typing import Annotated
 
 import typer
@@ -19,9 +19,10 @@ def examples(
             help="Whose units: LAYER, or LAYER:UNITS such as mixed4b:0-15; or all.", metavar="LAYER[:UNITS]"
         ),
     ] = None,
+    *,
     images: Annotated[
         str, typer.Option(help="A folder of pictures, with a folder a class or without; or tfds:NAME[:CONFIG].")
-    ] = ...,
+    ],
     split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
     layer: Annotated[list[str] | None, typer.Option(help="Another way to name layers.")] = None,
     units: Annotated[
@@ -42,11 +43,12 @@ def examples(
     The same command started again goes on where it was stopped; layers that are added are seen in a pass of their own.
     """
     from jaxcircuits import bulk
+    from jaxcircuits.bulk import place
     from jaxcircuits.cli.render import chosen_layers
     from jaxcircuits.evidence import Examples
     from jaxcircuits.evidence.crops import sheet
     from jaxcircuits.images import open_pictures
-    from jaxcircuits.images.sheet import save_image
+    from jaxcircuits.images.sheet import png_bytes
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of
 
@@ -68,11 +70,14 @@ def examples(
         say(job.summary(written))
         if len(written) < len(chosen):
             return
-        found, unreadable = Examples.read(*written), job.product.unreadable
+        with contextlib.ExitStack() as copies:
+            found = Examples.read(*(copies.enter_context(place.on_disk(path)) for path in written))
+        unreadable = job.product.unreadable
     for path, (name, numbers) in zip(written, chosen.items()):
-        folder = Path(path).with_suffix("")
+        folder = path.with_suffix("")
+        place.make(folder)
         for unit in numbers:
-            save_image(sheet(model, found, pictures, name, unit), folder / f"{unit:04d}.png")
+            place.write(folder / f"{unit:04d}.png", png_bytes(sheet(model, found, pictures, name, unit)))
         say(f"{len(numbers)} sheets in {plain(folder)}")
     if found.seen.skipped:
         more = "" if found.seen.skipped == 1 else f" and {found.seen.skipped - 1} more"

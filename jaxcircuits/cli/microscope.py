@@ -99,9 +99,10 @@ def microscope(
         find_tuning(model, list(chosen), folder)
     if families:
         find_families(model, list(chosen), folder)
-    for other in others:
-        find_matches(model, other, list(chosen), pictures, folder)
-        find_monosemanticity(model, other, list(chosen), pictures, folder)
+    if pictures is not None:
+        for other in others:
+            find_matches(model, other, list(chosen), pictures, folder)
+            find_monosemanticity(model, other, list(chosen), pictures, folder)
     if draw:
         _pages(kept, out)
         series = [bulk.Series(name, tuple(own)) for name, own in chosen.items()]

@@ -88,7 +88,7 @@ def crop(pictures: Pictures, index: int, part: tuple[int, int, int, int], size: 
         raise InputError(f"{pictures.name(index)}: cannot be read ({error})") from None
     left, top, right, bottom = 0, 0, image.shape[1], image.shape[0]
     if pictures.source.resizes:
-        left, top, right, bottom = fitted(*image.shape[:2], size, pictures.fit)
+        left, top, right, bottom = fitted(image.shape[0], image.shape[1], size, pictures.fit)
     rows = top + np.array([part[0], part[2]]) * (bottom - top) / size[0]
     columns = left + np.array([part[1], part[3]]) * (right - left) / size[1]
     (above, below), (before, behind) = (np.round(ends).astype(int) for ends in (rows, columns))
@@ -176,7 +176,7 @@ def view_at(
     elif tokens is not None:
         fires = fires[tokens.first :][: tokens.rows * tokens.columns].reshape(tokens.rows, tokens.columns)
     value = float(fires[at] if fires.ndim == 2 else fires)
-    heat = np.zeros(image.shape[:2], np.float32)
+    heat = np.zeros((image.shape[0], image.shape[1]), np.float32)
     if spread and value > 0:
         rows, columns = (_interpolation(network, layer, axis, part, size, heat.shape) for axis in (0, 1))
         heat = np.maximum(rows @ (fires / value) @ columns.T, 0).astype(np.float32)
@@ -191,10 +191,10 @@ def outlined(view: View) -> np.ndarray:
     """
     inside = view.heat >= LEVEL
     # Beyond the picture's edge nothing is known: no line is drawn along it.
-    edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
-    halo = ndimage.binary_dilation(inside) & ~inside
+    edge = np.logical_and(inside, np.logical_not(ndimage.binary_erosion(inside, border_value=1)))
+    halo = np.logical_and(ndimage.binary_dilation(inside), ~inside)
     image = np.where(halo[..., None], 0.4 * view.image, view.image)
-    return np.where(edge[..., None], np.float32(LINE), image).astype(np.float32)
+    return np.where(edge[..., None], np.array(LINE, np.float32), image).astype(np.float32)
 
 
 def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, unit: int) -> Image.Image:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -116,7 +117,7 @@ class Examples(Mapping[str, LayerExamples]):
         return layer_bytes(self[layer], dataclasses.asdict(self.seen))
 
     @classmethod
-    def read(cls, *paths: str | Path) -> Examples:
+    def read(cls, *paths: str | os.PathLike[str]) -> Examples:
         """Reads what `save` wrote, one file or several of one pass; nothing in a file is run.
 
         Raises:
@@ -124,14 +125,17 @@ class Examples(Mapping[str, LayerExamples]):
         """
         if not paths:
             raise InputError("no files to read examples from; expected what Examples.save wrote")
-        layers, first = {}, None
+        layers: dict[str, LayerExamples] = {}
+        passes: list[Shown] = []
         for path in map(Path, paths):
-            layer, fields = read_layer(path, {field.name: field.type for field in dataclasses.fields(Shown)})
-            seen = Shown(**(fields | {"size": tuple(fields["size"]), "classes": tuple(fields["classes"])}))
-            if first is not None and seen != first:
-                raise InputError(f"{path}: examples of {seen}, others of {first}; expected those of one pass")
-            layers[layer.layer], first = layer, seen
-        return cls(layers, first)
+            layer, fields = read_layer(path, {field.name: str(field.type) for field in dataclasses.fields(Shown)})
+            height, width = fields.pop("size")
+            seen = Shown(**fields | {"size": (height, width), "classes": tuple(fields["classes"])})
+            if passes and seen != passes[0]:
+                raise InputError(f"{path}: examples of {seen}, others of {passes[0]}; expected those of one pass")
+            layers[layer.layer] = layer
+            passes.append(seen)
+        return cls(layers, passes[0])
 
 
 def examples(

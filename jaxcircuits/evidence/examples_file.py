@@ -108,18 +108,21 @@ def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, di
     layer, shape, count, first = found.layer, found.shape, found.pictures_seen, found.first_interval
     _check(path, tensors, shape[-1], seen, first)
     chosen = {name: Chosen(*(tensors[f"{name}/{field}"] for field in Chosen._fields)) for name in _CHOSEN}
-    chosen["spread"] = Chosen(
-        *(_filled(part, first, rest) for part, rest in zip(chosen["spread"], (np.nan, NONE, NONE)))
-    )
+    spread = Chosen(*(_filled(part, first, rest) for part, rest in zip(chosen["spread"], (np.nan, NONE, NONE))))
     return (
         LayerExamples(
             layer=layer,
             shape=shape,
+            strongest=chosen["strongest"],
+            weakest=chosen["weakest"],
+            spread=spread,
             histogram=_filled(tensors["histogram"], first, 0),
             peaks=_filled(tensors["peaks"], first, 0),
+            mean=tensors["mean"],
+            variance=tensors["variance"],
+            class_means=tensors["class_means"],
             pictures_seen=count,
-            **{name: tensors[name] for name in ("mean", "variance", "class_means", "class_sizes")},
-            **chosen,
+            class_sizes=tensors["class_sizes"],
         ),
         seen,
     )

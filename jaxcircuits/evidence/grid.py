@@ -26,7 +26,7 @@ _SHIFT = _MANTISSA - (PER_OCTAVE.bit_length() - 1)
 _FIRST = (127 - OCTAVES) * PER_OCTAVE
 
 
-def interval(x: jax.Array) -> jax.Array:
+def interval(x: jax.Array | np.ndarray) -> jax.Array:
     """The number of the interval that each of float32 `x` lies in, int32: increasing with x."""
     bits = jax.lax.bitcast_convert_type(x, jnp.int32)
     step = jnp.clip(((bits & 0x7FFFFFFF) >> _SHIFT) - _FIRST, 0, STEPS - 1)

@@ -152,7 +152,7 @@ def from_tally(layer: str, shape: tuple[int, ...], tokens: Grid | None, tally: T
         spread=_chosen(spread, shape, tokens, 1),
         histogram=own.histogram.value().reshape(units, grid.INTERVALS),
         peaks=own.peaks.value().reshape(units, grid.INTERVALS),
-        mean=own.shift.astype(np.float64) + deviation,
+        mean=np.asarray(own.shift, np.float64) + deviation,
         variance=np.maximum(own.squares.value() / seen - deviation**2, 0),
         class_means=class_means,
         pictures_seen=seen,
@@ -162,14 +162,14 @@ def from_tally(layer: str, shape: tuple[int, ...], tokens: Grid | None, tally: T
 
 def _chosen(best: Best, shape: tuple[int, ...], tokens: Grid | None, sign: int) -> Chosen:
     there = best.pictures != NONE
-    width = shape[-2] if len(shape) > 1 else 1
+    count, width = shape[0], shape[-2] if len(shape) > 1 else 1
     places = np.stack([best.places // width, best.places % width], axis=-1).astype(np.int32)
     if tokens is not None:
-        places = np.array([tokens.place(token) for token in range(shape[0])], np.int32)[np.where(there, best.places, 0)]
+        places = np.array([tokens.place(token) for token in range(count)], np.int32)[np.where(there, best.places, 0)]
     # Zero is added to make plus zero of minus zero.
     return Chosen(
         np.where(there, sign * best.values + np.float32(0), np.float32(np.nan)),
-        best.pictures.astype(np.int64),
+        np.asarray(best.pictures, np.int64),
         np.where(there[..., None], places, np.int32(NONE)),
     )
 

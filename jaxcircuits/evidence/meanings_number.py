@@ -140,7 +140,7 @@ def _clustered(means: Any, rows: np.ndarray, most: int, seed: int) -> tuple[list
 
     if rows.shape[1] > len(rows):
         # In the space that the rows span they are as far apart, in fewer numbers.
-        rows = np.linalg.qr(rows.T, mode="r").T
+        rows = np.linalg.qr(rows.T).R.T
     labels, found = [], []
     for count in range(2, most + 1):
         with warnings.catch_warnings():

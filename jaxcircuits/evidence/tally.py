@@ -140,7 +140,7 @@ class Tallying:
         )
 
 
-def lot(picture: jax.Array) -> jax.Array:
+def lot(picture: jax.Array | np.ndarray) -> jax.Array:
     """A number that looks random, and another one for every picture: the finalizer of MurmurHash3 (public domain)."""
     x = picture.astype(jnp.uint32) ^ jnp.uint32(0x9E3779B9)
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence.responses import Place, answering, batch_size, finite, in_batches, shared
@@ -95,7 +95,7 @@ def tuning(
             bar.update(int(chosen[count - 1]) + 1)
     labelled = {name: np.moveaxis(values.reshape(*lengths, -1), -1, 0) for name, values in answers.items()}
     fixed = {key: np.asarray(value).tolist() for key, value in drawn.fixed.items()}
-    shown_at = tuple(images.shape[1:3])
+    shown_at = (images.shape[1], images.shape[2])
     return Tuning(network.name, drawn.name, fixed, shown_at, place, axes, labelled)
 
 

@@ -6,9 +6,12 @@ import functools
 import json
 import re
 from collections import Counter
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 Schema = TypeVar("Schema")
 
@@ -76,7 +79,7 @@ def parse_json(text: str, what: str, most: int, finite: bool = True) -> Any:
         raise InputError(f"not JSON: {str(error).splitlines()[0]}; expected {what}") from None
 
 
-def conforming(data: Any, schema: type[Schema], what: str) -> Schema:
+def conforming(data: Any, schema: TypeForm[Schema], what: str) -> Schema:
     """Plain data as a dataclass, or another type that msgspec knows; its types and bounds are checked.
 
     Args:

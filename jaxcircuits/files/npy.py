@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -45,7 +45,7 @@ class Header(NamedTuple):
         return math.prod(self.shape) * self.dtype.itemsize
 
 
-def read_header(file: BinaryIO, what: str) -> Header:
+def read_header(file: IO[bytes], what: str) -> Header:
     """The header of an array; the file is left where the data begins.
 
     Args:
@@ -67,7 +67,7 @@ def read_header(file: BinaryIO, what: str) -> Header:
         dtype = np.dtype(found[1]) if found else None
     except (TypeError, ValueError):
         dtype = None
-    if dtype is None:
+    if found is None or dtype is None:
         raise InputError(f"{what}: damaged or cut short: its header is not that of an array of numbers")
     shape = tuple(int(side) for side in found[3].replace(" ", "").split(",") if side)
     if len(shape) > MOST_AXES:
@@ -75,7 +75,7 @@ def read_header(file: BinaryIO, what: str) -> Header:
     return Header(dtype, found[2] == "True", shape)
 
 
-def read_data(file: BinaryIO, header: Header, what: str) -> np.ndarray:
+def read_data(file: IO[bytes], header: Header, what: str) -> np.ndarray:
     """The data that follows a header, which is checked to be of plain numbers and to end the file.
 
     Args:

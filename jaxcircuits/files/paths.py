@@ -8,11 +8,17 @@ share a path and none leads out of the folder that it is put in.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from typing import TypeVar
+from typing import Protocol, Self, TypeVar
 
-Root = TypeVar("Root", bound=os.PathLike)
+
+class Folder(Protocol):
+    """A path to which names are added with `/`: Python's `Path`, and those of Etils, which reach into buckets."""
+
+    def __truediv__(self, name: str, /) -> Self: ...
+
+
+Root = TypeVar("Root", bound=Folder)
 
 LONGEST_PART = 100
 """Bytes between two `/`; with an ending and what a temporary name adds it fits the 143 of the tightest systems."""

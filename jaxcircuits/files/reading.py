@@ -7,11 +7,12 @@ sparse file of terabytes.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files.writing import kind_of
@@ -23,7 +24,7 @@ TEXT_BYTES = 2**20
 
 
 @contextlib.contextmanager
-def opened(path: str | os.PathLike, what: str, most: int, least: int = 1) -> Iterator[BinaryIO]:
+def opened(path: str | os.PathLike, what: str, most: int, least: int = 1) -> Iterator[io.BufferedReader]:
     """A regular file, open for reading from its beginning.
 
     Args:

@@ -112,7 +112,7 @@ def _pixels(image: Image.Image, size: tuple[int, int] | None, fit: Fit, channels
         Image.Transpose.ROTATE_180,
     )
     # Resized first and turned then: there is less to turn. The size is then that of the picture as it lies in the file.
-    lying = size[::-1] if size and sideways else size
+    lying = (size[1], size[0]) if size and sideways else size
     if lying:
         box = fitted(image.height, image.width, lying, fit)
         enlarged = (2 * lying[1] * image.width / (box[2] - box[0]), 2 * lying[0] * image.height / (box[3] - box[1]))

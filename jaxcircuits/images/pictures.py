@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, pixels
 from jaxcircuits.images.decode import Fit
 from jaxcircuits.images.sources import NO_LABEL, Source, Unreadable
 
@@ -64,14 +64,11 @@ class Pictures:
     channels: int = 3
 
     def __post_init__(self):
-        size = self.size
-        if size is not None:
-            size = (size, size) if isinstance(size, int) else tuple(size)
-            if len(size) != 2 or not all(isinstance(side, (int, np.integer)) and side > 0 for side in size):
-                raise InputError(f"size {self.size!r} of pictures; expected height and width in pixels")
+        if self.size is not None:
+            size = pixels("size of pictures", self.size)
             if not self.source.resizes:
                 raise InputError(f"size {size} of {self.source.description}; these are taken at their own")
-            object.__setattr__(self, "size", (int(size[0]), int(size[1])))
+            object.__setattr__(self, "size", size)
         if self.fit not in ("crop", "whole"):
             raise InputError(f"fit {self.fit!r} of pictures; expected 'crop' or 'whole'")
 
@@ -118,7 +115,7 @@ class Pictures:
     def __iter__(self) -> Iterator[Picture]:
         return (self[index] for index in range(len(self)))
 
-    def batches(self, size: int, start: int = 0, stop: int | None = None) -> Iterator[Batch]:
+    def batches(self, size: int, start: int = 0, stop: int | None = None) -> Generator[Batch, None, None]:
         """Pictures from `start` to before `stop` in batches, read ahead by threads; none is held longer than needed.
 
         Threads suffice: Pillow decodes and resizes without holding Python's lock.

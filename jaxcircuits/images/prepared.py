@@ -93,11 +93,14 @@ class Prepared:
         picture = "image" if "image" in images else images[0]
         if features[picture].np_dtype not in (np.uint8, np.uint16):
             raise InputError(f"{description}: pictures of {features[picture].np_dtype}; expected 8 or 16 bits")
-        labels = [name for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+        labels = {name: feature for name, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)}
         label = "label" if "label" in labels else next(iter(labels), None)
         decoders = {name: tfds.decode.SkipDecoding() for name in images}
         try:
-            examples = builder.as_data_source(split or "all", decoders=decoders)
+            examples = builder.as_data_source(
+                split or "all",  # pyright: ignore[reportCallIssue]: the type of its decorator hides its parameters
+                decoders=decoders,
+            )
         except NotImplementedError:
             kind = builder.info.file_format
             raise InputError(
@@ -108,7 +111,7 @@ class Prepared:
             if split and split not in builder.info.splits and split.isidentifier():
                 raise unknown("split", split, builder.info.splits, description) from None
             raise InputError(f"{description}: split {split or 'all'!r} cannot be opened ({_line(error)})") from None
-        classes = tuple(features[label].names or map(str, range(features[label].num_classes or 0))) if label else ()
+        classes = tuple(labels[label].names or map(str, range(labels[label].num_classes or 0))) if label else ()
         return cls(examples, picture, label, f"{description} ({split})" if split else description, classes)
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, pixels
 from jaxcircuits.images.decode import Fit
 from jaxcircuits.images.pictures import Pictures
 from jaxcircuits.images.prepared import DESCRIPTION_FILE, Prepared
@@ -48,7 +48,7 @@ def open_pictures(
     Raises:
       InputError: where there are none, or `source` is something else.
     """
-    return Pictures(_source(source, split), size, fit)
+    return Pictures(_source(source, split), None if size is None else pixels("size of pictures", size), fit)
 
 
 def _source(source: Any, split: str | None) -> Source:

@@ -197,6 +197,7 @@ class Scenes:
     seed: int = 0
     classes: tuple[str, ...] = ()
     resizes = False
+    _keyed: Callable[[np.uint32], Any] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self):
         if not isinstance(self.count, int) or self.count < 1:

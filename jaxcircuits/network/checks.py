@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxcircuits.errors import InputError, unknown
 
@@ -56,7 +57,7 @@ def pictures(name: str, channels: int, images: jax.Array | np.ndarray) -> jax.Ar
     if not jnp.issubdtype(images.dtype, jnp.floating):
         hint = "; divide bytes by 255" if images.dtype == np.uint8 else ""
         raise InputError(f"pictures of type {images.dtype}; {expected}{hint}")
-    if not isinstance(images, jax.core.Tracer) and images.size:
+    if not isinstance(images, Tracer) and images.size:
         low, high = float(images.min()), float(images.max())
         # Half a grey level of slack: resampling overshoots by rounding.
         if not (low >= -0.002 and high <= 1.002):

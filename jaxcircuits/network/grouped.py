@@ -83,16 +83,16 @@ def depthwise(x: jax.Array, kernel: jax.Array, params: dict) -> jax.Array:
     x = lax.pad(x, jnp.zeros((), x.dtype), [(*pads.get(axis, (0, 0)), 0) for axis in range(x.ndim)])
     wide = jnp.promote_types(x.dtype, jnp.float32)  # in which XLA adds up too
     by_channel = [-1 if axis == axes.lhs_spec[1] else 1 for axis in range(x.ndim)]
-    total = None
-    for cell in itertools.product(*map(range, window)):
+
+    def term(cell: tuple[int, ...]) -> jax.Array:
         start, stop, step = [0] * x.ndim, list(x.shape), [1] * x.ndim
         for axis, place, size, stride, dilation in zip(positions, cell, window, strides, dilations):
             last = (x.shape[axis] - dilation * (size - 1) - 1) // stride * stride
             start[axis], step[axis] = place * dilation, stride
             stop[axis] = start[axis] + last + 1
-        term = lax.slice(x, start, stop, step).astype(wide) * weights[cell].reshape(by_channel).astype(wide)
-        total = term if total is None else total + term
-    return total.astype(x.dtype)
+        return lax.slice(x, start, stop, step).astype(wide) * weights[cell].reshape(by_channel).astype(wide)
+
+    return functools.reduce(lax.add, map(term, itertools.product(*map(range, window)))).astype(x.dtype)
 
 
 def in_blocks(x: jax.Array, kernel: jax.Array, together: int, params: dict) -> jax.Array:

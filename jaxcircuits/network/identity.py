@@ -6,6 +6,7 @@ import hashlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.files import fingerprint
@@ -35,7 +36,7 @@ def _name(key: Any) -> str:
 
 
 def _values(leaf: Any) -> np.ndarray:
-    return np.asarray(jax.random.key_data(leaf) if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+    return np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
 
 
 def _where(patch: Any) -> tuple[Any, ...]:

@@ -330,9 +330,8 @@ class Network(Shown):
           name: for files and messages; the function's name by default.
           labels: of its outputs.
         """
-        name = name or getattr(function, "__name__", "network")
         model, params = adapters.function_model(function, params)
-        return cls.from_model(name, model, params, convention, labels)
+        return cls.from_model(name or getattr(function, "__name__", "network"), model, params, convention, labels)
 
     @classmethod
     def from_model(

@@ -174,10 +174,9 @@ def _patched(
                 rows = _given(patch.layer, data["values"], activation)
             case Connect():
                 rows = _again(patch, data, _before(members[:i]), run, located, others)[..., data["units"]]
-            case Adopt(donor=None):
-                rows = activation[..., data["givers"]]
-            case Adopt():
-                rows = _of_donor(patch, data, run, located)[..., data["givers"]]
+            case Adopt(donor=donor):
+                given = activation if donor is None else _of_donor(donor, patch, data, run, located)
+                rows = given[..., data["givers"]]
         activation = activation.at[..., data["units"]].set(rows.astype(activation.dtype))
     return activation
 
@@ -247,6 +246,8 @@ def _again(
 def _convolved(located: Located, conv: str, seen: jax.Array, kernel: jax.Array) -> jax.Array:
     """The convolution of a layer, with another kernel, of an activation (N, h, w, channels)."""
     operation = located.graph.convolution(conv)
+    if operation is None:
+        raise ValueError(f"{conv} is no convolution")
     if operation.name == "dot_general":
         return jnp.einsum("...c,hwcd->...d", seen, kernel)
     params = operation.params
@@ -261,7 +262,7 @@ def _convolved(located: Located, conv: str, seen: jax.Array, kernel: jax.Array) 
     )
 
 
-def _of_donor(patch: Adopt, data: Mapping[str, Any], run: Run, located: Located) -> jax.Array:
+def _of_donor(donor: Forward, patch: Adopt, data: Mapping[str, Any], run: Run, located: Located) -> jax.Array:
     read = {name: located.canonical(name, run.values[located.value(name)]) for name in (*patch.reads, INPUT)}
     x = read.pop(INPUT)
-    return patch.donor.run(data["params"], x, [patch.layer], read)[patch.layer]
+    return donor.run(data["params"], x, [patch.layer], read)[patch.layer]

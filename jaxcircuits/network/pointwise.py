@@ -78,10 +78,10 @@ _NUMPY: dict[str, Callable[..., np.ndarray]] = {
     "not": np.logical_not,
     "is_finite": np.isfinite,
     "select_n": lambda which, *cases: np.choose(np.asarray(which, int), cases),
-    "integer_pow": None,
-    "convert_element_type": None,
+    "integer_pow": lambda x, power: np.asarray(x) ** power,
+    "convert_element_type": lambda x, dtype: np.asarray(x).astype(dtype),
 }
-"""What the primitives compute; those without a function have settings, see `_compute`."""
+"""What the primitives compute; of the last two the second argument is a setting, see `_compute`."""
 
 _GRID = np.linspace(-8, 8, 321)
 _KNOWN = {
@@ -129,12 +129,14 @@ class Pointwise:
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """The function itself, of any array; only where no parameters take part."""
-        values = {self.input: x}
+        if self.constants is None:
+            raise ValueError("parameters take part in this function")
+        values, constants = {self.input: x}, self.constants
 
         def read(atom):
             if isinstance(atom, int) and atom in values:
                 return values[atom]
-            number, aval = (self.constants[atom], None) if isinstance(atom, int) else (atom.val, atom.aval)
+            number, aval = (constants[atom], None) if isinstance(atom, int) else (atom.val, atom.aval)
             dtype = x.dtype if aval is None else aval.dtype
             return jnp.full(x.shape, number, dtype)
 
@@ -253,12 +255,13 @@ def _described(program: Program, source: int, output: int, operations: tuple[Ope
     """The function; None where it is a line after all, such as max(x, -inf)."""
     made = {source, *(value for step in operations for value in step.outputs)}
     others = {value for step in operations for value in step.reads if value not in made}
-    numbers = {value: constant(program, value) for value in others}
-    if None in numbers.values():
+    constants = {value: constant(program, value) for value in others}
+    numbers = {value: number for value, number in constants.items() if number is not None}
+    if len(numbers) < len(constants):
         return Pointwise(source, output, operations, None, "activation", 1.0, False, 0.0)
 
     def course(x: np.ndarray) -> np.ndarray:
-        values = {source: x} | numbers
+        values: dict[int, np.ndarray | float] = {source: x, **numbers}
 
         def read(atom):
             return values[atom] if isinstance(atom, int) else atom.val
@@ -273,16 +276,16 @@ def _described(program: Program, source: int, output: int, operations: tuple[Ope
         return Pointwise(source, output, operations, numbers, *_facts(course))
 
 
-def _compute(operation: Operation, *inputs: np.ndarray) -> np.ndarray:
+def _compute(operation: Operation, *inputs: np.ndarray | float) -> np.ndarray:
+    function = _NUMPY[operation.name]
     match operation.name:
         case "integer_pow":
-            return np.asarray(inputs[0]) ** float(operation.params["y"])
+            return function(inputs[0], float(operation.params["y"]))
         case "convert_element_type":
-            kind = np.dtype(bool) if jnp.issubdtype(operation.params["new_dtype"], jnp.bool_) else np.float64
-            return np.asarray(inputs[0]).astype(kind)
+            return function(inputs[0], bool if jnp.issubdtype(operation.params["new_dtype"], jnp.bool_) else np.float64)
         case "select_n":
-            return _NUMPY["select_n"](*np.broadcast_arrays(*inputs))
-    return _NUMPY[operation.name](*inputs)
+            return function(*np.broadcast_arrays(*inputs))
+    return function(*inputs)
 
 
 def _facts(course: Callable[[np.ndarray], np.ndarray]) -> tuple[str, float, bool, float]:

@@ -204,8 +204,12 @@ def _mean(operation: Operation, x: jax.Array) -> jax.Array:
         return total / count
     for window in _windows(operation):
         ones = jnp.ones([n if axis == window[0] else 1 for axis, n in enumerate(x.shape)], x.dtype)
-        x = sum(_slices(x, 0, *window)) / sum(_slices(ones, 0, *window))
+        x = _total(_slices(x, 0, *window)) / _total(_slices(ones, 0, *window))
     return x
+
+
+def _total(parts: list[jax.Array]) -> jax.Array:
+    return functools.reduce(lax.add, parts)
 
 
 def _is_linear(operation: Operation, follows: set[int]) -> bool:

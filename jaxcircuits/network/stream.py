@@ -77,7 +77,8 @@ def mean_answer(network: Network, layer: str, pictures: np.ndarray | jax.Array) 
     """
     if layer == INPUT:
         return np.asarray(network.convention(network.check_pictures(pictures)), np.float64).mean(0)
-    return sum(seen.sum(0, dtype=np.float64) for seen in answers(network, layer, pictures)) / len(pictures)
+    totals = (seen.sum(0, dtype=np.float64) for seen in answers(network, layer, pictures))
+    return functools.reduce(np.add, totals) / len(pictures)
 
 
 class Held(NamedTuple):
@@ -261,8 +262,9 @@ def reduce_views(
                     shapes.append(tuple(view.network.shapes(of_view[0].images.shape[1:3], view.layers).items()))
                 shown_at = batch.images.shape[1:3]
                 state = programs.start(tuple(shapes))
-            held = [[(b.images, Held(b.numbers, b.labels, b.read)) for b in of_view] for of_view in batches_of_views]
-            held = jax.device_put(held, NamedSharding(mesh, PartitionSpec(PICTURES)))
+            arrays = [[(b.images, (b.numbers, b.labels, b.read)) for b in of_view] for of_view in batches_of_views]
+            arrays = jax.device_put(arrays, NamedSharding(mesh, PartitionSpec(PICTURES)))
+            held = [[(images, Held(*which)) for images, which in of_view] for of_view in arrays]
             state, done = programs.step(params, state, held)
             # Reading may be faster than seeing: were it not held back, all pictures would wait in memory.
             pending.append((done, int(batch.numbers[0]) + size))

@@ -26,6 +26,9 @@ from jaxcircuits.naming import innermost, read_mark
 INLINED = ("jit", "pjit", "closed_call", "core_call")
 KEPT = ("remat2", "remat", "checkpoint", "custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr")
 
+_SETTINGS = ("jax_default_matmul_precision", "jax_enable_x64", "jax_numpy_dtype_promotion")
+"""What else a trace depends on, of `jax.config`."""
+
 Model = Callable[[Any, jax.Array], Any]
 """(parameters, network input) -> output; hashable, marks its layers while it is traced (`jaxcircuits.naming`)."""
 
@@ -146,12 +149,7 @@ def trace(model: Model, params: Any, x: jax.Array | jax.ShapeDtypeStruct) -> Pro
       The `Program`.
     """
     tree, avals = signature(params)
-    # What else a trace depends on.
-    settings = (
-        jax.config.jax_default_matmul_precision,
-        jax.config.jax_enable_x64,
-        jax.config.jax_numpy_dtype_promotion,
-    )
+    settings = tuple(getattr(jax.config, name) for name in _SETTINGS)
     return _traced(model, tree, avals, (tuple(x.shape), jnp.dtype(x.dtype)), settings)
 
 

@@ -133,7 +133,8 @@ def _family(families: Families, name: str, units: Units) -> dict[str, Any]:
                 "units": [_unit(network, Unit(found.layer, int(unit)), units) for unit in chosen],
             }
         )
-    related = families.related.get((name, *families.networks))
+    first, second = families.networks
+    related = families.related.get((name, first, second))
     return {
         "name": name,
         "note": families[name, families.networks[0]].family.note,

@@ -21,6 +21,7 @@ import numpy as np
 import typer
 
 from jaxcircuits import vis
+from jaxcircuits.errors import InputError
 from jaxcircuits.files import replacing
 from jaxcircuits.network import Network, load
 from jaxcircuits.pages.page import template
@@ -203,6 +204,8 @@ def _namespace(network: Network, layer: str, earlier: str, units: list[int], rec
     small = scene_of(jax.random.key(3), CLASSES.index("car"))
     picture = np.clip(jax.image.resize(small, (*recipe.size, 3), "cubic"), 0, 1)
     channels = network.layer(layer).channels
+    if network.logits is None:
+        raise InputError(f"{network.name} has no logits; expected a network with classes")
     sum_of_units = np.zeros(channels, np.float32)
     sum_of_units[units[:2]] = 1
     # Penalties are weighed against what the unit can reach.

@@ -189,7 +189,8 @@ def _with_heatmap(line: Line, placed: list[Box]) -> Line:
     cells = max(line.connection.weights.shape)
     cell = min(max(HEATMAP // cells, 1), LARGEST_CELL)
     for along in (0.26, 0.2, 0.34, 0.42, 0.5, 0.58, 0.66, 0.74):
-        box = Box(*bezier(line.points, np.array([along]))[0].round(), cells * cell)
+        x, y = bezier(line.points, np.array([along]))[0].round()
+        box = Box(x, y, cells * cell)
         if not any(box.touches(other, 6) for other in placed):
             placed.append(box)
             return dataclasses.replace(line, heatmap=box, cell=cell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from jaxcircuits.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from matplotlib.projections.polar import PolarAxes
 
 Kind = Literal["polar", "line"]
 KINDS = ("polar", "line")
@@ -96,7 +97,7 @@ def _figure(polar: bool) -> Figure:
 
 def _polar(curves: np.ndarray, values: np.ndarray, period: float) -> Figure:
     figure = _figure(True)
-    axes = figure.axes[0]
+    axes = cast("PolarAxes", figure.axes[0])  # as `_figure` has made them
     axes.set_theta_direction(-1)
     repeats = max(round(2 * np.pi / (period * _turn(values, period))), 1)
     angles = np.concatenate([values * _turn(values, period) + 2 * np.pi * i / repeats for i in range(repeats)])

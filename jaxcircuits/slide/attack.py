@@ -16,16 +16,18 @@ from jax.typing import ArrayLike
 
 RADIUS = 1.5
 """L2 norm of the changes that training defends against, over a picture (96, 96, 3) in [0, 1]."""
-SMOOTHING = 0.1
 STEPS = 2
 STEP = 0.75
 """Length of a step, as a fraction of the radius."""
 
 
 def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
-    """What training lowers and an attack raises: (N, classes) and (N,) -> (N,), labels smoothed by `SMOOTHING`."""
-    targets = optax.smooth_labels(jax.nn.one_hot(labels, logits.shape[-1]), SMOOTHING)
-    return optax.softmax_cross_entropy(logits, targets)
+    """What training lowers and an attack raises: (N, classes) and (N,) -> (N,).
+
+    Labels are not smoothed: that would make a class's logit the same for all pictures of others, so that no gradient
+    leads from noise to the class.
+    """
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels)
 
 
 def attacked(

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import circular, stimuli
 from jaxcircuits.evidence.curves import curve_tuning
 from jaxcircuits.evidence.responses import responses
@@ -55,12 +56,15 @@ def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> di
     fired = {
         layer.name: np.zeros(layer.channels, bool) for layer in network.layers.values() if layer.kind == "activation"
     }
+    logits = network.logits
+    if logits is None:
+        raise InputError(f"{network.name} has no logits; expected slide")
 
     @jax.jit
     def attack(pictures: jax.Array, labels: jax.Array) -> jax.Array:
         def loss(pictures: jax.Array) -> jax.Array:
-            logits = network.forward(network.params, pictures, (network.logits,))[network.logits]
-            return cross_entropy(logits, labels).sum()
+            seen = network.forward(network.params, pictures, (logits,))[logits]
+            return cross_entropy(seen, labels).sum()
 
         return attacked(loss, pictures, RADIUS)
 
@@ -69,12 +73,12 @@ def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> di
     portion = 4
     for key in jax.random.split(jax.random.key(seed), per_class // portion):
         pictures, labels = scenes.batch(key, portion)
-        answers = responses(network, pictures, (*fired, network.logits))
+        answers = responses(network, pictures, (*fired, logits))
         for layer in fired:
             fired[layer] |= (answers[layer] > 0).any(0)
-        correct.append((answers[network.logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
-        answers = responses(network, attack(pictures, labels), (network.logits,))
-        held.append((answers[network.logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
+        correct.append((answers[logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
+        answers = responses(network, attack(pictures, labels), (logits,))
+        held.append((answers[logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
     correct, held = (np.concatenate(parts, axis=1) for parts in (correct, held))
     return {
         "held_out": {"scenes": correct.size, "seed": seed},

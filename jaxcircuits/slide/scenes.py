@@ -245,7 +245,8 @@ def _numbers(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array
     """What decides a scene: numbers for its setting, its figure and its light, and the key of its noise."""
     key, noise_key = random.split(key)
     numbers = random.uniform(key, (SETTING + FIGURE + LIGHT,))
-    return *jnp.split(numbers, [SETTING, SETTING + FIGURE]), noise_key
+    setting, figure, light = jnp.split(numbers, [SETTING, SETTING + FIGURE])
+    return setting, figure, light, noise_key
 
 
 @jax.jit

@@ -24,7 +24,7 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -77,14 +77,15 @@ class Normalized(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         # Padded beforehand, as when slide was trained: a convolution that pads adds its gradients up in another order.
-        padding = lax.padtype_to_pads(x.shape[1:3], self.conv.kernel_size, self.conv.strides, self.padding)
-        return self.norm(self.conv(jnp.pad(x, ((0, 0), *padding, (0, 0)))))
+        strides, padding = cast(tuple[int, int], self.conv.strides), cast(str, self.padding)  # as the zoo states them
+        pads = lax.padtype_to_pads(x.shape[1:3], self.conv.kernel_size, strides, padding)
+        return self.norm(self.conv(jnp.pad(x, ((0, 0), *pads, (0, 0)))))
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
         """Kernel and bias of the plain convolution that does the same, by the running statistics."""
         norm, conv = self.norm, self.conv
         parts = (norm.scale, norm.bias, norm.mean, norm.var, conv.kernel, conv.bias)
-        scale, shift, mean, variance, kernel, bias = (np.asarray(part[...]) for part in parts)
+        scale, shift, mean, variance, kernel, bias = (np.asarray(part[...]) for part in parts if part is not None)
         gain = scale / np.sqrt(variance + np.float32(norm.epsilon))
         return kernel * gain, (bias - mean) * gain + shift
 
@@ -116,7 +117,8 @@ class Learner:
         program = trace(self, variables, x)
         values = dict(zip(program.parameters, jax.tree.leaves(variables))) | {program.image: x}
         run, place = Run(program, values, max_pools(program)), {name: value for value, _, name in program.marks}
-        found = run.get([*(place[layer] for layer in layers), *program.outputs])
+        computed = [value for value in program.outputs if value is not None]
+        found = run.get([*(place[layer] for layer in layers), *computed])
         statistics = jax.tree.unflatten(jax.tree.structure(variables[1]), found[len(layers) :])
         return dict(zip(layers, found)), statistics
 
@@ -174,7 +176,8 @@ def trainer(seed: int, steps: int):
 
         (loss, (statistics, accuracy)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.weights)
         updates, moments = optimiser.update(gradients, state.moments, state.weights)
-        return State(optax.apply_updates(state.weights, updates), statistics, moments), loss, accuracy
+        weights = cast(nnx.State, optax.apply_updates(state.weights, updates))  # put together as they were
+        return State(weights, statistics, moments), loss, accuracy
 
     @jax.jit
     def statistics_on(state: State, pictures: jax.Array) -> nnx.State:

@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from jaxcircuits.evidence import stimuli, tuning
 from jaxcircuits.evidence.stimuli import GREY, MIDDLE, canvas, of_hue
 from jaxcircuits.evidence.stimuli import drawing as d
+from jaxcircuits.evidence.stimuli.figures import EAR, EYE, SNOUT
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
 
@@ -42,7 +43,7 @@ def around(count: int, period: float = TURN) -> np.ndarray:
     return np.arange(count) * period / count
 
 
-def light_edge(orientation: ArrayLike, contrast: ArrayLike, size: int = 96, *, centre: ArrayLike = MIDDLE) -> jax.Array:
+def light_edge(orientation: ArrayLike, contrast: ArrayLike, size: int = 96, *, centre: d.Vector = MIDDLE) -> jax.Array:
     """Light beside dark: the light half lies towards `orientation`, (size, size, 3)."""
     towards, _ = d.place(d.plane(size), centre, orientation)
     light, dark = (jnp.full(3, 0.5) + side * jnp.asarray(contrast) / 2 for side in (1, -1))
@@ -50,7 +51,7 @@ def light_edge(orientation: ArrayLike, contrast: ArrayLike, size: int = 96, *, c
 
 
 def texture_edge(
-    orientation: ArrayLike, wavelength: ArrayLike, size: int = 96, *, centre: ArrayLike = MIDDLE
+    orientation: ArrayLike, wavelength: ArrayLike, size: int = 96, *, centre: d.Vector = MIDDLE
 ) -> jax.Array:
     """A texture of one scale beside plain grey: the texture lies towards `orientation`, (size, size, 3)."""
     towards, _ = d.place(d.plane(size), centre, orientation)
@@ -87,7 +88,7 @@ class Shown:
     """
 
     stimulus: Callable[..., jax.Array]
-    grid: Mapping[str, Any]
+    grid: Mapping[str, Sequence[float] | Sequence[Sequence[float]] | np.ndarray]
     kind: str | None = None
     best_of: Sequence[str] = ()
     middle: bool = False
@@ -159,7 +160,7 @@ BANK: dict[str, Shown] = {
     "shade": Shown(shade_in_shade, {"contrast": [-0.9, -0.5, 0.5, 0.9], "radius": [WHOLE]}, "contrast", middle=True),
     "hue in hue": Shown(hue_in_hue, {"hue": around(6), "radius": [5.0, 10.0, 18.0]}, "hue"),
     "shade in shade": Shown(shade_in_shade, {"contrast": [-0.9, 0.9], "radius": [5.0, 10.0, 18.0]}, "contrast"),
-    "head": _head([stimuli.figures.SNOUT, stimuli.figures.EAR, stimuli.figures.EYE]),
+    "head": _head([SNOUT, EAR, EYE]),
     "scrambled head": _head(SCRAMBLED[0]),
     "other scrambled head": _head(SCRAMBLED[1]),
     "car": _car(stimuli.ABOVE, stimuli.BELOW),
@@ -196,7 +197,7 @@ def answers(
     }
     result: Answers = {layer: {} for layer in layers}
     measured: dict[tuple, Any] = {}
-    different = {_key(shown): math.prod(map(len, shown.grid.values())) for shown in bank.values()}
+    different = {_key(shown): math.prod(len(values) for values in shown.grid.values()) for shown in bank.values()}
     with LookingProgress(f"{network.name} stimuli", sum(different.values()), progress) as bar:
         for name, shown in bank.items():
             place = "center" if shown.middle else "maximum"

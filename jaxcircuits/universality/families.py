@@ -244,7 +244,7 @@ def layers_of(network: Network) -> tuple[str, ...]:
 def _found(network: Network, family: Family, seen: Answers) -> Found:
     by_layer = {layer: members(family, own, seed) for seed, (layer, own) in enumerate(seen.items())}
     share = {layer: own.excess / network.layers[layer].channels for layer, own in by_layer.items()}
-    best = max(share, key=share.get)
+    best = max(share, key=lambda layer: share[layer])
     null = [(own.null - own.null.mean()) / network.layers[layer].channels for layer, own in by_layer.items()]
     p_value = float((1 + (np.max(null, axis=0) >= share[best]).sum()) / (1 + len(null[0])))
     return Found(family, network.name, by_layer, best, float(depths(network, [best])[0]), p_value)

@@ -208,17 +208,17 @@ def depth_map(
     Warns:
       UnreadablePictures: see `match`.
     """
-    names = [
-        tuple(dict.fromkeys(network.graph.stages or network.layers if chosen is None else chosen))
-        for network, chosen in ((first, first_layers), (second, second_layers))
-    ]
-    for network, chosen in zip((first, second), names):
-        if not chosen:
-            raise InputError(f"no layers of {network.name}; expected one or more")
+    ours, theirs = _chosen(first, first_layers), _chosen(second, second_layers)
     options = {"seed": seed, "batch_size": batch_size, "progress": progress}
-    found = _matchings(first, names[0], second, names[1], pictures, **options)
-    at = [depths(network, chosen) for network, chosen in zip((first, second), names)]
-    return DepthMap((first.name, second.name), tuple(names), tuple(at), found)
+    found = _matchings(first, ours, second, theirs, pictures, **options)
+    return DepthMap((first.name, second.name), (ours, theirs), (depths(first, ours), depths(second, theirs)), found)
+
+
+def _chosen(network: Network, layers: Sequence[str] | None) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(network.graph.stages or network.layers if layers is None else layers))
+    if not names:
+        raise InputError(f"no layers of {network.name}; expected one or more")
+    return names
 
 
 def _matchings(first, first_layers, second, second_layers, pictures, **options) -> dict[tuple[str, str], Matching]:

@@ -50,9 +50,9 @@ class Covariance(NamedTuple):
             return self if self.count else other
         total = self.count + other.count
         share = other.count / total
-        apart = [theirs - mine for mine, theirs in zip(self.means, other.means)]
-        means = tuple(mine + share * away for mine, away in zip(self.means, apart))
-        between = share * (1 - share) * np.multiply.outer(*apart)
+        first, second = (theirs - mine for mine, theirs in zip(self.means, other.means))
+        means = self.means[0] + share * first, self.means[1] + share * second
+        between = share * (1 - share) * np.multiply.outer(first, second)
         return Covariance(total, means, (1 - share) * self.value + share * other.value + between)
 
 
@@ -137,7 +137,7 @@ class Comparing:
         # Of the first network the same pictures, of the second the others that they are exchanged with.
         dealt = moved(FIRST, PLAIN, exchange), moved(SECOND, SHUFFLED, exchange)
         return _Sums(
-            counts=tuple(count.add(real.sum()) for count, real in zip(state.counts, (both, exchange))),
+            counts=(state.counts[PLAIN].add(both.sum()), state.counts[SHUFFLED].add(exchange.sum())),
             shifts=shifts,
             totals={key: old.add(grids.total(plain[key[0]][key[1]], key[2])) for key, old in state.totals.items()},
             shuffled_totals={
@@ -186,12 +186,12 @@ def _typical(x: jax.Array, real: jax.Array) -> jax.Array:
 
 
 def _gram(x: jax.Array, grid: Grid) -> jax.Array:
-    return grids.product(x, grids.onto(x, x.shape[1:3], grid))
+    return grids.product(x, grids.onto(x, (x.shape[1], x.shape[2]), grid))
 
 
 def _grid(shape: tuple[int, ...]) -> Grid:
-    places = shape[:-1]
-    return (*places, 1, 1)[:2]
+    rows, columns, *_ = *shape[:-1], 1, 1
+    return rows, columns
 
 
 def _as_map(x: jax.Array) -> jax.Array:
@@ -263,14 +263,20 @@ def _covariance(state: _Sums, sequence: int, products: Sum, totals: dict, one: t
     count = int(state.counts[sequence].value()) * int(np.prod(one[2]))
     if not count:
         return Covariance(0, (np.zeros(0), np.zeros(0)), np.zeros(np.shape(products.main)))
-    away = [totals[key].value() / count for key in (one, other)]
-    means = tuple(state.shifts[key[:2]].astype(np.float64) + part for key, part in zip((one, other), away))
-    return Covariance(count, means, products.value() / count - np.multiply.outer(*away))
+    first, second = (totals[key].value() / count for key in (one, other))
+    shifts = [state.shifts[key[:2]].astype(np.float64) for key in (one, other)]
+    means = shifts[0] + first, shifts[1] + second
+    return Covariance(count, means, products.value() / count - np.multiply.outer(first, second))
 
 
 def _merged(one: Compared, other: Compared) -> Compared:
-    pairs = zip(one[:-1], other[:-1])
-    return Compared(*(mine.merged(theirs) for mine, theirs in pairs), one.pictures + other.pictures)
+    return Compared(
+        one.cross.merged(other.cross),
+        one.shuffled.merged(other.shuffled),
+        one.first.merged(other.first),
+        one.second.merged(other.second),
+        one.pictures + other.pictures,
+    )
 
 
 def _first_read(pictures: Pictures) -> int:

@@ -104,7 +104,7 @@ def head_circuit(
     return {
         "circuit": "heads: pairs and their unions",
         "network": network.name,
-        "found": bool(like) and share > 0.5 and _sign_test(np.array(like)) < 0.05,
+        "found": share is not None and share > 0.5 and _sign_test(np.array(like)) < 0.05,
         "pictures": len(heads),
         "pairs": {layer: found.tolist() for layer, found in pairs.items() if len(found)},
         "connections": len(like),

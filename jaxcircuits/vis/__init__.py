@@ -16,9 +16,6 @@ from jaxcircuits.vis.rendering import Interrupted, NotFinite, Rendering
 from jaxcircuits.vis.transforms import *  # noqa: F403
 
 __all__ = [
-    *objectives.__all__,
-    *parametrization.__all__,
-    *transforms.__all__,
     "Interrupted",
     "NotFinite",
     "Recipe",
@@ -33,3 +30,6 @@ __all__ = [
     "to_image",
     "transparent",
 ]
+__all__ += objectives.__all__
+__all__ += parametrization.__all__
+__all__ += transforms.__all__

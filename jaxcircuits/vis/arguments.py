@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -176,5 +176,5 @@ def as_snapshots(snapshots: Any, steps: int) -> frozenset[int]:
     return frozenset(whole(step, "snapshots", 1, steps) for step in wanted)
 
 
-def _are_names(objective: Any) -> bool:
+def _are_names(objective: Any) -> TypeGuard[Sequence[str]]:
     return isinstance(objective, (list, tuple)) and bool(objective) and all(isinstance(one, str) for one in objective)

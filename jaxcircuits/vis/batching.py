@@ -125,7 +125,7 @@ class Table:
     def _batch(self, rows: np.ndarray) -> Batch:
         return self.programs.put(Batch(self._params, self.numbers, *self._of_rows(rows)), OF_BATCH)
 
-    def _of_rows(self, rows: np.ndarray) -> tuple[Objective, jax.Array]:
+    def _of_rows(self, rows: np.ndarray) -> tuple[Objective, np.ndarray]:
         return self.task.objective.take(rows), self.task.keys[rows]
 
     def fill(self) -> bool:
@@ -156,7 +156,7 @@ class Table:
                     self.histories[group].append(scores[:, columns])
                     fine = np.isfinite(scores[:, columns]).all(1)
                     if not fine.all():
-                        self.failed[group] = self._step(group) - len(fine) + int(np.argmin(fine))
+                        self.failed[group] = self._step(group) - fine.size + int(np.argmin(fine))
             yield
             if self.failed.keys() & set(self._active()):
                 return
@@ -167,18 +167,18 @@ class Table:
         done = [group for group in self._active() if self._is_finished(group)]
         if not due and not done:
             return
-        images = self.programs.pictures(self.state)
-        pictures = jax.device_get(images)
+        on_device = self.programs.pictures(self.state)
+        pictures = jax.device_get(on_device)
         for group in due:
             self.kept[group][self._step(group)] = pictures[self._columns([group])]
         if done:
-            yield self._finish(done, images, pictures)
+            yield self._finish(done, on_device, pictures)
 
-    def _finish(self, done: list[int], images: jax.Array, pictures: np.ndarray) -> tuple[list[int], Rendering]:
+    def _finish(self, done: list[int], on_device: jax.Array, pictures: np.ndarray) -> tuple[list[int], Rendering]:
         score, steps = self.programs.score, self.recipe.steps
-        views = [np.full(len(images), steps + i, np.int32) for i in range(SCORE_VIEWS)]
-        found = [jax.device_get(score(self.batch, images, self.programs.put(step))) for step in views]
-        scores = np.mean(found, axis=0, dtype=np.float32)
+        views = [np.full(len(pictures), steps + i, np.int32) for i in range(SCORE_VIEWS)]
+        found = [jax.device_get(score(self.batch, on_device, self.programs.put(step))) for step in views]
+        scores = np.asarray(found).mean(axis=0, dtype=np.float32)
         columns, rows = self._columns(done), self.task.rows(done)
         history, taken = np.full((len(rows), steps), np.nan, np.float32), np.zeros(len(rows), int)
         failed_at = np.full(len(rows), -1)

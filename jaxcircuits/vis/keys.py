@@ -10,9 +10,11 @@ import zlib
 from collections.abc import Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.vis.objectives.base import Objective
+from jaxcircuits.vis.objectives.seen import Rows
 from jaxcircuits.vis.settings import compiled
 
 IMPLEMENTATION = "threefry2x32"
@@ -46,9 +48,9 @@ def picture_keys(objective: Objective, seeds: Sequence[int], group: int = 1) -> 
     return np.concatenate(parts)[:count]
 
 
-def typed(keys: jax.Array) -> jax.Array:
+def typed(keys: Rows) -> jax.Array:
     """JAX's typed keys (N,) of keys' data (N, 2), within a program."""
-    return jax.random.wrap_key_data(keys, impl=IMPLEMENTATION)
+    return jax.random.wrap_key_data(jnp.asarray(keys), impl=IMPLEMENTATION)
 
 
 def _key(seed: jax.Array, identity: jax.Array) -> jax.Array:

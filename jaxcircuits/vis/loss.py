@@ -21,7 +21,7 @@ from jaxcircuits.network.tokens import Grid, grids
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.objectives import Objective, Seen
-from jaxcircuits.vis.objectives.seen import Attributed
+from jaxcircuits.vis.objectives.seen import Attributed, Rows
 from jaxcircuits.vis.transforms import random_view
 
 
@@ -32,13 +32,13 @@ class Batch(NamedTuple):
       params: the network's parameters.
       numbers: the recipe's, see `jaxcircuits.vis.numbers`.
       objective: with N rows.
-      keys: uint32 (N, 2), see `jaxcircuits.vis.keys`.
+      keys: uint32 (N, 2), see `jaxcircuits.vis.keys`; NumPy's until they are put on a device.
     """
 
     params: Any
     numbers: Numbers
     objective: Objective
-    keys: jax.Array
+    keys: Rows
 
 
 def scores(
@@ -65,7 +65,7 @@ def scores(
     keys = jax.vmap(jax.random.fold_in)(typed(batch.keys)[leaders], step + 1)
     progress = jnp.clip(step / jnp.maximum(recipe.steps, 1), 0, 1)
 
-    def views(pictures: jax.Array, laid: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
+    def views(pictures: Rows, laid: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
         """(N, views, h, w, channels)."""
 
         def view(key, progress, picture):

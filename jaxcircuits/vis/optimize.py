@@ -62,8 +62,9 @@ class State(NamedTuple):
     step: jax.Array
 
 
-OF_BATCH = Batch(P(), P(), P(PICTURES), P(PICTURES))
 OF_PICTURES = P(PICTURES)
+OF_BATCH = Batch._make((P(), P(), OF_PICTURES, OF_PICTURES))
+"""How a `Batch` is split over devices, part by part."""
 
 
 class Programs:
@@ -98,9 +99,10 @@ class Programs:
 
     def put(self, tree: Any, specs: Any = OF_PICTURES) -> Any:
         """The arrays of a tree on the devices; `specs` says how they are split."""
-        if self.mesh is None:
+        mesh = self.mesh
+        if mesh is None:
             return jax.device_put(tree)
-        sharding = jax.tree.map(lambda spec: NamedSharding(self.mesh, spec), specs)
+        sharding = jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs)
         return jax.device_put(tree, sharding)
 
     def shapes(self, tree: Any, specs: Any = OF_PICTURES) -> Any:

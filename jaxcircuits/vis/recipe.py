@@ -11,7 +11,7 @@ from typing import Any
 
 import optax
 
-from jaxcircuits.errors import InputError, pixels, real, shown, unknown, whole
+from jaxcircuits.errors import InputError, Sides, real, shown, unknown, whole
 from jaxcircuits.files import parse_json, read_as
 from jaxcircuits.vis.parametrization import Fourier, FourierPhase, Parametrization, Shape
 from jaxcircuits.vis.parts import check_parts, find_part, own_parts, part_name
@@ -54,7 +54,7 @@ class Recipe:
       dtype: of the network's arithmetic, `float32` or `bfloat16`; all else is float32.
     """
 
-    size: int | tuple[int, int] = 128
+    size: Sides = Sides("size", 128, least=2)
     parametrization: Parametrization = Fourier()
     transforms: tuple[Transform, ...] = LUCID
     views: int = 1
@@ -68,7 +68,6 @@ class Recipe:
 
     def __post_init__(self):
         put = functools.partial(object.__setattr__, self)
-        put("size", pixels("size", self.size, 2))
         put("parametrization", _parametrization(self.parametrization))
         put("transforms", _transforms(self.transforms))
         check_parts((self.parametrization, *self.transforms))

@@ -65,7 +65,8 @@ def relevance(
     batch = Batch(cast(network.params, recipe.dtype), *jax.device_put((numbers, objective, keys)))
     pictures = jax.device_put(pictures)
     steps = [jax.device_put(np.full(len(pictures), recipe.steps + i, np.int32)) for i in range(VIEWS)]
-    gradients = sum(jax.device_get(_gradient(program, batch, pictures, step)) for step in steps)
+    seen = (jax.device_get(_gradient(program, batch, pictures, step)) for step in steps)
+    gradients = functools.reduce(np.add, seen)
     for i in np.flatnonzero(~np.isfinite(gradients).all((1, 2))).tolist():
         cause = likely_cause(network, objective.take([i]), recipe, 0)
         raise InputError(f"relevance for {objective.label(i)} is not finite: {cause}")

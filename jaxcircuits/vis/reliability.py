@@ -74,8 +74,8 @@ def _scores(forward: Forward, params, objective: Objective, pictures: jax.Array)
 
     def score(row, activations, picture):
         one = jax.tree.map(lambda leaf: leaf[None], row)
-        seen = jax.tree.map(lambda leaf: leaf[None], (activations, picture))
-        return one.scores(Seen(*seen, {}, grids=of_tokens))[0]
+        activations, picture = jax.tree.map(lambda leaf: leaf[None], (activations, picture))
+        return one.scores(Seen(activations, picture, {}, grids=of_tokens))[0]
 
     of_rows = jax.vmap(score, (0, None, None))
     return jnp.asarray(jax.vmap(of_rows, (None, 0, 0))(objective, activations, pictures))

@@ -6,10 +6,9 @@ It comes with the package and its world is known, so every tool can be tried on 
 
 from __future__ import annotations
 
-from jaxcircuits.zoo.architecture import Architecture
 from jaxcircuits.zoo.convention import InputConvention
 from jaxcircuits.zoo.entry import Entry
-from jaxcircuits.zoo.inception import GOOGLE_NAMES, BlockWidths, inception
+from jaxcircuits.zoo.inception import GOOGLE_NAMES, BlockWidths, Inception, inception
 
 SLIDE_WIDTHS = {
     "3a": BlockWidths(16, 24, 32, 8, 8, 8),
@@ -24,7 +23,7 @@ SLIDE_WIDTHS = {
 }
 
 
-def slide(classes: int) -> Architecture:
+def slide(classes: int) -> Inception:
     """The architecture of `slide` with so many outputs; training has some that are not kept."""
     return inception(
         "slide",

@@ -18,6 +18,7 @@ from safetensors import safe_open
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe, bulk
 from jaxcircuits.bulk import Directions, Series
+from jaxcircuits.cli.examples import examples as look
 from support.drawn import QUICK, draw, read_records
 from support.recorded import contents
 
@@ -219,3 +220,24 @@ def test_into_an_object_store(format, slide, tmp_path):
     assert there == contents(tmp_path)
     before, _ = draw(slide, "s3://bucket/pictures", range(6), format=format)
     assert before == 6
+
+
+def test_what_others_open_by_themselves_is_read_from_an_object_store(slide, tmp_path):
+    """Records of examples and of wiring, and the sheets of `jaxcircuits examples`, as on a disk."""
+    fsspec.register_implementation("s3", Bucket, clobber=True)
+    Bucket.store.clear()
+    (tmp_path / "photographs").mkdir()
+    for i, picture in enumerate(np.random.default_rng(0).integers(0, 256, (3, 24, 24, 3), np.uint8)):
+        Image.fromarray(picture).save(tmp_path / "photographs" / f"{i}.png")
+    read = []
+    for out in ("s3://bucket/records", tmp_path / "records"):
+        look("slide", ["conv2d1:0-1"], images=str(tmp_path / "photographs"), count=2, out=str(out))
+        with bulk.wiring(slide, ["conv2d1"], out) as job:
+            job.run(progress=False)
+        read.append(bulk.Records(out)["slide"])
+    there = {name.removeprefix("/bucket/records/"): file.getvalue() for name, file in Bucket.store.items()}
+    assert there == contents(tmp_path / "records") and "slide/conv2d1/examples/0001.png" in there
+    far, near = (records["conv2d1"] for records in read)
+    np.testing.assert_array_equal(far.examples.values, near.examples.values)
+    np.testing.assert_array_equal(far.wiring.inputs.excitatory.weights, near.wiring.inputs.excitatory.weights)
+    assert not read[0].problems

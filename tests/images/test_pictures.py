@@ -397,8 +397,9 @@ def test_bad_sources_are_one_line(tmp_path, folder):
         ((floats, np.array([0])), {}, "labels"),
         (floats, {"split": "train"}, "only data sets and folders have splits"),
         (floats, {"size": 8}, "taken at their own"),
-        (folder, {"size": 0}, "size 0 of pictures"),
-        (folder, {"size": (8, 8, 3)}, "expected height and width"),
+        (folder, {"size": 0}, "size of pictures 0"),
+        (folder, {"size": (8, 8, 3)}, r"or \(height, width\)"),
+        (folder, {"size": 2.5}, "size of pictures 2.5; expected a number of pixels"),
         (folder, {"fit": "stretch"}, "fit 'stretch'"),
     ]
     for source, options, message in cases:

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import jaxcircuits as jc
+from jaxcircuits import InputError
 from jaxcircuits.pages.gallery import ENTRIES, draw_gallery
 from jaxcircuits.vis import Jitter, Pad
 from support.browser import Browser
@@ -22,6 +23,12 @@ def test_a_gallery():
     assert page.count('<img src="data:image/webp;base64,') == len(WANTED) + 1 + 3  # diversity has four
     assert not re.findall(r'(?:src|href)="(?!data:)', page)
     assert len(page) < 2e6
+
+
+def test_a_network_without_logits_has_no_gallery():
+    network = jc.Network.from_function(lambda _, x: {"halved": x / 2, "doubled": 2 * x}, {})
+    with pytest.raises(InputError, match="no logits"):
+        draw_gallery(network, "halved", "halved", [0, 1, 2], jc.Recipe(size=8, steps=1))
 
 
 def test_the_gallery_of_the_docs_fits_a_phone(tmp_path):

@@ -100,15 +100,16 @@ def set_weights(network: Network, sources: Units, targets: Units, weights: np.nd
     factors[source_units] = 0
     edited = network
     for conv, rows, chosen in by_convolution(network, target_layer, target_units):
-        size, made = network.layers[conv].window, network.layers[conv]
+        made = network.layers[conv]
         into, out = network.kernel(conv).shape[2:]
         if out != made.channels or into * made.groups != channels(network, made.inputs[0]):
             raise InputError(
                 f"{conv} reads or answers with several axes at once, such as heads or a whole map; expected a layer "
                 "whose kernel goes from channels to channels"
             )
-        kernel = np.zeros((*size, channels(network, source_layer), network.layers[conv].channels), np.float32)
-        kernel[:, :, source_units[:, None], rows] = fit(weights[..., chosen], size, conv)
+        height, width = made.window
+        kernel = np.zeros((height, width, channels(network, source_layer), made.channels), np.float32)
+        kernel[:, :, source_units[:, None], rows] = fit(weights[..., chosen], (height, width), conv)
         read = _read_by(network, source_layer, conv)
         edited = connect(edited, {source_layer: factors}, conv, rows, ((conv, read, kernel),))
     return edited

@@ -7,6 +7,7 @@ something to the weights of its units and permuting the channels that they read 
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -83,7 +84,7 @@ def equivariance(
         raise InputError("1 unit; expected several, that exchange places")
     score, units, found, cosines = best_permutations(weights, transform, sources, exchange)
     shuffle = within_margins(weights)
-    null = null_scores(lambda rng: best_permutations(shuffle(rng), transform, sources, exchange)[0], shuffles, seed)
+    null = null_scores(lambda rng: best_permutations(shuffle(rng), transform, sources, exchange).score, shuffles, seed)
     return Equivariance(
         score=score,
         null=null,
@@ -132,20 +133,38 @@ def rotation_order(
     return max(fits, default=1), found
 
 
-def best_permutations(weights: np.ndarray, transform: Transform, sources: np.ndarray | None, exchange: bool):
-    """Score, permutation of units, of channels, and each unit's cosine."""
+class Permutations(NamedTuple):
+    """What a transform does to units and channels.
+
+    Attributes:
+      score: mean cosine of a transformed unit with that which it becomes.
+      units: (units,), which that is.
+      channels: (channels,), where each channel goes.
+      cosines: (units,), of each.
+    """
+
+    score: float
+    units: np.ndarray
+    channels: np.ndarray
+    cosines: np.ndarray
+
+
+def best_permutations(
+    weights: np.ndarray, transform: Transform, sources: np.ndarray | None, exchange: bool
+) -> Permutations:
+    """The permutations that suit best; for `exchange` no unit becomes itself, so there have to be two or more."""
     units, channels = len(weights), weights.shape[3]
     before, after = (_normalized(w) for w in (transform(weights), weights))
     if sources is not None:
         permuted, cosines = _assign_units(np.tensordot(before, after[..., sources], ((1, 2, 3), (1, 2, 3))), exchange)
-        return float(cosines.mean()), permuted, sources, cosines
+        return Permutations(float(cosines.mean()), permuted, sources, cosines)
     if 4 * (units * channels) ** 2 > LARGEST:
         raise InputError(f"{units} units that read {channels} channels; give fewer units, or sources")
     # How like each channel of a transformed unit is to each channel of each unit: (units, channels, units, channels).
     likeness = np.tensordot(before, after, ((1, 2), (1, 2)))
     strongest = int(np.square(weights).sum((1, 2, 3)).argmax())
     each_unit, each_channel = np.arange(units), np.arange(channels)
-    best = (-np.inf,)
+    best = None
     for start in range(units):
         if exchange and start == strongest:
             continue
@@ -153,11 +172,13 @@ def best_permutations(weights: np.ndarray, transform: Transform, sources: np.nda
         for _ in range(ROUNDS):
             old = permuted
             permuted, cosines = _assign_units(likeness[:, each_channel, :, order].sum(0), exchange)
-            if cosines.mean() > best[0]:
-                best = (float(cosines.mean()), permuted, order, cosines)
+            if best is None or cosines.mean() > best.score:
+                best = Permutations(float(cosines.mean()), permuted, order, cosines)
             if old is not None and np.array_equal(old, permuted):
                 break
             order = _assign(likeness[each_unit, :, permuted].sum(0))
+    if best is None:
+        raise ValueError("1 unit cannot become another")
     return best
 
 

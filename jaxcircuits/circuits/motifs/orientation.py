@@ -72,10 +72,10 @@ def _synchronized(weights: np.ndarray, steps: int, sources: np.ndarray | None) -
     differences = np.zeros((len(weights), len(weights)), complex)
     for step in range(1, steps):
         turn = 2 * np.pi * step / steps
-        _, units, _, cosines = best_permutations(weights, rotation(np.degrees(turn)), sources, exchange=True)
-        differences[np.arange(len(units)), units] += np.maximum(cosines, 0) * np.exp(1j * turn)
+        found = best_permutations(weights, rotation(np.degrees(turn)), sources, exchange=True)
+        differences[np.arange(len(found.units)), found.units] += np.maximum(found.cosines, 0) * np.exp(1j * turn)
     differences += differences.conj().T
     # Its leading eigenvector is exp(-i orientation).
     radians = -np.angle(np.linalg.eigh(differences)[1][:, -1])
     expected = np.exp(1j * (radians - radians[:, None]))
-    return float((differences * expected.conj()).real.sum() / np.abs(differences).sum()), radians
+    return float(np.real(differences * expected.conj()).sum() / np.abs(differences).sum()), radians

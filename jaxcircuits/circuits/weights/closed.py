@@ -67,8 +67,8 @@ def _to_inputs(network: Network, layer: Layer, weights: np.ndarray) -> list[tupl
     channels = [network.convention.channels if name == INPUT else network.layers[name].channels for name in inputs]
     match layer.kind:
         case "convolution" | "dense":
-            raw = network.kernel(layer.name)
-            settings = network.graph.convolution(layer.name).params
+            raw, operation = network.kernel(layer.name), network.graph.convolution(layer.name)
+            settings = operation.params if operation else {}
             dilations = {*settings.get("rhs_dilation", ()), *settings.get("lhs_dilation", ())}
             if layer.groups > 1 or dilations - {1} or raw.shape[2] != channels[0]:
                 return None

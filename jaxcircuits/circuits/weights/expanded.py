@@ -94,13 +94,15 @@ def gradients_to(
     # In a linearized network an activation function is none; behind it lies what ablation has put in its place.
     edited = at is None and network.forward.patches
     target = target_layer if edited else before_activation(network, target_layer)
+    cell: tuple[int, ...] | None = position
     if at is None:
-        network, at, position = _linearized(network, source_layer, target, position)
+        network, at, cell = _linearized(network, source_layer, target, position)
     at = np.asarray(at)
     pictures = network.check_pictures(at[None] if at.ndim == 3 else at)
-    read = _windows(network, source_layer, target, pictures.shape[1:3])
-    shapes = _shapes(network, pictures.shape[1:3], source_layer, target)
-    if len(pictures) > 1 and not read and position is None and len(shapes[target]) > 1:
+    shown_at = (pictures.shape[1], pictures.shape[2])
+    read = _windows(network, source_layer, target, shown_at)
+    shapes = _shapes(network, shown_at, source_layer, target)
+    if len(pictures) > 1 and not read and cell is None and len(shapes[target]) > 1:
         raise InputError(f"{target} has no windows in {source_layer}; state the position at which pictures average")
 
     # A cell reads a rectangle; whole maps are read from their first cell.
@@ -110,7 +112,7 @@ def gradients_to(
     chunk = int(np.clip(CHUNK_BYTES // (4 * sum(map(np.prod, shapes.values()))), 1, len(units)))
     gradients = _gradients(network.forward, source_layer, target, size, fixed)
     for picture in pictures[:, None]:
-        cells = _cells(network, target, shapes[target][:-1], units, picture, position)
+        cells = _cells(network, target, shapes[target][:-1], units, picture, cell)
         corners = np.stack([axis.first(cells[:, i]) for i, axis in enumerate(read)], -1) if read else 0 * cells
         for start in range(0, len(units), chunk):
             # The last chunk is filled up, so that one program serves them all.
@@ -121,7 +123,9 @@ def gradients_to(
     return result
 
 
-def _linearized(network: Network, source: str, target: str, position: tuple[int, ...] | None):
+def _linearized(
+    network: Network, source: str, target: str, position: tuple[int, ...] | None
+) -> tuple[Network, np.ndarray, tuple[int, ...] | None]:
     """The linearized network, a picture whose size lets a cell feel no border, and that cell.
 
     The gradient depends on the picture's size alone.

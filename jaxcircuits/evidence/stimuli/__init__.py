@@ -65,9 +65,9 @@ def curve(
     size: int = 96,
     *,
     extent: ArrayLike = 2.1,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A part of a circle.
 
@@ -94,9 +94,9 @@ def circle(
     width: ArrayLike = 4.0,
     size: int = 96,
     *,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A whole circle, stroked `width` wide."""
     distance = d.ring(d.place(d.plane(size), centre), radius, width)
@@ -111,9 +111,9 @@ def spiral(
     *,
     turns: ArrayLike = 2,
     handedness: ArrayLike = 1.0,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """An Archimedean spiral of `turns` turns `pitch` apart; it leaves its middle towards `orientation`.
 
@@ -132,15 +132,16 @@ def s_curve(
     *,
     extent: ArrayLike = 2.6,
     handedness: ArrayLike = 1.0,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """Two arcs of opposite sense that meet in the middle; `handedness` -1 mirrors it."""
 
     def half(x: jax.Array, y: jax.Array) -> jax.Array:
         # From the joint in the origin along a circle about (0, -radius).
-        points = d.place((x, y), jnp.stack([jnp.zeros_like(radius, jnp.float32), -radius]), (jnp.pi - extent) / 2)
+        joint = jnp.stack([jnp.zeros_like(radius, jnp.float32), jnp.negative(radius)])
+        points = d.place((x, y), joint, (jnp.pi - extent) / 2)
         return d.arc(points, radius, extent, width)
 
     x, y = d.place(d.plane(size), centre, orientation)
@@ -154,9 +155,9 @@ def line(
     width: ArrayLike = 4.0,
     size: int = 96,
     *,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A straight line that runs along `orientation`, about `centre`."""
     return corner(orientation, jnp.pi, length / 2, width, size, centre=centre, colour=colour, ground=ground)
@@ -169,9 +170,9 @@ def corner(
     width: ArrayLike = 4.0,
     size: int = 96,
     *,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """Two lines from one point: the first runs towards `orientation`, the second `opening` clockwise of it."""
     points = d.place(d.plane(size), centre, orientation)
@@ -187,8 +188,8 @@ def grating(
     phase: ArrayLike = 0.0,
     size: int = 96,
     *,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = BLACK,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = BLACK,
 ) -> jax.Array:
     """A sine grating between two colours that fills the picture; its waves advance towards `orientation`."""
     return d.paint(canvas(ground, size), 0.5 + 0.5 * d.wave(d.plane(size), orientation, wavelength, phase), colour)
@@ -200,9 +201,9 @@ def dots(
     radius: ArrayLike = 4.0,
     size: int = 96,
     *,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A square lattice of discs that fills the picture, one of them at `centre`."""
     x, y = d.place(d.plane(size), centre, orientation)
@@ -218,9 +219,9 @@ def high_low_frequency(
     *,
     grain: ArrayLike = 0.7,
     phase: ArrayLike = 0.0,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = BLACK,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = BLACK,
 ) -> jax.Array:
     """A fine texture beside a coarse one (Schubert et al., High-Low Frequency Detectors, Distill 2021).
 
@@ -253,9 +254,9 @@ def patch(
     radius: ArrayLike = 20.0,
     size: int = 96,
     *,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = WHITE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = WHITE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A filled disc: a colour in the middle of another."""
     return d.paint(canvas(ground, size), d.cover(d.disc(d.place(d.plane(size), centre), radius)), colour)

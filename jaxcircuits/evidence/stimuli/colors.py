@@ -26,7 +26,7 @@ def of_hue(hue: ArrayLike, saturation: ArrayLike = 0.8, lightness: ArrayLike = 0
       (3,), in [0, 1].
     """
     room = jnp.minimum(lightness, 1 - jnp.asarray(lightness))
-    return lightness + saturation * room * jnp.cos(hue - jnp.arange(3) * 2 * jnp.pi / 3)
+    return room * saturation * jnp.cos(hue - jnp.arange(3) * 2 * jnp.pi / 3) + lightness
 
 
 def hue(
@@ -36,8 +36,8 @@ def hue(
     *,
     saturation: ArrayLike = 0.8,
     lightness: ArrayLike = 0.5,
-    centre: ArrayLike = MIDDLE,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A disc of one hue; see `of_hue`.
 
@@ -64,7 +64,7 @@ def color_contrast(
     *,
     saturation: ArrayLike = 0.8,
     lightness: ArrayLike = 0.5,
-    centre: ArrayLike = MIDDLE,
+    centre: d.Vector = MIDDLE,
 ) -> jax.Array:
     """One hue beside the opposite one; see `of_hue`.
 

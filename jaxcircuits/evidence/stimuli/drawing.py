@@ -8,12 +8,17 @@ The distances to segment, box and arc follow Quilez, 2D distance functions (iqui
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 Plane = tuple[jax.Array, jax.Array]
 """The x and the y of every pixel, each (size, size)."""
+
+Vector = ArrayLike | Sequence[float]
+"""A point (2,), or a colour (3,) or picture (size, size, 3): an array, or numbers."""
 
 
 def plane(size: int) -> Plane:
@@ -23,7 +28,7 @@ def plane(size: int) -> Plane:
     return x, y
 
 
-def place(points: Plane, centre: ArrayLike = (0.0, 0.0), rotation: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Plane:
+def place(points: Plane, centre: Vector = (0.0, 0.0), rotation: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Plane:
     """Coordinates as a figure sees them that was scaled, turned clockwise by `rotation` and moved to `centre`.
 
     Args:
@@ -46,7 +51,7 @@ def cover(distance: jax.Array) -> jax.Array:
     return jnp.clip(0.5 - distance, 0.0, 1.0)
 
 
-def paint(picture: jax.Array, covered: jax.Array, colour: ArrayLike) -> jax.Array:
+def paint(picture: jax.Array, covered: jax.Array, colour: Vector) -> jax.Array:
     """Lays a colour over a picture (H, W, 3) where it is covered (H, W); `colour` is (3,) or a picture itself."""
     return picture + covered[..., None] * (jnp.asarray(colour) - picture)
 
@@ -66,7 +71,7 @@ def ring(points: Plane, radius: ArrayLike, width: ArrayLike) -> jax.Array:
     return jnp.abs(length(*points) - radius) - width / 2
 
 
-def segment(points: Plane, start: ArrayLike, end: ArrayLike, width: ArrayLike) -> jax.Array:
+def segment(points: Plane, start: Vector, end: Vector, width: ArrayLike) -> jax.Array:
     """Distance to a line with round ends from `start` to `end`, both (x, y)."""
     start, end = jnp.asarray(start, jnp.float32), jnp.asarray(end, jnp.float32)
     along = end - start
@@ -108,7 +113,7 @@ def spiral(points: Plane, pitch: ArrayLike, turns: ArrayLike, width: ArrayLike) 
     """
     angle = jnp.arctan2(points[1], points[0]) / (2 * jnp.pi) % 1.0
     turn = length(*points) / pitch - angle
-    return pitch * jnp.abs(turn - jnp.clip(jnp.round(turn), 0, turns - 1)) - width / 2
+    return jnp.abs(turn - jnp.clip(jnp.round(turn), 0, turns - 1)) * pitch - width / 2
 
 
 def box(points: Plane, width: ArrayLike, height: ArrayLike, corner: ArrayLike = 0.0) -> jax.Array:

@@ -7,9 +7,11 @@ the whole should mind and a detector of a part should not.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxcircuits.evidence.stimuli import drawing as d
@@ -38,14 +40,14 @@ def head(
     *,
     kind: ArrayLike = HOUND,
     neck: ArrayLike = NONE,
-    parts: ArrayLike = (SNOUT, EAR, EYE),
+    parts: Sequence[ArrayLike] | jax.Array | np.ndarray = (SNOUT, EAR, EYE),
     fur: ArrayLike = 0.15,
     grain: ArrayLike = 0.0,
     shading: ArrayLike = 0.0,
     light: ArrayLike = FROM_ABOVE,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = BROWN,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = BROWN,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """The head of a furry animal in profile: skull, snout with a nose, ear, eye, and a neck or none.
 
@@ -77,8 +79,8 @@ def head(
     lit = _lit((x / radius, y / radius), shading, light)
     coat = jnp.clip(jnp.asarray(colour) * ((1 + fur * strands) * lit)[..., None], 0.0, 1.0)
 
-    def towards(angle: ArrayLike, reach: float) -> jax.Array:
-        return reach * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    def towards(angle: ArrayLike, reach: ArrayLike) -> jax.Array:
+        return jnp.asarray(reach) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
     def cover(distance: jax.Array) -> jax.Array:
         return d.cover(distance * radius)
@@ -112,10 +114,10 @@ def car(
     facing: ArrayLike = RIGHT,
     shading: ArrayLike = 0.0,
     light: ArrayLike = FROM_ABOVE,
-    centre: ArrayLike = MIDDLE,
-    colour: ArrayLike = RED,
-    glass: ArrayLike = GLASS,
-    ground: ArrayLike = GREY,
+    centre: d.Vector = MIDDLE,
+    colour: d.Vector = RED,
+    glass: d.Vector = GLASS,
+    ground: d.Vector = GREY,
 ) -> jax.Array:
     """A car from the side: windows above a body above wheels, or the same parts elsewhere.
 
@@ -160,4 +162,4 @@ def car(
 
 def _lit(points: d.Plane, shading: ArrayLike, light: ArrayLike) -> jax.Array:
     """Factors of brightness on a round body about the origin, of radius 1, lit from the direction `light`."""
-    return 1 + shading * jnp.clip(jnp.cos(light) * points[0] + jnp.sin(light) * points[1], -1.0, 1.0)
+    return 1 + jnp.asarray(shading) * jnp.clip(jnp.cos(light) * points[0] + jnp.sin(light) * points[1], -1.0, 1.0)

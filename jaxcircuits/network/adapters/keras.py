@@ -77,13 +77,13 @@ def _layers(module: keras.Layer, path: str = "") -> Iterator[tuple[str, keras.La
     """Every layer within a layer, with its path, inner ones first; one that is there twice is named twice."""
     children = module._flatten_layers(include_self=False, recursive=False)
     if _is_assembled(module):
-        named_children = [(child.name, child) for child in children]
+        named_children = [(str(child.name), child) for child in children]
     else:
         attributes: dict[int, str] = {}
         for name, value in sorted(vars(module).items(), key=lambda item: item[0].startswith("_")):
             if name != "_layers":
                 _find(value, name, attributes)
-        named_children = [(attributes.get(id(child), child.name), child) for child in children]
+        named_children = [(attributes.get(id(child), str(child.name)), child) for child in children]
     for name, child in named_children:
         if not isinstance(child, keras.layers.InputLayer):
             yield from _layers(child, join(path, name))
@@ -150,9 +150,9 @@ def _marking(module: keras.Layer) -> Iterator[None]:
     layers = {id(layer): (path, layer) for path, layer in reversed(list(_layers(module)))}
     with _LOCK:
         for _, layer in layers.values():
-            call = vars(layer).get("call")
+            call = layer.__dict__.get("call")
             if not isinstance(call, _Call):
-                call = vars(layer)["call"] = _Call(layer)
+                call = layer.__dict__["call"] = _Call(layer)
             call.users += 1
     before = getattr(_RUNNING, "paths", {})
     _RUNNING.paths = {key: path for key, (path, _) in layers.items()}
@@ -162,13 +162,13 @@ def _marking(module: keras.Layer) -> Iterator[None]:
         _RUNNING.paths = before
         with _LOCK:
             for _, layer in layers.values():
-                call = vars(layer)["call"]
+                call = layer.__dict__["call"]
                 call.users -= 1
                 if not call.users:
                     _restore(layer, call.call)
 
 
 def _restore(layer: keras.Layer, call: Callable[..., Any]) -> None:
-    del vars(layer)["call"]
+    del layer.__dict__["call"]
     if layer.call != call:  # it was an attribute before
-        vars(layer)["call"] = call
+        layer.__dict__["call"] = call

@@ -22,8 +22,7 @@ def running(path: str) -> Iterator[None]:
         try:
             yield
         except Exception as error:
-            if not hasattr(error, "module_path"):
-                error.module_path = path
+            vars(error).setdefault("module_path", path)
             raise
 
 

@@ -19,7 +19,7 @@ from jaxcircuits.network.adapters.frameworks import expect
 from jaxcircuits.network.adapters.modules import PATH, join, marking_methods
 
 
-def _read_only(mapping: Mapping) -> Mapping:
+def _read_only(mapping: Mapping) -> types.MappingProxyType:
     return types.MappingProxyType(mapping)
 
 
@@ -55,7 +55,8 @@ class NNXModel:
 
     def signature(self) -> inspect.Signature:
         """Of a call, the module first."""
-        return inspect.signature(self.graphdef.nodes[0].type.__call__)
+        root: Any = self.graphdef.nodes[0]  # of the kinds of nodes that Flax lists, one that knows its class
+        return inspect.signature(root.type.__call__)
 
 
 def nnx_model(module: nnx.Module, call_kwargs: dict[str, Any]) -> tuple[NNXModel, Any]:

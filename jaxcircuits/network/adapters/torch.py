@@ -17,6 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 from torch import fx, nn
+from torch._ops import OpOverload
+from torch.fx.node import map_aggregate
 from torch.utils import _pytree as pytree
 
 from jaxcircuits.errors import InputError
@@ -117,7 +119,7 @@ def torch_model(module: nn.Module, size: tuple[int, int], channels: int = 3) -> 
     expect(module, "torch")
     wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
     while isinstance(module, wrappers) or hasattr(module, "_orig_mod"):
-        module = module.module if isinstance(module, wrappers) else module._orig_mod
+        module = module.get_submodule("module" if isinstance(module, wrappers) else "_orig_mod")
     # What a module has computed and kept, such as a normalized weight, cannot be copied as it is.
     kept = [v for part in module.modules() for v in vars(part).values() if isinstance(v, torch.Tensor)]
     try:
@@ -125,7 +127,8 @@ def torch_model(module: nn.Module, size: tuple[int, int], channels: int = 3) -> 
         module = module.eval().to("cpu", torch.float32).requires_grad_(False)
     except Exception as error:
         raise InputError(f"{type(module).__name__} cannot be copied: {first_line(error)}") from error
-    model = TorchModel(module, tuple(size), channels)
+    height, width = size
+    model = TorchModel(module, (height, width), channels)
     model.graph(2, *model.size)
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     return model, {name.replace(".", "/"): jnp.asarray(value.numpy()) for name, value in tensors.items()}
@@ -158,12 +161,13 @@ def _computed(node: fx.Node, values: dict[fx.Node, Any], float_type: np.dtype) -
             return values[argument]
         return _type(argument, float_type) if isinstance(argument, torch.dtype) else argument
 
-    args = fx.node.map_aggregate(node.args, given)
-    kwargs = {key: fx.node.map_aggregate(v, given) for key, v in node.kwargs.items() if key not in _NOT_ARRAYS}
+    args = map_aggregate(node.args, given)
+    kwargs: dict[str, Any] = {k: map_aggregate(v, given) for k, v in node.kwargs.items() if k not in _NOT_ARRAYS}
     if is_plain(node.target):
         return node.target(*args, **kwargs)
     made = node.meta.get("val")
-    if isinstance(made, torch.Tensor) and any(argument.name == "dtype" for argument in node.target._schema.arguments):
+    takes = [argument.name for argument in node.target._schema.arguments] if isinstance(node.target, OpOverload) else []
+    if isinstance(made, torch.Tensor) and "dtype" in takes:
         kwargs["dtype"] = _type(made.dtype, float_type)
     return OPERATIONS[str(node.target)](*args, **kwargs)
 
@@ -185,6 +189,7 @@ def _plain(output: Any) -> Any:
         return {key: _plain(value) for key, value in output.items()}
     if dataclasses.is_dataclass(output):
         return {field.name: _plain(getattr(output, field.name)) for field in dataclasses.fields(output)}
-    if isinstance(output, tuple) and hasattr(output, "_asdict"):
-        return _plain(output._asdict())
+    fields = getattr(output, "_asdict", None)
+    if isinstance(output, tuple) and fields is not None:
+        return _plain(fields())
     return type(output)(map(_plain, output)) if isinstance(output, list | tuple) else output

@@ -13,11 +13,13 @@ import dataclasses
 import itertools
 import traceback
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
+from torch._decomp import get_decompositions
+from torch._ops import OperatorBase, OpOverload
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
@@ -62,7 +64,7 @@ def run(module: nn.Module, shape: tuple[int, ...]) -> Any:
     except Exception as error:
         paths = {id(part): path.replace(".", "/") for path, part in module.named_modules()}
         callers = [id(frame.f_locals.get("self")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-        error.module_path = next((paths[caller] for caller in reversed(callers) if caller in paths), "")
+        vars(error)["module_path"] = next((paths[caller] for caller in reversed(callers) if caller in paths), "")
         raise
 
 
@@ -110,14 +112,14 @@ def _program(module: nn.Module, pictures: torch.Tensor, only_fresh: bool) -> tor
         except Exception:
             program = read(module, (pictures,), strict=False)
         kept = torch.export.default_decompositions()
-        for operation in [operation for operation in kept if str(operation) in OPERATIONS]:
+        for operation in [one for one in kept if isinstance(one, OpOverload) and str(one) in OPERATIONS]:
             # A view stays PyTorch's to take apart, which knows what a later change in place reaches.
             if not any(made.alias_info for made in operation._schema.returns):
                 del kept[operation]
         program = program.run_decompositions(kept)
         # What else PyTorch can take apart is, where the table has all its parts.
         for operation in dict(_missing(program)):
-            kept.update(torch._decomp.get_decompositions([operation]))
+            kept.update(get_decompositions([operation]))
             smaller = program.run_decompositions(kept) if operation in kept else program
             if dict(_missing(smaller)).keys() < dict(_missing(program)).keys():
                 program = smaller
@@ -139,9 +141,9 @@ def _missing(program: torch.export.ExportedProgram) -> list[tuple[Any, str]]:
     return [(n.target, module_of(n)) for n in called if not is_plain(n.target) and str(n.target) not in OPERATIONS]
 
 
-def is_plain(target: Any) -> bool:
+def is_plain(target: Any) -> TypeGuard[Callable[..., Any]]:
     """Whether a graph's function is Python's own, which computes with sizes and takes tuples apart."""
-    return not isinstance(target, torch._ops.OperatorBase)
+    return not isinstance(target, OperatorBase)
 
 
 def module_of(node: torch.fx.Node) -> str:
@@ -217,11 +219,14 @@ def _one_name_each(module: nn.Module) -> dict[str, str]:
 
 
 def _exported(program: torch.export.ExportedProgram, names: dict[str, str]) -> Exported:
-    signature = program.graph_signature
+    signature, structure = program.graph_signature, program.call_spec.out_spec
+    if structure is None:
+        raise AssertionError("an exported program says how its outputs are put together")
     kinds = {InputKind.PARAMETER: "parameter", InputKind.BUFFER: "parameter", InputKind.USER_INPUT: "picture"}
     placeholders = {}
     for spec in signature.input_specs:
-        name = names.get(spec.target, spec.target or "").replace(".", "/")
+        target = spec.target or ""
+        name = names.get(target, target).replace(".", "/")
         placeholders[spec.arg.name] = (kinds.get(spec.kind, "constant"), name)
     pictures = next(node for node in program.graph.nodes if placeholders.get(node.name, ("",))[0] == "picture")
     batch = pictures.meta["val"].shape[0]
@@ -232,7 +237,7 @@ def _exported(program: torch.export.ExportedProgram, names: dict[str, str]) -> E
         placeholders,
         {name.replace(".", "/"): value for name, value in program.constants.items() if isinstance(value, torch.Tensor)},
         tuple(i for i, spec in enumerate(signature.output_specs) if spec.kind == OutputKind.USER_OUTPUT),
-        program.call_spec.out_spec,
+        structure,
         batch,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 from flax import nnx
+from flax.typing import PathParts
 
 from jaxcircuits.naming import scope
 from jaxcircuits.zoo import Architecture
@@ -26,7 +27,7 @@ class ZooModel:
 
     architecture: Architecture
     graphdef: nnx.GraphDef
-    paths: tuple[tuple[str | int, ...], ...]
+    paths: tuple[PathParts, ...]
 
     def __call__(self, params: Any, x: jax.Array) -> dict[str, jax.Array]:
         """Runs the module on (N, H, W, channels), with `by_layer` of its tensors."""

@@ -54,7 +54,8 @@ def write_circuits(
                 if unit not in pictures:
                     view = layers.get(unit.layer)
                     pictures[unit] = view.drawing(unit.index) if view else None
-            shown = {unit: pictures[unit] / np.float32(255) for unit in circuit.units if pictures[unit] is not None}
+            drawn = {unit: pictures[unit] for unit in circuit.units}
+            shown = {unit: drawing / np.float32(255) for unit, drawing in drawn.items() if drawing is not None}
             page = circuit_page(circuit, shown)
             write_text(root / addresses.layer(network.name, layer) / f"{number}-circuit.html", page)
             written += 1

@@ -45,7 +45,7 @@ class Facts:
         """Those of a network that is loaded; `load` is what loaded it."""
         summary = ZOO[network.name].summary if network.name in ZOO else ""
         shapes = {name: tuple(layer.shape) for name, layer in network.layers.items()}
-        size = tuple(network.convention.size)
+        size = network.convention.size
         return cls(network.name, load, summary, size, tuple(network.graph.stages), shapes, tuple(network.labels))
 
     def write(self, folder: Path) -> None:
@@ -69,8 +69,9 @@ class Facts:
             size = _sides(fields["size"])
             if len(size) != 2 or not set(stages) <= set(shapes):
                 raise ValueError("sizes or stages make no sense")
-            texts = (_text(fields[name]) for name in ("name", "load", "summary"))
-            return cls(*texts, size, stages, shapes, tuple(map(_text, fields["labels"])))
+            name, load, summary = (_text(fields[key]) for key in ("name", "load", "summary"))
+            labels = tuple(map(_text, fields["labels"]))
+            return cls(name, load, summary, (size[0], size[1]), stages, shapes, labels)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: damaged; expected a description of a network ({error})") from None
 

@@ -56,15 +56,17 @@ def _packed(vectors: np.ndarray | None) -> dict[str, Any] | None:
     """Unit vectors in few dimensions, as int8 in base64: their scalar products are nearly the cosines."""
     if vectors is None or len(vectors) < 2:
         return None
-    vectors = np.nan_to_num(np.asarray(vectors, np.float64))
-    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    if vectors.shape[1] > DIMENSIONS:
+    rows = _normalized(np.nan_to_num(np.asarray(vectors, np.float64)))
+    if rows.shape[1] > DIMENSIONS:
         # The best approximation of all scalar products by so few numbers (Eckart and Young, 1936).
-        left, sizes, _ = np.linalg.svd(vectors, full_matrices=False)
-        vectors = left[:, :DIMENSIONS] * sizes[:DIMENSIONS]
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    packed = np.round(127 * vectors).astype(np.int8)
+        left, sizes, _ = np.linalg.svd(rows, full_matrices=False)
+        rows = _normalized(left[:, :DIMENSIONS] * sizes[:DIMENSIONS])
+    packed = np.round(127 * rows).astype(np.int8)
     return {"dimensions": packed.shape[1], "vectors": base64.b64encode(packed.tobytes()).decode()}
+
+
+def _normalized(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def _table(units: Sequence[int], measures: Any, families: dict[int, list[str]]) -> str:

@@ -26,6 +26,7 @@ from jaxcircuits.pages.microscope.views import (
     Example,
     Histogram,
     Interval,
+    LayerView,
     Likeness,
     UnitView,
     Wire,
@@ -44,7 +45,7 @@ _reading = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class RecordedLayer:
+class RecordedLayer(LayerView):
     """A layer's records as the pages' `LayerView`.
 
     Attributes:
@@ -193,8 +194,8 @@ class RecordedLayer:
             "largest": float(examples.strongest.values[unit, 0]),
         }
         for name, values in self.known.findings.measures.get(self.name, {}).items():
-            if len(values) == self.channels and values[unit] is not None:
-                facts[name] = values[unit]
+            if len(values) == self.channels and (value := values[unit]) is not None:
+                facts[name] = value
         similar: tuple[Likeness, ...] = ()
         if self.likeness is not None and unit in self.units:
             own = likest(self.likeness, self.units.index(unit), SIMILAR)

@@ -55,7 +55,7 @@ class Looking:
           InputError: where it is no picture.
         """
         convention = self.network.convention
-        pixels = decode(data, tuple(convention.size), "crop", convention.channels)
+        pixels = decode(data, convention.size, "crop", convention.channels)
         image = pixels[None] / np.float32(255)
         wanted = [*self._layers, *([self.network.logits] if self.network.logits else [])]
         with self._lock:

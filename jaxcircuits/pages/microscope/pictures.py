@@ -113,8 +113,8 @@ def bounded(picture: np.ndarray, side: int) -> Image.Image:
     image = Image.fromarray(picture)
     if max(image.size) > side:
         scale = side / max(image.size)
-        size = tuple(max(round(n * scale), 1) for n in image.size)
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        width, height = (max(round(n * scale), 1) for n in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     return image
 
 

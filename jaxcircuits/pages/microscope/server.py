@@ -101,7 +101,7 @@ class Server(ThreadingHTTPServer):
         except ValueError:
             return False
         # An address, unlike a name, cannot be made to mean another machine.
-        return address.is_loopback or not ipaddress.ip_address(self.server_address[0]).is_loopback
+        return address.is_loopback or not ipaddress.ip_address(str(self.server_address[0])).is_loopback
 
 
 class Handler(BaseHTTPRequestHandler):

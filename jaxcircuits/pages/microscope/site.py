@@ -60,8 +60,9 @@ class Site:
     def rendered(self, address: str, template: str, **values: Any) -> str:
         """A page's HTML; what is put into the template is escaped."""
         here = self.here(os.path.dirname(address))
-        template = _templates().get_template(template)
-        html = template.render(here=here, network=self.network, version=__version__, **values)
+        html = (
+            _templates().get_template(template).render(here=here, network=self.network, version=__version__, **values)
+        )
         # Indentation is for those who read the templates, and a fifth of a page.
         return _INDENTED.sub("\n", html)
 
@@ -80,7 +81,9 @@ class Site:
     def thumb(self, layer: str, unit: int) -> tuple[str, Thumb] | None:
         """A unit's small drawing: the sheet's address from the site's root, and where on it."""
         known = self.layers.get(layer)
-        place = known.thumbs.place(unit) if known else None
+        if known is None:
+            return None
+        place = known.thumbs.place(unit)
         return (f"{known.folder}/{place.file}", place) if place else None
 
 

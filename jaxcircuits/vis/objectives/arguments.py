@@ -8,6 +8,12 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 
+NumberLike = float | Sequence[float] | np.ndarray
+"""A number, or one a picture."""
+
+Units = int | Sequence[int] | np.ndarray
+"""A unit's number, or one for each picture."""
+
 
 def vector_rows(vectors: Sequence[float] | np.ndarray, axes: int) -> np.ndarray:
     """Directions of so many axes as float32 rows; one alone is one row."""
@@ -24,7 +30,7 @@ def number_rows(values: float | Sequence[float]) -> np.ndarray:
     return np.atleast_1d(np.asarray(values, np.float32))
 
 
-def whole_numbers(kind: str, values: int | Sequence, columns: int) -> np.ndarray:
+def whole_numbers(kind: str, values: int | Sequence | np.ndarray, columns: int) -> np.ndarray:
     """Whole numbers as int32 (N,) for 0 columns, else (N, columns); raises `InputError`, calling them `kind`."""
     array = np.asarray(list(values) if isinstance(values, range) else values)
     array = np.atleast_1d(array) if columns == 0 else np.atleast_2d(array)

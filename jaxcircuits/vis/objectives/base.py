@@ -29,10 +29,12 @@ from collections.abc import Callable, Sequence
 from typing import dataclass_transform
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.vis.objectives.arguments import NumberLike
 from jaxcircuits.vis.objectives.seen import INPUT, Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
 
@@ -112,23 +114,23 @@ class Objective:
                 raise InputError(f"an objective for {leaf.shape[0]} pictures does not pair with {count}")
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape[1:])), self)
 
-    def take(self, indices: Sequence[int]) -> Objective:
+    def take(self, indices: Sequence[int] | np.ndarray) -> Objective:
         """The objective of some of its pictures."""
         return jax.tree.map(lambda leaf: leaf[np.asarray(indices)], self.rows(self.count))
 
-    def __add__(self, other: Objective | float | Sequence[float]) -> Objective:
+    def __add__(self, other: Objective | NumberLike) -> Objective:
         return Sum(*_paired(self, other))
 
-    def __mul__(self, other: Objective | float | Sequence[float]) -> Objective:
+    def __mul__(self, other: Objective | NumberLike) -> Objective:
         return Product(*_paired(self, other))
 
     def __neg__(self) -> Objective:
         return self * -1.0
 
-    def __sub__(self, other: Objective | float | Sequence[float]) -> Objective:
+    def __sub__(self, other: Objective | NumberLike) -> Objective:
         return self + _objective(other) * -1.0
 
-    def __rsub__(self, other: float) -> Objective:
+    def __rsub__(self, other: NumberLike) -> Objective:
         return self * -1.0 + other
 
     __radd__ = __add__
@@ -164,14 +166,18 @@ class Number(Objective):
     values: np.ndarray
 
     def score(self, seen: Seen) -> jax.Array:
-        return self.values
+        return jnp.asarray(self.values)
 
     @property
     def layers(self) -> tuple[str, ...]:
         return ()
 
+    def of(self, i: int) -> float:
+        """The number of picture i."""
+        return float(self.values[i if len(self.values) > 1 else 0])
+
     def identity(self, i: int) -> str:
-        return f"{row_of(self.values, i):g}"
+        return f"{self.of(i):g}"
 
     def label(self, i: int) -> str:
         return self.identity(i)
@@ -257,7 +263,7 @@ class Product(_Pair):
         first, second = sorted((self.first, self.second), key=lambda one: not isinstance(one, Number))
         if not isinstance(first, Number):
             return f"{self._bracketed(first, i)} * {self._bracketed(second, i)}"
-        factor, label = float(row_of(first.values, i)), self._bracketed(second, i)
+        factor, label = first.of(i), self._bracketed(second, i)
         if abs(factor) == 1:
             negative = (factor < 0) != label.startswith("-")
             return f"-{label.removeprefix('-')}" if negative else label.removeprefix("-")
@@ -328,7 +334,7 @@ def check_finite(objective: Objective) -> None:
             raise InputError(f"{type(objective).__name__.lower()} with numbers that are not finite")
 
 
-def _objective(value: Objective | float | Sequence[float]) -> Objective:
+def _objective(value: Objective | NumberLike) -> Objective:
     if isinstance(value, Objective):
         return registered(value)
     try:
@@ -337,7 +343,7 @@ def _objective(value: Objective | float | Sequence[float]) -> Objective:
         raise InputError(f"{value!r} is neither an objective nor a number") from None
 
 
-def _paired(first: Objective, other: Objective | float | Sequence[float]) -> tuple[Objective, Objective]:
+def _paired(first: Objective, other: Objective | NumberLike) -> tuple[Objective, Objective]:
     first, second = _objective(first), _objective(other)
     count = max(first._rows, second._rows)
     return first._repeated(count), second._repeated(count)

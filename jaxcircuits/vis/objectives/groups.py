@@ -129,4 +129,4 @@ def channel_interpolate(
     steps = whole(steps, "steps", 2)
     first, second = np.broadcast_arrays(np.atleast_1d(units1), np.atleast_1d(units2))
     t = np.tile(np.linspace(0, 1, steps, dtype=np.float32), len(first))
-    return (1 - t) * channel(layer1, np.repeat(first, steps)) + t * channel(layer2, np.repeat(second, steps))
+    return channel(layer1, np.repeat(first, steps)) * (1 - t) + channel(layer2, np.repeat(second, steps)) * t

@@ -11,7 +11,7 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid, grid
 from jaxcircuits.vis.objectives.base import Objective, node, registered
 from jaxcircuits.vis.objectives.positions import seen_shape
-from jaxcircuits.vis.objectives.seen import Attributed, Seen
+from jaxcircuits.vis.objectives.seen import Attributed, Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -81,7 +81,7 @@ def masked(objective: Objective, masks: np.ndarray) -> Objective:
     return Masked(objective.rows(count), np.broadcast_to(array, (count, *array.shape[1:])))
 
 
-def _under(masks: jax.Array, activations: jax.Array, tokens: Grid | None) -> jax.Array:
+def _under(masks: Rows, activations: jax.Array, tokens: Grid | None) -> jax.Array:
     """Activations (N, h, w, channels), or (N, tokens, channels), times masks resampled to them with mean 1."""
     if activations.ndim == 3 and tokens is not None:
         of_grid = jax.image.resize(masks, (len(activations), tokens.rows, tokens.columns), "linear")

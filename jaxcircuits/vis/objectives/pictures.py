@@ -208,7 +208,7 @@ def input_diff(pictures: np.ndarray) -> Objective:
 def as_pictures(pictures: np.ndarray) -> np.ndarray:
     """float32 (N, H, W, channels) of one picture or several in [0, 1]."""
     array = np.asarray(pictures)
-    if array.dtype.kind != "f" and not jax.dtypes.issubdtype(array.dtype, np.floating):
+    if array.dtype.kind != "f" and not jnp.issubdtype(array.dtype, np.floating):
         hint = "; divide bytes by 255" if array.dtype == np.uint8 else ""
         raise InputError(f"pictures of type {array.dtype}; expected floats in [0, 1]{hint}")
     array = array.astype(np.float32)

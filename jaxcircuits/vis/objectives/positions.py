@@ -11,7 +11,8 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid
 from jaxcircuits.network.tokens import grid as token_grid
 from jaxcircuits.vis.objectives.arguments import whole_numbers
-from jaxcircuits.vis.objectives.base import Seen, row_of
+from jaxcircuits.vis.objectives.base import row_of
+from jaxcircuits.vis.objectives.seen import Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -21,7 +22,7 @@ def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
     return network.shapes(recipe.view_size, (layer,))[layer]
 
 
-def at_position(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array:
+def at_position(seen: Seen, layer: str, position: Rows | None) -> jax.Array:
     """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
     activation, grid = seen.activations[layer], seen.grids.get(layer)
     if activation.ndim == 2:
@@ -31,7 +32,7 @@ def at_position(seen: Seen, layer: str, position: jax.Array | None) -> jax.Array
     return activation[row, column].astype(jnp.float32)
 
 
-def _token(tokens: int, grid: Grid | None, position: jax.Array | None) -> jax.Array | int:
+def _token(tokens: int, grid: Grid | None, position: Rows | None) -> jax.Array | int:
     """The token at a position: its number, or row and column of the grid of patches."""
     if position is not None and len(position) == 1:
         return position[0]
@@ -75,7 +76,7 @@ def check_position(layer: str, position: np.ndarray | None, network: Network, re
 
 def place_of(position: np.ndarray | None, i: int) -> str:
     """A picture's position as text."""
-    return "center" if position is None else ",".join(map(str, row_of(position, i)))
+    return "center" if position is None else ",".join(map(str, np.ravel(row_of(position, i))))
 
 
 def position_rows(position) -> np.ndarray | None:

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 import jax
+import numpy as np
 
 from jaxcircuits.network.tokens import Grid
 
 if TYPE_CHECKING:
     from jaxcircuits.vis.objectives.base import Objective
+
+Rows = jax.Array | np.ndarray
+"""Data with one row a picture: NumPy's where it is made, JAX's in a program that is traced."""
 
 INPUT = "input"
 """In place of a layer's name: the picture itself, before it is padded, jittered, scaled and rotated."""

@@ -16,10 +16,10 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.arguments import number_rows, vector_rows, whole_numbers
+from jaxcircuits.vis.objectives.arguments import Units, number_rows, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
 from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
-from jaxcircuits.vis.objectives.seen import Seen
+from jaxcircuits.vis.objectives.seen import Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
 
 
@@ -156,7 +156,7 @@ class DeepDream(OfLayer):
         return jnp.square(seen.activations[self.layer].astype(jnp.float32)).mean()
 
 
-def channel(layer: str, units: int | Sequence[int]) -> Objective:
+def channel(layer: str, units: Units) -> Objective:
     """Mean over space of a channel's activation.
 
     Args:
@@ -167,7 +167,7 @@ def channel(layer: str, units: int | Sequence[int]) -> Objective:
 
 
 def neuron(
-    layer: str, units: int | Sequence[int], position: int | tuple[int, int] | Sequence[tuple[int, int]] | None = None
+    layer: str, units: Units, position: int | tuple[int, int] | Sequence[tuple[int, int]] | None = None
 ) -> Objective:
     """A channel's activation at one position.
 
@@ -258,7 +258,7 @@ def deepdream(layer: str) -> Objective:
     return DeepDream(layer)
 
 
-def class_logit(layer: str, classes: int | Sequence[int]) -> Objective:
+def class_logit(layer: str, classes: Units) -> Objective:
     """A class's logit.
 
     Args:
@@ -273,19 +273,19 @@ def mean_over_space(activation: jax.Array) -> jax.Array:
     return activation.mean(tuple(range(activation.ndim - 1)), dtype=jnp.float32)
 
 
-def aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | float) -> jax.Array:
+def aligned(activation: jax.Array, vectors: Rows, power: Rows | float) -> jax.Array:
     """Mean over positions of `dot * max(0.1, cos) ** power`, for (..., channels) both; vectors may lack positions."""
     activation = activation.astype(jnp.float32)
     dot = (activation * vectors).sum(-1)
     return (dot * jnp.maximum(0.1, dot / _lengths(activation, vectors)) ** power).mean()
 
 
-def _lengths(activation: jax.Array, vectors: jax.Array) -> jax.Array:
+def _lengths(activation: jax.Array, vectors: Rows) -> jax.Array:
     """Products of the lengths of vectors (..., channels); not 0 where either is, so that gradients stay finite."""
     return jnp.sqrt((activation**2).sum(-1) + 1e-8) * jnp.sqrt((vectors**2).sum(-1) + 1e-8)
 
 
-def _aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | None) -> jax.Array:
+def _aligned(activation: jax.Array, vectors: Rows, power: Rows | None) -> jax.Array:
     if power is not None:
         return aligned(activation, vectors, power)
     return (mean_over_space(activation) * vectors).sum()
@@ -305,5 +305,5 @@ def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
     return f"direction-{zlib.crc32(np.ascontiguousarray(row_of(vectors, i)).tobytes()):08x}{exponent}"
 
 
-def _units(units: int | Sequence[int]) -> np.ndarray:
+def _units(units: Units) -> np.ndarray:
     return whole_numbers("unit", units, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -59,7 +60,7 @@ class Pyramid(Parametrization):
 
     def values(self, parameters: tuple[jax.Array, ...], shape: Shape) -> jax.Array:
         """The sum of the enlarged levels."""
-        return sum(jax.image.resize(level, shape, "linear") for level in parameters)
+        return functools.reduce(jnp.add, (jax.image.resize(level, shape, "linear") for level in parameters))
 
     def from_values(self, values: jax.Array, shape: Shape) -> tuple[jax.Array, ...]:
         """From the coarsest level on, each takes what the coarser ones leave; level 1 makes the rest exact."""

@@ -61,7 +61,9 @@ class RGBA(Parametrization):
     def view(self, key: jax.Array, picture: jax.Array) -> jax.Array:
         """The picture over a random background."""
         colors, alpha = picture[..., :-1], picture[..., -1:]
-        background = BACKGROUND.picture(BACKGROUND.init(key, colors.shape), colors.shape)
+        height, width, channels = colors.shape
+        shape = (height, width, channels)
+        background = BACKGROUND.picture(BACKGROUND.init(key, shape), shape)
         return alpha * colors + (1 - alpha) * background
 
     def channels(self, channels: int) -> int:
@@ -70,4 +72,5 @@ class RGBA(Parametrization):
 
 
 def _alpha(shape: Shape) -> Shape:
-    return (*shape[:2], 1)
+    height, width, _ = shape
+    return height, width, 1

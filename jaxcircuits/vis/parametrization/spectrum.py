@@ -50,7 +50,7 @@ def estimate_spectrum(pictures: str | Path | Iterable[np.ndarray], size: int = 2
     inverse = np.linalg.inv(matrix / np.linalg.norm(matrix, axis=0).max())
     hann = np.sin(np.pi * np.arange(size) / size) ** 2
     window = np.outer(hann, hann)[..., None]
-    total, mean, count = 0, 0, 0
+    total, mean, count = np.zeros((size, size // 2 + 1, 3)), np.zeros(3), 0
     for picture in pictures:
         if np.shape(picture) != (size, size, 3):
             raise InputError(f"a picture of shape {np.shape(picture)}; expected ({size}, {size}, 3)")

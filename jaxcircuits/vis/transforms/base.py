@@ -27,12 +27,16 @@ class Transform(Part):
         """Height and width of the view, from those of the picture."""
         return size
 
+    def apply(self, key: jax.Array, picture: jax.Array) -> jax.Array:
+        """The changed picture, of the same shape; those that move points say where instead, see `Geometric`."""
+        raise NotImplementedError
+
 
 class Geometric(Transform):
     """A transform that moves points: positions are (y, x) in pixels from the centre, y downwards."""
 
     def look(
-        self, key: jax.Array, y: jax.Array, x: jax.Array, size: Size, progress: jax.Array
+        self, key: jax.Array, y: jax.Array, x: jax.Array, size: Size, progress: float | jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """Where points of the view lie in the picture.
 
@@ -52,7 +56,7 @@ class Geometric(Transform):
 class AffineMap(Geometric):
     """A geometric transform that is a matrix. By itself it changes nothing."""
 
-    def matrix(self, key: jax.Array, size: Size, progress: jax.Array) -> jax.Array:
+    def matrix(self, key: jax.Array, size: Size, progress: float | jax.Array) -> jax.Array:
         """A random (3, 3) matrix from view to picture positions (y, x, 1); arguments as of `look`."""
         return jnp.eye(3)
 
@@ -68,11 +72,7 @@ class AffineMap(Geometric):
 
 
 class Photometric(Transform):
-    """A transform that changes values and leaves every pixel at its place."""
-
-    def apply(self, key: jax.Array, picture: jax.Array) -> jax.Array:
-        """The changed picture, of the same shape."""
-        raise NotImplementedError
+    """A transform that changes values and leaves every pixel at its place, by its `apply`."""
 
 
 def moved(matrix: jax.Array, y: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -194,7 +194,7 @@ class Crop(AffineMap):
         check_number(self, "off_centre", 0)
 
     def size(self, size: Size) -> Size:
-        return self.view or size
+        return size if self.view is None else pixels("Crop: view", self.view)
 
     def matrix(self, key, size, progress):
         of_centre, of_side = jax.random.split(key)
@@ -227,17 +227,21 @@ class Native(AffineMap):
     picture: int | Size
 
     def __post_init__(self):
-        for field in ("view", "picture"):
-            object.__setattr__(self, field, pixels(f"Native: {field}", getattr(self, field)))
+        view, picture = self._sizes()
+        object.__setattr__(self, "view", view)
+        object.__setattr__(self, "picture", picture)
 
     def size(self, size: Size) -> Size:
-        return self.view
+        return self._sizes()[0]
 
     def matrix(self, key, size, progress):
-        return jnp.diag(jnp.array([*(n / m for n, m in zip(self.picture, self.view)), 1.0]))
+        return jnp.diag(jnp.array([*(n / m for m, n in zip(*self._sizes())), 1.0]))
 
     def reach(self, size: Size) -> float:
-        return max(m / n for n, m in zip(self.picture, self.view))
+        return max(m / n for m, n in zip(*self._sizes()))
+
+    def _sizes(self) -> tuple[Size, Size]:
+        return pixels("Native: view", self.view), pixels("Native: picture", self.picture)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,7 @@ CAPTUM: tuple[Transform, ...] = (
 )
 """Captum's `TransformationRobustness`: shifts of about 8 px, scales 0.67 to 1.03, -20 to 19 degrees, mostly small."""
 
-MACO: tuple[Transform, ...] = (Crop(view=224), Noise(normal=0.08, uniform=0.08))
+MACO: tuple[Crop, Noise] = (Crop(view=224), Noise(normal=0.08, uniform=0.08))
 """MACO's views: boxes from half the picture's side down to a twentieth, as the 224 px of ImageNet's networks.
 
 Take `Crop(view=n)` for a network of another size.

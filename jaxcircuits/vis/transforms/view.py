@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -46,12 +46,28 @@ def reaches(transforms: Sequence[Transform], size: Size) -> tuple[float | None, 
       up to the next that looks at as many view pixels, so that like numbers share a program.
     """
     found = []
-    for geometric, run in itertools.groupby(transforms, lambda transform: isinstance(transform, Geometric)):
-        run = list(run)
-        if geometric:
-            found.append(_rounded(_reach(run, size)))
-        size = view_size(run, size)
+    for part in _parts(transforms):
+        if isinstance(part, Transform):
+            size = part.size(size)
+        else:
+            found.append(_rounded(_reach(part, size)))
+            size = view_size(part, size)
     return tuple(found)
+
+
+def _parts(transforms: Sequence[Transform]) -> Iterator[Sequence[Geometric] | Transform]:
+    """Transforms in their order: those that move points in runs, as long as they can be, the others one by one."""
+    run: list[Geometric] = []
+    for transform in transforms:
+        if isinstance(transform, Geometric):
+            run.append(transform)
+            continue
+        if run:
+            yield run
+        run = []
+        yield transform
+    if run:
+        yield run
 
 
 def random_view(
@@ -75,14 +91,13 @@ def random_view(
     """
     if not transforms:
         return picture
-    left = iter(reaches(transforms, picture.shape[:2]) if runs is None else runs)
-    keyed = zip(transforms, jax.random.split(key, len(transforms)))
-    for geometric, run in itertools.groupby(keyed, lambda pair: isinstance(pair[0], Geometric)):
-        if geometric:
-            picture = _moved(*zip(*run), picture, progress, next(left))
+    left = iter(reaches(transforms, (picture.shape[0], picture.shape[1])) if runs is None else runs)
+    keys = iter(jax.random.split(key, len(transforms)))
+    for part in _parts(transforms):
+        if isinstance(part, Transform):
+            picture = part.apply(next(keys), picture)
         else:
-            for transform, k in run:
-                picture = transform.apply(k, picture)
+            picture = _moved(part, [next(keys) for _ in part], picture, progress, next(left))
     return picture
 
 
@@ -94,11 +109,12 @@ def _moved(
     reach: float | None,
 ) -> jax.Array:
     """The view through a run of geometric transforms, by one bilinear interpolation."""
-    sizes = [view_size(transforms[:i], picture.shape[:2]) for i in range(len(transforms) + 1)]
+    sizes = [view_size(transforms[:i], (picture.shape[0], picture.shape[1])) for i in range(len(transforms) + 1)]
     # A point of the view goes through the last transform first.
     if reach is not None:
         to_picture = jnp.eye(3)
-        for transform, key, size in zip(transforms, keys, sizes):
+        matrices = cast(Sequence[AffineMap], transforms)  # of others no reach is known
+        for transform, key, size in zip(matrices, keys, sizes):
             to_picture = to_picture @ transform.matrix(key, size, progress)
         return resample(picture, to_picture, sizes[-1], reach)
     y, x = jnp.broadcast_arrays(*grid(sizes[-1]))

@@ -89,17 +89,16 @@ def attention(
     """Scaled dot-product attention, written out; (..., tokens, features)."""
     if enable_gqa:
         key, value = (jnp.repeat(v, query.shape[-3] // v.shape[-3], -3) for v in (key, value))
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = jnp.matmul(query * scale, jnp.swapaxes(key, -1, -2))
-    if is_causal:
-        attn_mask = np.tri(*scores.shape[-2:], dtype=bool)
-    if attn_mask is None:
+    factor = query.shape[-1] ** -0.5 if scale is None else scale
+    scores = jnp.matmul(query * factor, jnp.swapaxes(key, -1, -2))
+    mask = np.tri(*scores.shape[-2:], dtype=bool) if is_causal else attn_mask
+    if mask is None:
         return jnp.matmul(jax.nn.softmax(scores, -1), value)
-    if attn_mask.dtype != bool:
-        return jnp.matmul(jax.nn.softmax(scores + attn_mask, -1), value)
+    if mask.dtype != bool:
+        return jnp.matmul(jax.nn.softmax(scores + mask, -1), value)
     # A token that may look at none gets zeros.
-    seen = jax.nn.softmax(jnp.where(attn_mask, scores, jnp.finfo(scores.dtype).min), -1)
-    return jnp.matmul(jnp.where(attn_mask, seen, 0), value)
+    seen = jax.nn.softmax(jnp.where(mask, scores, jnp.finfo(scores.dtype).min), -1)
+    return jnp.matmul(jnp.where(mask, seen, 0), value)
 
 
 # Normalizations
@@ -139,7 +138,7 @@ def instance_norm(
     cudnn_enabled: bool,
 ) -> jax.Array:
     """By the statistics of a picture's channel, or by running ones."""
-    if not use_input_stats:
+    if mean is not None and variance is not None and not use_input_stats:
         return batch_norm(x, weight, bias, mean, variance, momentum, eps)
     return _affine(_standardized(x, range(2, x.ndim), eps), weight, bias)
 

@@ -7,7 +7,7 @@ are at https://docs.pytorch.org/docs/stable/nn.functional.html.
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -72,7 +72,7 @@ def avg_pool(n: int) -> Operation:
             start = np.arange(outputs) * s - p
             low, high = (-p, size + p) if count_include_pad else (0, size)
             counts.append(np.minimum(start + k, high) - np.maximum(start, low))
-        count = math.prod(np.ix_(*counts)).astype(np.float32)
+        count = functools.reduce(np.multiply, np.ix_(*counts)).astype(np.float32)
         return total / (float(count.flat[0]) if (count == count.flat[0]).all() else count.astype(x.dtype))
 
     return pool
