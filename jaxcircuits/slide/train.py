@@ -188,7 +188,7 @@ def trainer(seed: int, steps: int):
         model(SLIDE_INPUT(pictures))
         return nnx.state(model, nnx.BatchStat)
 
-    kept = [scenes.TRAINED.index(name) for name in scenes.CLASSES]
+    kept = np.array([scenes.TRAINED.index(name) for name in scenes.CLASSES])
 
     def folded(state: State) -> dict[str, np.ndarray]:
         model = nnx.merge(graph, state.weights, state.statistics)
