@@ -45,7 +45,7 @@ def test_weights_are_small_and_whole(tensors):
 
 def test_fresh_scenes_are_told_apart_and_units_live(network, figures):
     found = report.scene_figures(network, seed=987, per_class=20)
-    assert found["accuracy"] >= 0.93
+    assert found["accuracy"] >= 0.98
     assert found["accuracy"] == pytest.approx(figures["accuracy"], abs=0.03)
     assert found["accuracy_attacked"] == pytest.approx(figures["accuracy_attacked"], abs=0.05)
     # Fewer scenes than the report's: what never fires here may have fired there.
