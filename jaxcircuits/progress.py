@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 import time
 from typing import Protocol
 
@@ -50,10 +51,10 @@ class Pace:
         rate = (done - first) / (now - began)
         return f"{_number(rate)} pictures/s  {duration((total - done) / rate)} left"
 
-    def ending(self, stopped: bool) -> str:
-        """What to say at the end."""
-        count, how = _number(self.done - self._before), "stopped after" if stopped else "in"
-        return f"{count} picture{'s' * (count != '1')} {how} {duration(time.monotonic() - self.began)}"
+    def ending(self, finished: int, stopped: bool) -> str:
+        """What to say at the end, when so many are finished, those from before included."""
+        count, how = round(finished - self._before), "stopped after" if stopped else "in"
+        return f"{count} picture{'s' * (count != 1)} {how} {duration(time.monotonic() - self.began)}"
 
 
 def view(title: str, enabled: bool = True) -> View:
@@ -128,19 +129,37 @@ class _Notebook:
 
 
 class _File:
-    """Lines at growing intervals, so that a log of days is not long and one of a minute says something."""
+    """Lines at growing intervals, so that a log of days is not long and one of a minute says something.
+
+    What takes longer than the first interval before it is shown again, as compiling may, is said by a timer.
+    """
 
     def __init__(self, title: str):
         self._title, (self._wait, self._most) = title, FILE_PERIODS
-        self._next, self._said = time.monotonic() + self._wait, False
+        self._next, self._said, self._text = time.monotonic() + self._wait, False, ""
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(self._wait, self._late)
+        self._timer.daemon = True
+        self._timer.start()
 
     def show(self, done: float, text: str) -> None:
-        now = time.monotonic()
-        if now >= self._next:
-            print(plain(f"{self._title}  {text}"), file=sys.stderr, flush=True)
-            self._wait = min(2 * self._wait, self._most)
-            self._next, self._said = now + self._wait, True
+        with self._lock:
+            self._text = text
+            if time.monotonic() >= self._next:
+                self._say()
 
     def close(self, text: str) -> None:
-        if self._said:
-            print(plain(f"{self._title}  {text}"), file=sys.stderr, flush=True)
+        self._timer.cancel()
+        with self._lock:
+            if self._said:
+                print(plain(f"{self._title}  {text}"), file=sys.stderr, flush=True)
+
+    def _late(self) -> None:
+        with self._lock:
+            if self._text and not self._said:
+                self._say()
+
+    def _say(self) -> None:
+        print(plain(f"{self._title}  {self._text}"), file=sys.stderr, flush=True)
+        self._wait = min(2 * self._wait, self._most)
+        self._next, self._said = time.monotonic() + self._wait, True

@@ -46,7 +46,8 @@ def run(
     say(f"wrote      {plain(out)}: {len(weights.tensors)} tensors, {values:,} values, {len(weights.labels)} labels")
     if out.stem in ZOO and out.stem != weights.network:
         recognised = f"those of {weights.network}" if weights.network else "not those that were published as that"
-        tell(f"{out} is named {out.stem}, but its weights are {recognised}", PROGRAM)
+        remedy = f"rename it to {weights.network}.safetensors" if weights.network else "give it another name"
+        tell(f"{out} is named {out.stem}, but its weights are {recognised}; {remedy}, or it is not loaded", PROGRAM)
 
 
 def main() -> None:

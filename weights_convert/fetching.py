@@ -115,11 +115,16 @@ def _download_all(files: Sequence[Remote], folder: Path) -> None:
 
     columns = progress.TextColumn("{task.description}", markup=False), progress.BarColumn(), progress.DownloadColumn()
     with progress.Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("", total=None)
+        task = bar.add_task("", total=None, visible=False)
+
+        def told(done: int, total: int | None) -> None:
+            # Not before there is a byte: a server that is not reached has no progress.
+            bar.update(task, completed=done, total=total, visible=True)
+
         for index, remote in enumerate(files, 1):
-            bar.reset(task, total=None, description=plain(f"{remote.name} ({index}/{len(files)})"))
+            bar.reset(task, total=None, visible=False, description=plain(f"{remote.name} ({index}/{len(files)})"))
             try:
-                download(remote, folder, lambda done, total: bar.update(task, completed=done, total=total))
+                download(remote, folder, told)
             except InputError as error:
                 if remote.needed:
                     raise

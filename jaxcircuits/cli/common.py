@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jaxcircuits.errors import InputError
 from jaxcircuits.printing import plain, say, show
 from jaxcircuits.zoo import ZOO
 
 if TYPE_CHECKING:
     from jaxcircuits.bulk import Hosts
+    from jaxcircuits.images import Pictures
 
 __all__ = [
+    "SOURCES",
     "Coordinator",
     "Distributed",
     "NetworkName",
@@ -22,6 +25,7 @@ __all__ = [
     "Processes",
     "Stopped",
     "met",
+    "opened",
     "say",
     "say_damaged",
     "show",
@@ -29,6 +33,9 @@ __all__ = [
 ]
 
 NetworkName = Annotated[str, typer.Argument(help=f"One of {', '.join(ZOO)}, or a converted .safetensors file.")]
+
+SCENES = "scenes:"
+SOURCES = "A folder of pictures, with a folder a class or not; tfds:NAME[:CONFIG]; or scenes:COUNT of slide's world."
 
 Distributed = Annotated[
     bool, typer.Option("--distributed", help="Share the work with the other processes of a TPU pod or SLURM job.")
@@ -53,6 +60,20 @@ def stoppable(command: Callable[..., Any]) -> Callable[..., Any]:
             raise Stopped(str(interrupt)) from None
 
     return stopped
+
+
+def opened(images: str, split: str | None) -> Pictures:
+    """The pictures of a command: what `open_pictures` finds by name, or scenes of the box's own world."""
+    from jaxcircuits.images import Scenes, open_pictures
+
+    if not images.startswith(SCENES):
+        return open_pictures(images, split)
+    from jaxcircuits.slide import scenes
+
+    count = images.removeprefix(SCENES)
+    if not count.isdecimal() or not 0 < int(count) < 2**31:
+        raise InputError(f"--images {images!r}; expected {SCENES}COUNT, such as {SCENES}2000")
+    return open_pictures(Scenes(scenes.scene, int(count), seed=1, classes=scenes.CLASSES))
 
 
 def say_damaged(files: Sequence[str]) -> None:

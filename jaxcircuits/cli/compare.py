@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from jaxcircuits.cli.common import NetworkName, say
+from jaxcircuits.cli.common import SOURCES, NetworkName, opened, say
 from jaxcircuits.printing import plain
 
 
@@ -15,9 +15,7 @@ def compare(
     first: NetworkName,
     second: NetworkName,
     *,
-    images: Annotated[
-        str, typer.Option(help="A folder of pictures, with a folder a class or without; or tfds:NAME[:CONFIG].")
-    ],
+    images: Annotated[str, typer.Option(help=SOURCES)],
     split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
     steps: Annotated[int, typer.Option(help="Of gradient ascent, a drawing; 0 for no drawings.")] = 96,
     size: Annotated[
@@ -28,11 +26,10 @@ def compare(
     out: Annotated[Path, typer.Option(help="Files go to OUT/FIRST-and-SECOND.")] = Path("compared"),
 ) -> None:
     """Set two networks side by side: matched units, the depths that correspond, families of units, as a page."""
-    from jaxcircuits.images import open_pictures
     from jaxcircuits.network import load
     from jaxcircuits.pages.compare_report import report_comparison
 
-    one, other, pictures = load(first), load(second), open_pictures(images, split)
+    one, other, pictures = load(first), load(second), opened(images, split)
     options = {"steps": steps, "size": size, "seed": seed, "batch_size": batch_size}
     for file in report_comparison(one, other, pictures, out, **options):
         say(plain(file))

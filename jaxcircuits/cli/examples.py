@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from jaxcircuits.cli.common import Coordinator, Distributed, NetworkName, Process, Processes, met, say, say_damaged
+from jaxcircuits.cli.common import (
+    SOURCES,
+    Coordinator,
+    Distributed,
+    NetworkName,
+    Process,
+    Processes,
+    met,
+    opened,
+    say,
+    say_damaged,
+)
 from jaxcircuits.printing import plain
 
 
@@ -20,9 +31,7 @@ def examples(
         ),
     ] = None,
     *,
-    images: Annotated[
-        str, typer.Option(help="A folder of pictures, with a folder a class or without; or tfds:NAME[:CONFIG].")
-    ],
+    images: Annotated[str, typer.Option(help=SOURCES)],
     split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
     layer: Annotated[list[str] | None, typer.Option(help="Another way to name layers.")] = None,
     units: Annotated[
@@ -47,13 +56,12 @@ def examples(
     from jaxcircuits.cli.render import chosen_layers
     from jaxcircuits.evidence import Examples
     from jaxcircuits.evidence.crops import sheet
-    from jaxcircuits.images import open_pictures
     from jaxcircuits.images.sheet import png_bytes
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of
 
     hosts = met(distributed, coordinator, processes, process)
-    model, pictures = load(network), open_pictures(images, split)
+    model, pictures = load(network), opened(images, split)
     chosen = {}
     for name, text in chosen_layers(model, [*(names or []), *(layer or [])]).items():
         channels = model.layer(name).channels

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from jaxcircuits.cli.common import NetworkName, say, say_damaged
+from jaxcircuits.cli.common import SOURCES, NetworkName, opened, say, say_damaged
 from jaxcircuits.errors import InputError
 from jaxcircuits.printing import plain
-
-if TYPE_CHECKING:
-    from jaxcircuits.images import Pictures
-
-SCENES = "scenes:"
-"""Begins what `--images` says of the procedural world of slide."""
 
 
 def microscope(
@@ -24,13 +18,7 @@ def microscope(
         list[str] | None,
         typer.Argument(help="Whose: LAYER, or LAYER:UNITS such as mixed4b:0-15; or all.", metavar="LAYER[:UNITS]"),
     ] = None,
-    images: Annotated[
-        str | None,
-        typer.Option(
-            help="Pictures to find examples in: a folder, with a folder a class or without; tfds:NAME[:CONFIG]; or "
-            "scenes:COUNT of the world of slide. Without, pages have no examples."
-        ),
-    ] = None,
+    images: Annotated[str | None, typer.Option(help=f"{SOURCES} Without, pages have no examples.")] = None,
     split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
     layer: Annotated[list[str] | None, typer.Option(help="Another way to name layers; several with commas.")] = None,
     units: Annotated[str | None, typer.Option(help="Which, such as 0-15,20; by default all of each layer.")] = None,
@@ -76,7 +64,7 @@ def microscope(
     if match and images is None:
         raise InputError("--match needs --images: units are matched by what they answer to pictures")
     model, others = load(network), [load(name) for name in match or []]
-    pictures = _pictures(images, split)
+    pictures = None if images is None else opened(images, split)
     kept = records or out / "records"
     chosen = {}
     for name, text in chosen_layers(model, [*(names or []), *(layer or [])] or ["all"]).items():
@@ -164,16 +152,3 @@ def _opposite(channels: int):
     from jaxcircuits.pages.microscope.loader import NEGATIVE
 
     return Directions(NEGATIVE, -np.eye(channels, dtype=np.float32))
-
-
-def _pictures(images: str | None, split: str | None) -> Pictures | None:
-    from jaxcircuits.images import Scenes, open_pictures
-
-    if images is None or not images.startswith(SCENES):
-        return None if images is None else open_pictures(images, split)
-    from jaxcircuits.slide import scenes
-
-    count = images.removeprefix(SCENES)
-    if not count.isdecimal() or not 0 < int(count) < 2**31:
-        raise InputError(f"--images {images!r}; expected {SCENES}COUNT, such as {SCENES}2000")
-    return open_pictures(Scenes(scenes.scene, int(count), seed=1, classes=scenes.CLASSES))

@@ -27,7 +27,7 @@ class RenderProgress:
         finished: int = 0,
     ):
         self._told = enabled if callable(enabled) else None
-        self._pictures, self._steps = pictures, max(steps, 1)
+        self._pictures, self._steps, self._finished = pictures, max(steps, 1), finished
         self._pace, self._view = Pace(finished), view(title, enabled is True)
         self._show(finished, 0, finished, "compiling")
 
@@ -35,13 +35,14 @@ class RenderProgress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self._view.close(self._pace.ending(kind is not None))
+        self._view.close(self._pace.ending(self._finished, kind is not None))
 
     def update(self, done: int, drawing: int, steps: int) -> None:
         """Shows that `done` pictures are finished and that the `drawing` others have taken `steps` steps together."""
         if self._told:
             self._told(done, drawing, steps)
             return
+        self._finished = done
         work = done + steps / self._steps
         step = steps // drawing if drawing else self._steps
         self._show(done, step, work, self._pace.tell(work, self._pictures))

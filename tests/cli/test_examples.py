@@ -31,3 +31,13 @@ def test_the_command_writes_a_file_and_sheets(tmp_path):
     assert done.returncode == 2 and "holds examples taken otherwise (count: theirs 2, ours 3)" in done.stderr
     done = command("examples", "slide", "conv2d0", "--images", str(tmp_path / "nothing"))
     assert done.returncode == 2 and done.stderr.startswith("jaxcircuits: ") and done.stderr.count("\n") == 1
+
+
+def test_scenes_of_the_box_are_pictures(tmp_path):
+    done = command("examples", "slide", "conv2d0:3", "--images", "scenes:8", "--out", str(tmp_path), "--count", "2")
+    assert done.returncode == 0, done.stderr
+    found = evidence.Examples.read(tmp_path / "slide" / "conv2d0" / "examples.safetensors")
+    assert found["conv2d0"].pictures_seen == 8 and "car" in found.seen.classes
+    for count in ("many", "0"):
+        done = command("examples", "slide", "conv2d0:3", "--images", f"scenes:{count}", "--out", str(tmp_path))
+        assert done.returncode == 2 and f"--images 'scenes:{count}'; expected scenes:COUNT" in done.stderr

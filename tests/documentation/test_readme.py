@@ -100,8 +100,8 @@ def test_commands(line, tmp_path):
         (tmp_path / "photographs").mkdir()
         for i, picture in enumerate(pixels):
             Image.fromarray(picture).save(tmp_path / "photographs" / f"{i}.png")
+    words = [word.replace("scenes:2000", "scenes:4") for word in words]
     if words[0] == "microscope":
-        words[words.index("scenes:2000")] = "scenes:4"
         words += ["--layer", "conv2d0", "--units", "0-1", "--steps", "1", "--size", "32"]
     done = subprocess.run(
         [sys.executable, "-m", "jaxcircuits", *words],

@@ -1,6 +1,7 @@
 """Progress where it is looked at: in a file, in a notebook; in a terminal the command's tests see to it."""
 
 import re
+import time
 import warnings
 
 import numpy as np
@@ -29,6 +30,25 @@ def test_a_file_gets_lines_now_and_then(tiny, capsys, monkeypatch):
     assert all(re.match(r"relu  \d/4 units  step \d/4  ", line) for line in lines[:-1]) and len(lines) >= 8
     assert lines[-2].startswith("relu  4/4 units") and re.match(r"relu  4 pictures in \d+ s", lines[-1])
     assert any(re.search(r"pictures/s  \d+ s left$", line) for line in lines)
+
+
+def test_a_file_is_told_of_what_takes_long_before_it_begins(capsys, monkeypatch):
+    """Compiling says nothing itself."""
+    monkeypatch.setattr(progress, "FILE_PERIODS", (0.1, 600.0))
+    with RenderProgress("mixed4b", 4, 10):
+        said, end = "", time.monotonic() + 20
+        while not said and time.monotonic() < end:
+            time.sleep(0.02)
+            said = capsys.readouterr().err
+    assert said == "mixed4b  0/4 units  step 0/10  compiling\n"
+
+
+def test_pictures_that_are_stopped_are_counted_whole(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "FILE_PERIODS", (0.0, 600.0))
+    with pytest.raises(KeyboardInterrupt), RenderProgress("mixed4b", 16, 10, finished=4) as bar:
+        bar.update(7, 4, 29)
+        raise KeyboardInterrupt
+    assert re.fullmatch(r"mixed4b  3 pictures stopped after \d+ s", capsys.readouterr().err.splitlines()[-1])
 
 
 def test_a_circuits_bars_end_full(capsys, monkeypatch):

@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -324,3 +325,14 @@ def test_what_an_unregistered_objective_holds_may_change(tiny):
     objective.unit = 2
     second = jc.render(tiny, objective, QUICK, progress=False)
     assert not np.array_equal(first.images, second.images)
+
+
+def test_objectives_are_printed_short():
+    """By what is drawn, whatever arrays they hold."""
+    picture = np.zeros((32, 32, 3), np.float32)
+    assert repr(jc.channel("mixed4b", 3) - 0.25 * jc.total_variation()) == "Objective(mixed4b:3 - 0.25 totalvariation)"
+    assert repr(jc.channel("relu", range(16))) == "Objective(16 pictures: relu:0, relu:1, relu:2 ...)"
+    assert len(repr(-jc.activation_difference("mixed3b", picture))) < 80
+    traced = []
+    jax.jit(lambda objective: traced.append(repr(objective)))(jc.channel("relu", [1, 2]))
+    assert traced == ["Channel(...)"]

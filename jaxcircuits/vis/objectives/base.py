@@ -90,6 +90,15 @@ class Objective:
         digest = f"-{zlib.crc32(b''.join(rows)):08x}" if rows else ""
         return ":".join([*self.layers, f"{type(self).__name__.lower()}{digest}"])
 
+    def __repr__(self) -> str:
+        try:
+            labels = [self.label(i) for i in range(min(self.count, 3))]
+        except (TypeError, ValueError, jax.errors.JAXTypeError):  # of shapes, or while it is traced
+            return f"{type(self).__name__}(...)"
+        more = " ..." if self.count > len(labels) else ""
+        several = f"{self.count} pictures: " if self.count > 1 else ""
+        return f"Objective({several}{', '.join(labels)}{more})"
+
     @property
     def count(self) -> int:
         """How many pictures it is for."""
@@ -142,7 +151,7 @@ def node(*static: str):
     """Class decorator: a frozen dataclass that is a pytree, with the fields named in `static` as structure."""
 
     def register(cls):
-        cls = dataclasses.dataclass(frozen=True, eq=False)(cls)
+        cls = dataclasses.dataclass(frozen=True, eq=False, repr=False)(cls)
         data = [field.name for field in dataclasses.fields(cls) if field.name not in static]
         return jax.tree_util.register_dataclass(cls, data_fields=data, meta_fields=list(static))
 
