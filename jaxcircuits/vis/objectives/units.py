@@ -38,7 +38,7 @@ class Channel(_Named):
     units: np.ndarray
 
     def score(self, seen: Seen) -> jax.Array:
-        return mean_over_space(seen.activations[self.layer])[self.units]
+        return picked(mean_over_space(seen.activations[self.layer]), self.units)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -56,7 +56,7 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return at_position(seen, self.layer, self.position)[self.units]
+        return picked(at_position(seen, self.layer, self.position), self.units)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -271,6 +271,11 @@ def class_logit(layer: str, classes: int | Sequence[int]) -> Objective:
 def mean_over_space(activation: jax.Array) -> jax.Array:
     """(..., channels) -> float32 (channels,)."""
     return activation.mean(tuple(range(activation.ndim - 1)), dtype=jnp.float32)
+
+
+def picked(values: jax.Array, unit: jax.Array) -> jax.Array:
+    """The value of a unit, of (channels,); exactly, and without a gather."""
+    return jnp.where(jnp.arange(len(values)) == unit, values, 0).sum()
 
 
 def aligned(activation: jax.Array, vectors: jax.Array, power: jax.Array | float) -> jax.Array:

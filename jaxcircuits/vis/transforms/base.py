@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcircuits.errors import MOST_PIXELS, InputError, real, shown, whole
 from jaxcircuits.vis.parts import Part
@@ -49,6 +51,27 @@ class Geometric(Transform):
         raise NotImplementedError
 
 
+class Bounds(NamedTuple):
+    """Of the 2x2 part of a random matrix, over all draws.
+
+    Attributes:
+      least: (2,), lower bounds of the magnitudes on its diagonal.
+      most: (2, 2), upper bounds of the magnitudes of its entries.
+    """
+
+    least: np.ndarray
+    most: np.ndarray
+
+    def __matmul__(self, other: Bounds) -> Bounds:
+        """Of the products of such matrices with others."""
+        aside = np.array([self.most[0, 1] * other.most[1, 0], self.most[1, 0] * other.most[0, 1]])
+        return Bounds(np.maximum(self.least * other.least - aside, 0), self.most @ other.most)
+
+
+STILL = Bounds(np.ones(2), np.eye(2))
+"""Of a matrix that shifts, or mirrors."""
+
+
 class AffineMap(Geometric):
     """A geometric transform that is a matrix. By itself it changes nothing."""
 
@@ -62,6 +85,10 @@ class AffineMap(Geometric):
         It bounds the largest absolute row sum of the inverse matrix's 2x2 part, so reaches of a chain multiply.
         """
         return 1.0
+
+    def bounds(self, size: Size) -> Bounds | None:
+        """Of the matrix's 2x2 part, for pictures of `size`; None where they are not known."""
+        return None
 
     def look(self, key, y, x, size, progress):
         return moved(self.matrix(key, size, progress), y, x)
@@ -81,6 +108,16 @@ def moved(matrix: jax.Array, y: jax.Array, x: jax.Array) -> tuple[jax.Array, jax
     return y, x
 
 
+def matrix_of(linear: jax.Array, shift: jax.Array) -> jax.Array:
+    """The (3, 3) affine matrix of a 2x2 part and a shift (2,)."""
+    return jnp.concatenate([jnp.column_stack([linear, shift]), jnp.array([[0.0, 0.0, 1.0]])])
+
+
+def product(first: jax.Array, second: jax.Array) -> jax.Array:
+    """The product of two matrices, whose float32 a TPU would round to bfloat16 by itself."""
+    return jnp.matmul(first, second, precision="highest")
+
+
 Range = tuple[float, float]
 """Least and largest value of what is drawn uniformly between them."""
 
@@ -88,6 +125,13 @@ Range = tuple[float, float]
 def draw(key: jax.Array, between: Range) -> jax.Array:
     """One number, uniformly from a range."""
     return jax.random.uniform(key, (), minval=between[0], maxval=between[1])
+
+
+def choose(key: jax.Array, choices: tuple[float, ...] | jax.Array) -> jax.Array:
+    """One of several numbers, each as likely; the one that `jax.random.choice` draws, but by no gather."""
+    choices = jnp.asarray(choices, jnp.float32)
+    number = jax.random.randint(key, (), 0, len(choices))
+    return jnp.where(jnp.arange(len(choices)) == number, choices, 0).sum()
 
 
 def is_off(number: float | jax.Array) -> bool:

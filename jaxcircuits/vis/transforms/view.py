@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxcircuits.errors import MOST_PIXELS, InputError
-from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Size, Transform
+from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Size, Transform, product
+from jaxcircuits.vis.transforms.products import Bits, shears, view_by_products
 from jaxcircuits.vis.transforms.resample import grid, resample, sample
 
 MOST_REACH = 2.5
@@ -34,22 +37,32 @@ def check_sizes(transforms: Sequence[Transform], size: Size) -> None:
             )
 
 
-def reaches(transforms: Sequence[Transform], size: Size) -> tuple[float | None, ...]:
-    """How each run of geometric transforms enlarges, which decides how its gradient is computed.
+class Bound(NamedTuple):
+    """What bounds a run of geometric transforms, which decides how its views are computed.
+
+    Attributes:
+      reach: how far it enlarges, as `resample` wants it; None where its gradient by gathering would be a scatter.
+        Rounded up to the next that looks at as many view pixels, so that like numbers share a program.
+      shears: of its two passes, see `products.shears`; None where accelerators gather too.
+    """
+
+    reach: float | None
+    shears: Bits | None
+
+
+def bounds(transforms: Sequence[Transform], size: Size) -> tuple[Bound, ...]:
+    """What bounds each run of geometric transforms.
 
     Args:
       transforms: of a view, with their numbers.
       size: height and width of the picture.
-
-    Returns:
-      For each run the bound `reach` that `resample` wants, or None where the gradient is a scatter. Bounds are rounded
-      up to the next that looks at as many view pixels, so that like numbers share a program.
     """
     found = []
     for geometric, run in itertools.groupby(transforms, lambda transform: isinstance(transform, Geometric)):
         run = list(run)
         if geometric:
-            found.append(_rounded(_reach(run, size)))
+            sizes = [view_size(run[:i], size) for i in range(len(run) + 1)]
+            found.append(Bound(_rounded(_reach(run, size)), shears(run, sizes)))
         size = view_size(run, size)
     return tuple(found)
 
@@ -59,7 +72,7 @@ def random_view(
     key: jax.Array,
     picture: jax.Array,
     progress: float | jax.Array = 1.0,
-    runs: Sequence[float | None] | None = None,
+    runs: Sequence[Bound] | None = None,
 ) -> jax.Array:
     """One random view of one picture.
 
@@ -68,14 +81,14 @@ def random_view(
       key: of this view.
       picture: (H, W, C).
       progress: fraction of the steps done, from 0 at the first to 1 at the last; crops become smaller with it.
-      runs: the transforms' `reaches`, where their numbers are traced; by default those of their numbers.
+      runs: the transforms' `bounds`, where their numbers are traced; by default those of their numbers.
 
     Returns:
       (h, w, C) with (h, w) = `view_size`; 0.5 where the view looks past the picture's edge.
     """
     if not transforms:
         return picture
-    left = iter(reaches(transforms, picture.shape[:2]) if runs is None else runs)
+    left = iter(bounds(transforms, picture.shape[:2]) if runs is None else runs)
     keyed = zip(transforms, jax.random.split(key, len(transforms)))
     for geometric, run in itertools.groupby(keyed, lambda pair: isinstance(pair[0], Geometric)):
         if geometric:
@@ -91,20 +104,30 @@ def _moved(
     keys: Sequence[jax.Array],
     picture: jax.Array,
     progress: float | jax.Array,
-    reach: float | None,
+    bound: Bound,
 ) -> jax.Array:
-    """The view through a run of geometric transforms, by one bilinear interpolation."""
+    """The view through a run of geometric transforms, by one interpolation."""
     sizes = [view_size(transforms[:i], picture.shape[:2]) for i in range(len(transforms) + 1)]
-    # A point of the view goes through the last transform first.
-    if reach is not None:
-        to_picture = jnp.eye(3)
-        for transform, key, size in zip(transforms, keys, sizes):
-            to_picture = to_picture @ transform.matrix(key, size, progress)
-        return resample(picture, to_picture, sizes[-1], reach)
-    y, x = jnp.broadcast_arrays(*grid(sizes[-1]))
-    for transform, key, size in reversed([*zip(transforms, keys, sizes)]):
-        y, x = transform.look(key, y, x, size, progress)
-    return sample(picture, y, x)
+
+    def gathered(picture: jax.Array) -> jax.Array:
+        # A point of the view goes through the last transform first.
+        y, x = jnp.broadcast_arrays(*grid(sizes[-1]))
+        for transform, key, size in reversed([*zip(transforms, keys, sizes)]):
+            y, x = transform.look(key, y, x, size, progress)
+        return sample(picture, y, x)
+
+    if bound.reach is None and bound.shears is None:
+        return gathered(picture)
+    to_picture = jnp.eye(3)
+    for transform, key, size in zip(transforms, keys, sizes):
+        to_picture = product(to_picture, transform.matrix(key, size, progress))
+    if bound.reach is not None:
+        gathered = functools.partial(resample, to_picture=to_picture, size=sizes[-1], reach=bound.reach)
+    if bound.shears is None:
+        return gathered(picture)
+    # A TPU gathers pixel by pixel; no other device has been found faster by products.
+    products = functools.partial(view_by_products, to_picture=to_picture, size=sizes[-1], bits=bound.shears)
+    return jax.lax.platform_dependent(picture, tpu=products, default=gathered)
 
 
 def _reach(transforms: Sequence[Geometric], size: Size) -> float:
