@@ -72,7 +72,8 @@ def scores(
 
         def view(key, progress, picture):
             background, place = jax.random.split(key)
-            return random_view(recipe.transforms, place, laid(background, picture), progress, structure.bounds)
+            shown = laid(background, picture)
+            return random_view(recipe.transforms, place, shown, progress, structure.bounds, recipe.dtype)
 
         # One vmap over all views: nested ones take longer to compile.
         count = recipe.views

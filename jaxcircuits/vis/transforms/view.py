@@ -73,6 +73,7 @@ def random_view(
     picture: jax.Array,
     progress: float | jax.Array = 1.0,
     runs: Sequence[Bound] | None = None,
+    dtype: str = "float32",
 ) -> jax.Array:
     """One random view of one picture.
 
@@ -82,6 +83,7 @@ def random_view(
       picture: (H, W, C).
       progress: fraction of the steps done, from 0 at the first to 1 at the last; crops become smaller with it.
       runs: the transforms' `bounds`, where their numbers are traced; by default those of their numbers.
+      dtype: of the arithmetic of what looks at the view, which is float32 all the same: products need not be finer.
 
     Returns:
       (h, w, C) with (h, w) = `view_size`; 0.5 where the view looks past the picture's edge.
@@ -92,7 +94,7 @@ def random_view(
     keyed = zip(transforms, jax.random.split(key, len(transforms)))
     for geometric, run in itertools.groupby(keyed, lambda pair: isinstance(pair[0], Geometric)):
         if geometric:
-            picture = _moved(*zip(*run), picture, progress, next(left))
+            picture = _moved(*zip(*run), picture, progress, next(left), dtype)
         else:
             for transform, k in run:
                 picture = transform.apply(k, picture)
@@ -105,11 +107,12 @@ def _moved(
     picture: jax.Array,
     progress: float | jax.Array,
     bound: Bound,
+    dtype: str,
 ) -> jax.Array:
     """The view through a run of geometric transforms, by one interpolation."""
     sizes = [view_size(transforms[:i], picture.shape[:2]) for i in range(len(transforms) + 1)]
 
-    def gathered(picture: jax.Array) -> jax.Array:
+    def gathered(picture: jax.Array, to_picture: jax.Array | None) -> jax.Array:
         # A point of the view goes through the last transform first.
         y, x = jnp.broadcast_arrays(*grid(sizes[-1]))
         for transform, key, size in reversed([*zip(transforms, keys, sizes)]):
@@ -117,17 +120,17 @@ def _moved(
         return sample(picture, y, x)
 
     if bound.reach is None and bound.shears is None:
-        return gathered(picture)
+        return gathered(picture, None)
     to_picture = jnp.eye(3)
     for transform, key, size in zip(transforms, keys, sizes):
         to_picture = product(to_picture, transform.matrix(key, size, progress))
     if bound.reach is not None:
-        gathered = functools.partial(resample, to_picture=to_picture, size=sizes[-1], reach=bound.reach)
+        gathered = functools.partial(resample, size=sizes[-1], reach=bound.reach)
     if bound.shears is None:
-        return gathered(picture)
+        return gathered(picture, to_picture)
     # A TPU gathers pixel by pixel; no other device has been found faster by products.
-    products = functools.partial(view_by_products, to_picture=to_picture, size=sizes[-1], bits=bound.shears)
-    return jax.lax.platform_dependent(picture, tpu=products, default=gathered)
+    by_products = functools.partial(view_by_products, size=sizes[-1], bits=bound.shears, dtype=dtype)
+    return jax.lax.platform_dependent(picture, to_picture, tpu=by_products, default=gathered)
 
 
 def _reach(transforms: Sequence[Geometric], size: Size) -> float:
