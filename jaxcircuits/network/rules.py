@@ -39,7 +39,7 @@ def max_pools(program: Program) -> dict[int, Exchange]:
     equals are its zeros, which have no gradient to hand on.
     """
     return {
-        operation.outputs[0]: _of(operation, _largest)
+        operation.outputs[0]: _of(operation, _largest_by_platform)
         for operation in program.flat
         if operation.name == "reduce_window_max" and _is_plain(operation)
     }
@@ -184,6 +184,11 @@ def _slices(x: jax.Array, fill: float, axis: int, size: int, stride: int, paddin
     x = lax.pad(x, jnp.asarray(fill, x.dtype), config)
     count = (x.shape[axis] - size) // stride + 1
     return [lax.slice_in_dim(x, shift, shift + (count - 1) * stride + 1, stride, axis) for shift in range(size)]
+
+
+def _largest_by_platform(operation: Operation, x: jax.Array) -> jax.Array:
+    own = functools.partial(operation.equation.primitive.bind, **operation.params)
+    return lax.platform_dependent(x, tpu=own, default=functools.partial(_largest, operation))
 
 
 def _largest(operation: Operation, x: jax.Array) -> jax.Array:

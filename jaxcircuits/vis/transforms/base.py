@@ -52,24 +52,28 @@ class Geometric(Transform):
 
 
 class Bounds(NamedTuple):
-    """Of the 2x2 part of a random matrix, over all draws.
+    """Of the 2x2 part of a random matrix over all draws, written as a zoom times another.
 
     Attributes:
-      least: (2,), lower bounds of the magnitudes on its diagonal.
+      zoom: upper bound of the zoom.
+      least: (2,), lower bounds of the other's magnitudes on its diagonal.
       most: (2, 2), upper bounds of the magnitudes of its entries.
     """
 
+    zoom: float
     least: np.ndarray
     most: np.ndarray
 
     def __matmul__(self, other: Bounds) -> Bounds:
         """Of the products of such matrices with others."""
         aside = np.array([self.most[0, 1] * other.most[1, 0], self.most[1, 0] * other.most[0, 1]])
-        return Bounds(np.maximum(self.least * other.least - aside, 0), self.most @ other.most)
+        least = np.maximum(self.least * other.least - aside, 0)
+        return Bounds(self.zoom * other.zoom, least, self.most @ other.most)
 
 
-STILL = Bounds(np.ones(2), np.eye(2))
-"""Of a matrix that shifts, or mirrors."""
+def zoomed(zoom: float) -> Bounds:
+    """Of a matrix that does no more than shift, mirror, and show `zoom` times as much at most."""
+    return Bounds(zoom, np.ones(2), np.eye(2))
 
 
 class AffineMap(Geometric):

@@ -12,7 +12,6 @@ import numpy as np
 
 from jaxcircuits.errors import pixels
 from jaxcircuits.vis.transforms.base import (
-    STILL,
     AffineMap,
     Bounds,
     Geometric,
@@ -26,6 +25,7 @@ from jaxcircuits.vis.transforms.base import (
     draw,
     matrix_of,
     product,
+    zoomed,
 )
 from jaxcircuits.vis.transforms.resample import sample
 from jaxcircuits.vis.transforms.smooth import gaussian_matrix
@@ -44,7 +44,7 @@ class Pad(AffineMap):
         return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
 
     def bounds(self, size: Size) -> Bounds:
-        return STILL
+        return zoomed(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Jitter(AffineMap):
         return matrix_of(jnp.eye(2), offsets.sum(0))
 
     def bounds(self, size: Size) -> Bounds:
-        return STILL
+        return zoomed(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Scale(AffineMap):
         return max(self.scales)
 
     def bounds(self, size: Size) -> Bounds:
-        return Bounds(np.full(2, 1 / max(self.scales)), np.eye(2) / min(self.scales))
+        return zoomed(1 / min(self.scales))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,8 +161,7 @@ class Affine(AffineMap):
         low, high = self.degrees
         first = math.ceil(low / 90)
         turn = _turn_bounds((low, high, *(90 * k for k in range(first, min(math.floor(high / 90), first + 1) + 1))))
-        zoom = Bounds(np.full(2, 1 / self.zoom[1]), np.eye(2) / self.zoom[0])
-        return Bounds(np.ones(2), np.array([[1, 0], [self._lean(), 1]])) @ turn @ zoom
+        return Bounds(1 / self.zoom[0], np.ones(2), np.array([[1, 0], [self._lean(), 1]])) @ turn
 
     def _lean(self) -> float:
         return math.tan(math.radians(max(map(abs, self.shear))))
@@ -190,7 +189,7 @@ class Flip(AffineMap):
         return jnp.diag(jnp.append(jnp.where(flipped, -1.0, 1.0), 1.0))
 
     def bounds(self, size: Size) -> Bounds:
-        return STILL
+        return zoomed(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,8 +239,7 @@ class Crop(AffineMap):
         return 1 / (self.least * self._whole(size))
 
     def bounds(self, size: Size) -> Bounds:
-        whole = self._whole(size)
-        return Bounds(np.full(2, self.least * whole), np.eye(2) * whole)
+        return zoomed(self._whole(size))
 
     def _whole(self, size: Size) -> float:
         """Picture pixels a view pixel, for the largest box."""
@@ -278,7 +276,7 @@ class Native(AffineMap):
 
     def bounds(self, size: Size) -> Bounds:
         zoom = np.divide(self.picture, self.view)
-        return Bounds(zoom, np.diag(zoom))
+        return Bounds(1, zoom, np.diag(zoom))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -359,7 +357,7 @@ def _turn_reach(degrees: float) -> float:
 def _turn_bounds(degrees: Iterable[float]) -> Bounds:
     angles = np.deg2rad([*degrees])
     cos, sin = np.abs(np.cos(angles)), np.abs(np.sin(angles)).max()
-    return Bounds(np.full(2, cos.min()), np.array([[cos.max(), sin], [sin, cos.max()]]))
+    return Bounds(1, np.full(2, cos.min()), np.array([[cos.max(), sin], [sin, cos.max()]]))
 
 
 def _cross(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxcircuits.vis.transforms.base import STILL, AffineMap, Geometric, Size
+from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Size, zoomed
 from jaxcircuits.vis.transforms.resample import GREY
 
 BITS = (6, 8)
@@ -48,7 +48,7 @@ def shears(transforms: Sequence[Geometric], sizes: Sequence[Size]) -> Bits | Non
     Returns:
       Of the rows and of the columns; None where two passes are not enough: a transform is no matrix, or turns too far.
     """
-    bounds = STILL
+    bounds = zoomed(1)
     for transform, size in zip(transforms, sizes):
         own = transform.bounds(size) if isinstance(transform, AffineMap) else None
         if own is None:
@@ -57,7 +57,7 @@ def shears(transforms: Sequence[Geometric], sizes: Sequence[Size]) -> Bits | Non
     if not min(bounds.least) > 0:
         return None
     rows = _bits(bounds.most[1, 0] / bounds.least[0], sizes[0][0])
-    columns = _bits(bounds.most[0, 1], sizes[-1][1])
+    columns = _bits(bounds.zoom * bounds.most[0, 1], sizes[-1][1])
     return None if rows is None or columns is None else (rows, columns)
 
 
