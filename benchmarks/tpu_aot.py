@@ -102,7 +102,10 @@ def figures(compiled: jax.stages.Compiled, chip: Chip, pictures_a_chip: int, ste
         "pictures_a_second_by_compiler": pictures_a_chip / (steps * sum(cycles.values()) / chip.clock),
     }
     dearest = {name: float(f"{1e3 * count / chip.clock:.4g}") for name, count in cycles.most_common(12)}
-    return {name: float(f"{value:.4g}") for name, value in values.items()} | {"dearest_ms": dearest}
+    others = hlo.without_cycles(body)
+    uncounted = {name: float(f"{1e3 * count / chip.bandwidth:.4g}") for name, count in others.most_common(6)}
+    rounded = {name: float(f"{value:.4g}") for name, value in values.items()}
+    return rounded | {"dearest_ms": dearest, "uncounted_ms": uncounted}
 
 
 def _cycles(lines: list[str]) -> Counter[str]:

@@ -33,7 +33,10 @@ def exchanged_on_tpu(program: Program) -> dict[int, Exchange]:
         if operation.name == "conv_general_dilated" and _is_strided(operation, program):
             found[operation.outputs[0]] = _on_tpu(operation, by_blocks)
         elif operation.name == "reduce_window_sum" and _window_axis(operation.params) is not None:
-            found[operation.outputs[0]] = _on_tpu(operation, by_band)
+            # What is rounded to bfloat16 before and after need not be added up more finely.
+            coarse = program.avals[program.image].dtype == jnp.bfloat16
+            sums = functools.partial(by_band, precision="default" if coarse else "high")
+            found[operation.outputs[0]] = _on_tpu(operation, sums)
     return found
 
 
@@ -120,12 +123,13 @@ def _window_axis(params: dict) -> int | None:
     return len(window) - 1 if alone and all(n == 1 for name in steps for n in params[name]) else None
 
 
-def by_band(x: jax.Array, params: dict) -> jax.Array:
+def by_band(x: jax.Array, params: dict, precision: str = "high") -> jax.Array:
     """Sums over windows along the last axis, by a product.
 
     Args:
       x: what is summed.
       params: of `reduce_window_sum`, whose windows lie along the last axis.
+      precision: of the product: `high` keeps 16 bits of float32, `default` 8.
 
     Returns:
       What the sum returns.
@@ -133,4 +137,4 @@ def by_band(x: jax.Array, params: dict) -> jax.Array:
     size, (low, high) = params["window_dimensions"][-1], params["padding"][-1]
     count = x.shape[-1] + low + high - size + 1
     away = jnp.arange(x.shape[-1])[:, None] + low - jnp.arange(count)
-    return jnp.matmul(x, ((away >= 0) & (away < size)).astype(x.dtype), precision="high")
+    return jnp.matmul(x, ((away >= 0) & (away < size)).astype(x.dtype), precision=precision)

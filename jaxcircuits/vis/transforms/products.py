@@ -107,10 +107,9 @@ def _two_passes(picture: jax.Array, to_picture: jax.Array, size: Size, bits: Bit
     """The view (h, w, C) of a picture among zeros."""
     (a, b, s), (c, d, t) = to_picture[0], to_picture[1]
     slope = c / a if bits[0] else jnp.zeros(())
-    # (C, H, w), then (C, w, H) -> (C, w, h).
-    rows = _interpolated(jnp.moveaxis(picture, -1, 0), d - b * slope, t - slope * s, slope, size[1], bits[0])
-    view = _interpolated(rows.swapaxes(1, 2), a, s, b, size[0], bits[1])
-    return view.transpose(2, 1, 0)
+    # (C, H, W) -> (C, w, H) -> (C, h, w)
+    columns = _interpolated(jnp.moveaxis(picture, -1, 0), d - b * slope, t - slope * s, slope, size[1], bits[0])
+    return jnp.moveaxis(_interpolated(columns, a, s, b, size[0], bits[1]), 0, -1)
 
 
 def _interpolated(
@@ -127,13 +126,13 @@ def _interpolated(
       bits: half of `2 ** bits` bounds the shift of all lines; 0 where `slope` is 0.
 
     Returns:
-      (C, lines, count).
+      (C, count, lines).
     """
     length = lines.shape[2]
     position = step * _from_middle(count) + start + (length - 1) / 2
     if not bits:
         weights = jnp.maximum(0, 1 - jnp.abs(position - jnp.arange(length)[:, None]))
-        return _product("crn,nj->crj", lines, weights.astype(lines.dtype))
+        return _product("crn,nj->cjr", lines, weights.astype(lines.dtype))
     shift = slope * _from_middle(lines.shape[1])
     whole, half = jnp.floor(shift), 1 << (bits - 1)
     # Pixel n of a line lies at n + half - whole; a position's first neighbour at floor(position) + half.
@@ -141,8 +140,8 @@ def _interpolated(
     first = jnp.floor(position)
     at = jnp.arange(sheared.shape[2], dtype=first.dtype)[:, None, None] - half
     chosen = (at == first + jnp.arange(3.0)[:, None]).astype(lines.dtype)
-    neighbours = _product("crn,nkj->kcrj", sheared, chosen)
-    between = (position - first) + (shift - whole)[:, None]
+    neighbours = _product("crn,nkj->kcjr", sheared, chosen)
+    between = (position - first)[:, None] + (shift - whole)
     weights = (jnp.maximum(0, 1 - jnp.abs(between - k)) for k in range(3))
     return sum(weight * neighbour for weight, neighbour in zip(weights, neighbours)).astype(lines.dtype)
 
