@@ -105,42 +105,44 @@ view_by_products.defvjp(_forward, _backward)
 
 def _two_passes(picture: jax.Array, to_picture: jax.Array, size: Size, bits: Bits) -> jax.Array:
     """The view (h, w, C) of a picture among zeros."""
-    (a, b, s), (c, d, t) = to_picture[0], to_picture[1]
+    (height, width, channels), (a, b, s), (c, d, t) = picture.shape, to_picture[0], to_picture[1]
     slope = c / a if bits[0] else jnp.zeros(())
-    # (C, H, W) -> (C, w, H) -> (C, h, w)
-    columns = _interpolated(jnp.moveaxis(picture, -1, 0), d - b * slope, t - slope * s, slope, size[1], bits[0])
-    return jnp.moveaxis(_interpolated(columns, a, s, b, size[0], bits[1]), 0, -1)
+    # Lines of all channels are one axis, (C H), then (w C), which leaves a compiler one good way to lay them out.
+    lines, row = picture.transpose(2, 0, 1).reshape(-1, width), jnp.tile(_from_middle(height), channels)
+    columns = _interpolated(lines, d - b * slope, t - slope * s, slope * row, size[1], bits[0])
+    column = jnp.repeat(_from_middle(size[1]), channels)
+    view = _interpolated(columns.reshape(-1, height), a, s, b * column, size[0], bits[1])
+    return view.reshape(*size, channels)
 
 
 def _interpolated(
-    lines: jax.Array, step: jax.Array, start: jax.Array, slope: jax.Array, count: int, bits: int
+    lines: jax.Array, step: jax.Array, start: jax.Array, shift: jax.Array, count: int, bits: int
 ) -> jax.Array:
     """Linear interpolation along lines.
 
     Args:
-      lines: (C, lines, n); 0 beyond their ends.
+      lines: (lines, n); 0 beyond their ends.
       step: between the positions on a line, in its pixels.
-      start: of the middle position on the middle line, in pixels from the middle of it.
-      slope: how much further a line's positions are than those of the line before.
+      start: of the middle position of a line that is not shifted, in pixels from the middle of it.
+      shift: (lines,), by which the positions on each lie further.
       count: of the positions.
-      bits: half of `2 ** bits` bounds the shift of all lines; 0 where `slope` is 0.
+      bits: half of `2 ** bits` bounds the shifts; 0 where there are none.
 
     Returns:
-      (C, count, lines).
+      (count, lines).
     """
-    length = lines.shape[2]
+    length = lines.shape[1]
     position = step * _from_middle(count) + start + (length - 1) / 2
     if not bits:
         weights = jnp.maximum(0, 1 - jnp.abs(position - jnp.arange(length)[:, None]))
-        return _product("crn,nj->cjr", lines, weights.astype(lines.dtype))
-    shift = slope * _from_middle(lines.shape[1])
+        return _product("rn,nj->jr", lines, weights.astype(lines.dtype))
     whole, half = jnp.floor(shift), 1 << (bits - 1)
     # Pixel n of a line lies at n + half - whole; a position's first neighbour at floor(position) + half.
     sheared = _sheared(lines, whole.astype(jnp.int32) + half, bits)
     first = jnp.floor(position)
-    at = jnp.arange(sheared.shape[2], dtype=first.dtype)[:, None, None] - half
+    at = jnp.arange(sheared.shape[1], dtype=first.dtype)[:, None, None] - half
     chosen = (at == first + jnp.arange(3.0)[:, None]).astype(lines.dtype)
-    neighbours = _product("crn,nkj->kcjr", sheared, chosen)
+    neighbours = _product("rn,nkj->kjr", sheared, chosen)
     between = (position - first)[:, None] + (shift - whole)
     weights = (jnp.maximum(0, 1 - jnp.abs(between - k)) for k in range(3))
     return sum(weight * neighbour for weight, neighbour in zip(weights, neighbours)).astype(lines.dtype)
@@ -157,13 +159,13 @@ def _product(axes: str, lines: jax.Array, matrix: jax.Array) -> jax.Array:
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _sheared(lines: jax.Array, shift: jax.Array, bits: int) -> jax.Array:
-    """Lines (C, lines, n) among zeros, `2 ** bits - shift` before them, as (C, lines, n + 2 ** bits).
+    """Lines (lines, n) among zeros, `2 ** bits - shift` before them, as (lines, n + 2 ** bits).
 
     Its gradient is written down, since that of selections of slices would pad and add.
     """
     # One bit, no shift: 123 -> 00123; a shift of 1: 123 -> 01230.
     room = 1 << bits
-    return _shifted(jnp.pad(lines, ((0, 0), (0, 0), (room, room - 1))), shift, bits)
+    return _shifted(jnp.pad(lines, ((0, 0), (room, room - 1))), shift, bits)
 
 
 def _shear_forward(lines, shift, bits):
@@ -172,19 +174,19 @@ def _shear_forward(lines, shift, bits):
 
 def _shear_backward(bits, shift, gradient):
     last = (1 << bits) - 1
-    return _shifted(gradient[..., 1:], last - shift, bits), None
+    return _shifted(gradient[:, 1:], last - shift, bits), None
 
 
 _sheared.defvjp(_shear_forward, _shear_backward)
 
 
 def _shifted(lines: jax.Array, shift: jax.Array, bits: int) -> jax.Array:
-    """Lines (C, lines, n) from pixel `shift` (lines,) on, as (C, lines, n - 2 ** bits + 1)."""
+    """Lines (lines, n) from pixel `shift` (lines,) on, as (lines, n - 2 ** bits + 1)."""
     for least in reversed(range(0, bits, DIGIT)):
         most = min(DIGIT, bits - least)
         digit = ((shift >> least) & ((1 << most) - 1))[:, None]
-        length = lines.shape[-1] - (((1 << most) - 1) << least)
-        slices = (lax.slice_in_dim(lines, k << least, (k << least) + length, axis=-1) for k in range(1 << most))
+        length = lines.shape[1] - (((1 << most) - 1) << least)
+        slices = (lax.slice_in_dim(lines, k << least, (k << least) + length, axis=1) for k in range(1 << most))
         taken = next(slices)
         for k, one in enumerate(slices, 1):
             taken = jnp.where(digit == k, one, taken)
