@@ -355,8 +355,9 @@ def _turn_reach(degrees: float) -> float:
 
 
 def _turn_bounds(degrees: Iterable[float]) -> Bounds:
+    """Of turns by these angles; never quite none, so that a turn by other numbers finds its program."""
     angles = np.deg2rad([*degrees])
-    cos, sin = np.abs(np.cos(angles)), np.abs(np.sin(angles)).max()
+    cos, sin = np.abs(np.cos(angles)), max(np.abs(np.sin(angles)).max(), 1e-9)
     return Bounds(1, np.full(2, cos.min()), np.array([[cos.max(), sin], [sin, cos.max()]]))
 
 
