@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +28,7 @@ from jaxcircuits.vis.transforms.base import (
 )
 from jaxcircuits.vis.transforms.resample import sample
 from jaxcircuits.vis.transforms.smooth import gaussian_matrix
+from jaxcircuits.vis.transforms.turns import turn, turn_bounds, turn_reach
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,13 +108,13 @@ class Rotate(AffineMap):
 
     def matrix(self, key, size, progress):
         angle = jnp.deg2rad(choose(key, self.degrees))
-        return matrix_of(_turn(angle), jnp.zeros(2))
+        return matrix_of(turn(angle), jnp.zeros(2))
 
     def reach(self, size: Size) -> float:
-        return max(_turn_reach(degrees) for degrees in self.degrees)
+        return max(turn_reach(degrees) for degrees in self.degrees)
 
     def bounds(self, size: Size) -> Bounds:
-        return _turn_bounds(self.degrees)
+        return turn_bounds(self.degrees)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +145,8 @@ class Affine(AffineMap):
         shift = jax.random.uniform(of_shift, (2,), minval=self.shift[0], maxval=self.shift[1])
         lean = jnp.tan(jnp.deg2rad(draw(of_shear, self.shear)))
         unshear = jnp.array([[1.0, 0.0], [lean, 1.0]])
-        turn = _turn(jnp.deg2rad(draw(of_degrees, self.degrees)))
-        linear = product(unshear, turn) / draw(of_zoom, self.zoom)
+        turned = turn(jnp.deg2rad(draw(of_degrees, self.degrees)))
+        linear = product(unshear, turned) / draw(of_zoom, self.zoom)
         return matrix_of(linear, product(-linear, shift))
 
     def reach(self, size: Size) -> float:
@@ -154,14 +154,14 @@ class Affine(AffineMap):
         first = math.ceil((low - 45) / 90)
         # Two diagonals tell as much as thousands.
         diagonals = (45 + 90 * k for k in range(first, min(math.floor((high - 45) / 90), first + 1) + 1))
-        turn = max(_turn_reach(degrees) for degrees in (low, high, *diagonals))
-        return self.zoom[1] * turn * (1 + self._lean())
+        turned = max(turn_reach(degrees) for degrees in (low, high, *diagonals))
+        return self.zoom[1] * turned * (1 + self._lean())
 
     def bounds(self, size: Size) -> Bounds:
         low, high = self.degrees
         first = math.ceil(low / 90)
-        turn = _turn_bounds((low, high, *(90 * k for k in range(first, min(math.floor(high / 90), first + 1) + 1))))
-        return Bounds(1 / self.zoom[0], np.ones(2), np.array([[1, 0], [self._lean(), 1]])) @ turn
+        turned = turn_bounds((low, high, *(90 * k for k in range(first, min(math.floor(high / 90), first + 1) + 1))))
+        return Bounds(1 / self.zoom[0], np.ones(2), np.array([[1, 0], [self._lean(), 1]])) @ turned
 
     def _lean(self) -> float:
         return math.tan(math.radians(max(map(abs, self.shear))))
@@ -342,23 +342,6 @@ class Elastic(Geometric):
         within = (jnp.clip(p, -(n - 1) / 2, (n - 1) / 2) for p, n in zip((y, x), size))
         aside = sample(field, *within)
         return y + aside[..., 0], x + aside[..., 1]
-
-
-def _turn(angle: jax.Array) -> jax.Array:
-    """The (2, 2) matrix from view to picture of a counterclockwise turn by `angle` in radians."""
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    return jnp.array([[cos, sin], [-sin, cos]])
-
-
-def _turn_reach(degrees: float) -> float:
-    return abs(math.cos(math.radians(degrees))) + abs(math.sin(math.radians(degrees)))
-
-
-def _turn_bounds(degrees: Iterable[float]) -> Bounds:
-    """Of turns by these angles; never quite none, so that a turn by other numbers finds its program."""
-    angles = np.deg2rad([*degrees])
-    cos, sin = np.abs(np.cos(angles)), max(np.abs(np.sin(angles)).max(), 1e-9)
-    return Bounds(1, np.full(2, cos.min()), np.array([[cos.max(), sin], [sin, cos.max()]]))
 
 
 def _cross(a: jax.Array, b: jax.Array) -> jax.Array:
