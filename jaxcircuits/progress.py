@@ -40,11 +40,10 @@ class Pace:
     def __init__(self, before: float = 0.0):
         self._before, self.began = before, time.monotonic()
         self._first: tuple[float, float] | None = None
-        self.done = before
 
     def tell(self, done: float, total: float) -> str:
         """What to say when that many pictures are done of so many; the first call comes after compiling."""
-        now, self.done = time.monotonic(), done
+        now = time.monotonic()
         began, first = self._first = self._first or (now, done)
         if done <= first or now <= began:
             return "compiled"

@@ -21,6 +21,9 @@ from jaxcircuits.files.writing import make_folder
 _REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 """Names that `replacing` gives to files that are being written."""
 
+LARGEST_RECORD = 4 * 2**30
+"""Bytes of any record; what reads one has a bound of its own."""
+
 
 class Stamp(NamedTuple):
     """By what a file is known.
@@ -91,6 +94,8 @@ def read(path: epath.Path, what: str, most: int) -> bytes:
     if not is_remote(path):
         return read_bytes(path, what, most)
     try:
+        if (size := path.stat().length) > most:
+            raise InputError(f"{path}: {size:,} bytes; expected {what} of at most {most:,}")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
@@ -101,17 +106,14 @@ def on_disk(path: epath.Path) -> Iterator[Path]:
     """A file where whatever opens files by itself can read it: one of an object store is copied, and the copy removed.
 
     Raises:
-      InputError: where an object cannot be read.
+      InputError: where an object cannot be read, or is larger than any record.
     """
     if not is_remote(path):
         yield Path(path)
         return
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / path.name
-        try:
-            local.write_bytes(path.read_bytes())
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        local.write_bytes(read(path, "a record", LARGEST_RECORD))
         yield local
 
 

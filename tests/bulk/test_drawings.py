@@ -11,13 +11,14 @@ import fsspec
 import jax
 import numpy as np
 import pytest
+from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image
 from safetensors import safe_open
 
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe, bulk
-from jaxcircuits.bulk import Directions, Series
+from jaxcircuits.bulk import Directions, Series, place
 from jaxcircuits.cli.examples import examples as look
 from support.drawn import QUICK, draw, read_records
 from support.recorded import contents
@@ -241,3 +242,18 @@ def test_what_others_open_by_themselves_is_read_from_an_object_store(slide, tmp_
     np.testing.assert_array_equal(far.examples.values, near.examples.values)
     np.testing.assert_array_equal(far.wiring.inputs.excitatory.weights, near.wiring.inputs.excitatory.weights)
     assert not read[0].problems
+
+
+def test_objects_are_bounded_as_files_are(monkeypatch):
+    """Before they are fetched; what is missing is one line too."""
+    fsspec.register_implementation("s3", Bucket, clobber=True)
+    Bucket.store.clear()
+    path = epath.Path("s3://bucket/plan.json")
+    path.write_bytes(bytes(100))
+    assert place.read(path, "a plan", 100) == bytes(100)
+    monkeypatch.setattr(place, "LARGEST_RECORD", 99)
+    for use in (lambda: place.read(path, "a plan", 99), lambda: place.on_disk(path).__enter__()):
+        with pytest.raises(InputError, match=r"^s3://bucket/plan.json: 100 bytes; expected a .* of at most 99$"):
+            use()
+    with pytest.raises(InputError, match=r"^s3://bucket/other.json: cannot be read"):
+        place.read(epath.Path("s3://bucket/other.json"), "a plan", 100)
