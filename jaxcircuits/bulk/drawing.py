@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import json
 from collections.abc import Mapping
 
 from etils import epath
-from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
-from jaxcircuits.bulk import place
-from jaxcircuits.bulk.pictures import DESCRIPTION
-from jaxcircuits.errors import InputError
-
-LARGEST_PICTURE = 2**28
-"""Bytes of a drawing."""
+from jaxcircuits.bulk.pictures import DESCRIPTION, opened
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,14 +39,9 @@ class Drawing:
         """
         if self.failure:
             return {}
-        try:
-            with Image.open(
-                io.BytesIO(place.read(self.path, "a picture", LARGEST_PICTURE)), formats=["PNG", "WEBP"]
-            ) as image:
-                found = image.text if isinstance(image, PngImageFile) else json.loads(image.getexif()[DESCRIPTION])
+        with opened(self.path) as image:
+            found = image.text if isinstance(image, PngImageFile) else json.loads(image.getexif()[DESCRIPTION])
             return {str(name): str(value) for name, value in found.items()}
-        except (OSError, SyntaxError, ValueError, KeyError, AttributeError) as error:
-            raise InputError(f"{self.path}: cannot be read ({error})") from None
 
     @property
     def score(self) -> float:

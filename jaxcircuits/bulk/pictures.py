@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from etils import epath
@@ -27,6 +28,7 @@ SHEET_PIXELS = 2**25
 """Pictures are shown smaller on a sheet that would have more pixels."""
 
 LARGEST_SHEET = 2**30
+LARGEST_PICTURE = 2**28
 LARGEST_MARK = 2**16
 """Bytes of a file that is read."""
 
@@ -132,8 +134,11 @@ class Pictures:
         # Looked at again after writing: other processes may have finished pictures meanwhile.
         while self._on_sheet(path) != (units := self._units(folder, self._there())):
             side = math.sqrt(SHEET_PIXELS / len(units) / math.prod(self.plan.recipe.size))
-            pictures = np.stack([_read(self._file(folder, unit), min(side, 1)) for unit in units])
-            sheet = contact_sheet(pictures, [str(unit) for unit in units])
+            size = self.plan.recipe.size
+            pictures = [_read(self._file(folder, unit), size, min(side, 1)) for unit in units]
+            if len({picture.shape for picture in pictures}) > 1:
+                raise InputError(f"{self.root / folder}: pictures of unlike channels; expected those of one drawing")
+            sheet = contact_sheet(np.stack(pictures), [str(unit) for unit in units])
             place.write(path, encoded(sheet, "png", {"units": json.dumps(units)}))
         return path
 
@@ -195,9 +200,27 @@ def encoded(picture: np.ndarray | Image.Image, kind: str, facts: Mapping[str, st
     return file.getvalue()
 
 
-def _read(path: epath.Path, scale: float) -> np.ndarray:
-    """A picture (H, W, channels) in [0, 1], made smaller where the scale is below 1."""
-    with Image.open(io.BytesIO(path.read_bytes())) as image:
+@contextlib.contextmanager
+def opened(path: epath.Path) -> Iterator[Image.Image]:
+    """A drawing's file as an image: a PNG or WebP of bounded size, whoever wrote it.
+
+    Raises:
+      InputError: where it is none, also while it is decoded.
+    """
+    try:
+        with Image.open(io.BytesIO(place.read(path, "a picture", LARGEST_PICTURE)), formats=["PNG", "WEBP"]) as image:
+            yield image
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, KeyError, AttributeError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+
+
+def _read(path: epath.Path, size: tuple[int, int], scale: float) -> np.ndarray:
+    """A picture (H, W, channels) in [0, 1] of the given height and width, made smaller where the scale is below 1."""
+    with opened(path) as image:
+        if image.size != size[::-1]:
+            raise InputError(f"{path}: {image.width}x{image.height} pixels; expected {size[1]}x{size[0]}")
         if scale < 1:
             image = image.resize([max(int(n * scale), 1) for n in image.size], Image.Resampling.BOX)
         pixels = np.asarray(image, np.float32) / 255

@@ -1,14 +1,16 @@
 """What may go wrong with a folder: another command, full disks, files in the way."""
 
 import contextlib
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from jaxcircuits import InputError, bulk
-from jaxcircuits.bulk import Series
+from jaxcircuits.bulk import Series, place
 from support.drawn import QUICK, draw
 from support.recorded import contents
 
@@ -79,3 +81,32 @@ def test_a_file_in_the_way(slide, tmp_path):
     (tmp_path / "slide").write_text("not a folder")
     with pytest.raises(InputError, match=r"slide.*: cannot be written \(Not a directory\)"):
         draw(slide, tmp_path, [0])
+
+
+@pytest.mark.parametrize("case", ["no picture", "another size", "another format", "other channels"])
+def test_a_foreign_picture_under_its_own_hash_is_one_line(case, drawn, slide, tmp_path):
+    """Who hands on a folder may have written its index too: what it names as finished is read as untrusted."""
+    shutil.copytree(drawn, tmp_path / "slide")
+    path = tmp_path / "slide" / "conv2d1" / "0001.png"
+    with Image.open(path) as image:
+        size = image.size
+    match case:
+        case "no picture":
+            path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
+        case "another size":
+            Image.new("RGB", (size[0] + 1, size[1])).save(path)
+        case "another format":
+            Image.new("RGB", size).save(path, "BMP")
+        case "other channels":
+            Image.new("L", size).save(path)
+    stamp = place.Stamp.of(path.read_bytes())
+    for entry in (tmp_path / "slide").rglob("*.json"):
+        told = json.loads(entry.read_text())
+        files = told.get("files") if isinstance(told, dict) else None
+        if files and "conv2d1/0001.png" in files:
+            files["conv2d1/0001.png"] = [*stamp]
+            entry.write_text(json.dumps(told))
+    (tmp_path / "slide" / "conv2d1" / "sheet.png").unlink()
+    with pytest.raises(InputError, match="conv2d1") as error:
+        draw(slide, tmp_path, range(6))
+    assert "\n" not in str(error.value)

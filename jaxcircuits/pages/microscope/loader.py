@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import io
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from jaxcircuits.bulk import place
 from jaxcircuits.bulk.crops_file import CropBand
-from jaxcircuits.bulk.drawing import LARGEST_PICTURE, Drawing
+from jaxcircuits.bulk.drawing import Drawing
+from jaxcircuits.bulk.pictures import opened
 from jaxcircuits.bulk.records import LayerRecords
 from jaxcircuits.circuits.wiring import NONE, Connections, LayerWiring, Side
 from jaxcircuits.errors import InputError
@@ -175,11 +173,10 @@ class RecordedLayer(LayerView):
         if drawing is None or drawing.failure:
             return None
         try:
-            data = place.read(drawing.path, "a picture", LARGEST_PICTURE)
-            with Image.open(io.BytesIO(data), formats=["PNG", "WEBP"]) as image:
+            with opened(drawing.path) as image:
                 return np.asarray(image.convert("RGB"))
-        except (InputError, OSError, SyntaxError, ValueError) as error:
-            line = f"{drawing.path}: cannot be read ({error})"
+        except InputError as error:
+            line = str(error)
             if line not in self.records.network.problems:
                 self.records.network.problems.append(line)
             return None
