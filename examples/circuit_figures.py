@@ -71,10 +71,11 @@ def of_slide() -> dict[str, Rows]:
     found = result("circuits_slide")
     layer = found["layers"][1]
     cars = [car for car in found["cars"] if car["arrangement_correlation"]] or found["cars"]
+    cars.sort(key=lambda car: -car["arrangement_correlation"]["value"] if car["arrangement_correlation"] else 0.0)
     facing = [found["heads"][side][0] for side in ("left", "right") if found["heads"][side]]
     figures = {"curves": curves("slide", 4)}
     if cars:
-        figures["car"] = [(layer, [cars[0]["unit"]])]
+        figures["car"] = [(cars[0]["layer"], [cars[0]["unit"]])]
     return figures | ({"heads": [(layer, facing)]} if facing else {})
 
 

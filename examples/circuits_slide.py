@@ -1,26 +1,34 @@
 """The car circuit and the oriented-head circuit in `slide`, whose units are known.
 
-Command:   python -m examples.circuits_slide --out RESULT.json
+Command:   python -m examples.circuits_slide slide --out RESULT.json
+           python -m examples.circuits_slide FOLDER/slide.safetensors --out RESULT.json
+           (FOLDER: what `python -m jaxcircuits.slide.train --out FOLDER` wrote)
 Hardware:  two CPU cores
-Cost:      10 seconds
+Cost:      1 minute
 Result:    examples/results/circuits_slide.json
 
-Which units are for cars and for heads that face left or right is written in jaxcircuits/zoo/weights/slide.json, found
-with pictures of figures alone. Here weights are held against it, and scenes that had no part in that. All those units
-are described.
+Which units are for cars and for heads that face left or right is written in slide.json beside the weights, found with
+pictures of figures alone. Here weights are held against it, and scenes that had no part in that. All those units are
+described.
 
-Cars. Where the inputs (mixed5a) of the car units of mixed5b are active around the cell where those answer most, above
-or below it, on 64 fresh scenes of cars; and where their weights want them. Intervals are bootstrap ones over scenes;
-p-values are against inputs in random order.
+Cars. Of every car unit that minds the order of its parts (less than half of its answer is left where wheels and windows
+swap places), between all blocks of the same grid: where its inputs are active around the cell where it answers most,
+above or below it, on 64 fresh scenes of cars; and where its weights want them. Intervals are bootstrap ones over
+scenes; p-values are against inputs in random order.
 
 Heads. How opposed the weights of units for left and for right heads are, against all pairs of mixed5b; the correlation
 of their weights with the side that their inputs prefer, (left - right) / (left + right) of the answers to bare heads,
 over the half of the inputs that answer heads most, with p-values against the preferences in random order; what the
 logits make of them. `unions` looks for units that unite two cases, and what those prefer is said.
+
+Units that answer bare heads facing either way, hounds' or cats': do their weights excite them from inputs that prefer
+heads facing left and from those that prefer heads facing right? The smaller of the two mean weights is compared with
+that for the same preferences in random order.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -39,30 +47,89 @@ from jaxcircuits.evidence.responses import responses
 from jaxcircuits.evidence.stimuli import figures
 from jaxcircuits.slide import scenes
 
-WEIGHTS = Path(jc.__file__).parent / "zoo" / "weights" / "slide.json"
+WEIGHTS = Path(jc.__file__).parent / "zoo" / "weights" / "slide.safetensors"
 BEFORE, LAYER = "mixed5a", "mixed5b"
+BLOCKS = ("mixed4a", "mixed4b", "mixed4c", "mixed4d", "mixed4e"), ("mixed5a", "mixed5b")
+"""Blocks of one grid each, in which above and below are those of the layer before."""
+ARRANGED = 0.5
 SCENES = 64
 
 
-def cars(network: jc.Network, units: list[int]) -> list[dict[str, Any]]:
-    """Of each car unit of mixed5b, where its inputs are and where its weights want them."""
+def cars(network: jc.Network, known: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Of each car unit that minds the order of its parts, where its inputs are and where its weights want them.
+
+    Args:
+      network: `slide`.
+      known: the car units of each layer, as slide.json has them.
+    """
     keys = jax.random.split(jax.random.key(11), SCENES)
     pictures = jax.vmap(lambda key: scenes.scene_of(key, scenes.CLASSES.index("car")))(keys)
-    seen = {layer: np.asarray(values) for layer, values in network.activations(pictures, [BEFORE, LAYER]).items()}
-    weights = direct_weights(network, BEFORE, LAYER)
-    return [{"unit": unit} | arrangement(weights[unit], seen[BEFORE], seen[LAYER][..., unit]) for unit in units]
+    found = []
+    for before, layer in (pair for blocks in BLOCKS for pair in itertools.pairwise(blocks)):
+        units = [car["unit"] for car in known[layer] if car["swapped"] < ARRANGED]
+        if units:
+            seen = {name: np.asarray(values) for name, values in network.activations(pictures, [before, layer]).items()}
+            weights = direct_weights(network, before, layer)
+            found += [
+                {"before": before, "layer": layer, "unit": unit}
+                | arrangement(weights[unit], seen[before], seen[layer][..., unit])
+                for unit in units
+            ]
+    return found
 
 
-def sides(network: jc.Network) -> dict[str, np.ndarray]:
+def sides(network: jc.Network, kind: float = figures.HOUND) -> dict[str, np.ndarray]:
     """Answers of mixed5a to bare heads that face left and right, mean over sizes, nods and light and dark, (units,)."""
     grid = [jnp.asarray(a.ravel(), jnp.float32) for a in np.meshgrid((13.0, 15, 17), (-0.15, 0.15), (0.15, 0.85))]
 
     @jax.jit
     def draw(facing: float) -> jax.Array:
-        return jax.vmap(lambda radius, nod, shade: figures.head(facing, radius, nod, colour=jnp.full(3, shade)))(*grid)
+        def head(radius: jax.Array, nod: jax.Array, shade: jax.Array) -> jax.Array:
+            return figures.head(facing, radius, nod, kind=kind, colour=jnp.full(3, shade))
+
+        return jax.vmap(head)(*grid)
 
     facings = {"left": figures.LEFT, "right": figures.RIGHT}
     return {side: responses(network, draw(facing), [BEFORE])[BEFORE].mean(0) for side, facing in facings.items()}
+
+
+def prefers_left(answers: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(left - right) / (left + right) of each input, and whether it is of the half that answers heads most."""
+    total = answers["left"] + answers["right"]
+    return (answers["left"] - answers["right"]) / np.maximum(total, 1e-6), total > np.median(total)
+
+
+def unites(sums: np.ndarray, preference: np.ndarray, rng: np.random.Generator) -> dict[str, Any]:
+    """Whether a unit is excited by inputs for heads facing left and by those for heads facing right.
+
+    Args:
+      sums: its weights to the inputs that heads move, summed over the window, (inputs,).
+      preference: from -1 (right alone) to 1 (left alone), (inputs,).
+      rng: of the random orders.
+    """
+
+    def both(preference: np.ndarray) -> tuple[float, float]:
+        left, right = np.maximum(preference, 0), np.maximum(-preference, 0)
+        return sums @ left / max(left.sum(), 1e-9), sums @ right / max(right.sum(), 1e-9)
+
+    chance = np.array([min(both(rng.permutation(preference))) for _ in range(ORDERS)])
+    left, right = both(preference)
+    return {
+        "mean_weight_from_left": rounded(left, 3),
+        "mean_weight_from_right": rounded(right, 3),
+        "smaller_by_chance": rounded(np.median(chance), 3),
+        "p_value": by_chance(min(left, right), chance),
+    }
+
+
+def heads_either_way(network: jc.Network, known: dict[str, list[int]]) -> list[dict[str, Any]]:
+    """Of the units of mixed5b for bare heads that face either way, what they are made of."""
+    sums, rng = direct_weights(network, BEFORE, LAYER).sum((1, 2)), np.random.default_rng(0)
+    found = []
+    for name, kind, units in (("hound", figures.HOUND, known["both"]), ("cat", figures.CAT, known["cat"])):
+        preference, active = prefers_left(sides(network, kind))
+        found += [{"head": name, "unit": unit} | unites(sums[unit][active], preference[active], rng) for unit in units]
+    return found
 
 
 def heads(network: jc.Network, left: list[int], right: list[int], both: list[int]) -> dict[str, Any]:
@@ -75,10 +142,7 @@ def heads(network: jc.Network, left: list[int], right: list[int], both: list[int
         shares = np.array([(among < opposed[pair]).mean() for pair in pairs])
         return figure(np.mean, shares, digits=3) if pairs else None
 
-    answers = sides(network)
-    total = answers["left"] + answers["right"]
-    preference = (answers["left"] - answers["right"]) / np.maximum(total, 1e-6)
-    active = total > np.median(total)
+    preference, active = prefers_left(sides(network))
     sums = weights.sum((1, 2))
     logits = kernel(network, network.logits).weights[0, 0]
     rng = np.random.default_rng(0)
@@ -129,19 +193,33 @@ def heads(network: jc.Network, left: list[int], right: list[int], both: list[int
     }
 
 
-def main() -> None:
-    arguments = arguments_of(__doc__, network=False, size=False).parse_args()
-    network = jc.load("slide")
-    known = json.loads(WEIGHTS.read_text())
+def measure(network: jc.Network, known: dict[str, Any]) -> dict[str, Any]:
+    """All figures, as plain JSON types.
+
+    Args:
+      network: `slide`, of any seed.
+      known: its slide.json.
+    """
     units = known["heads"][LAYER]
-    result = {
+    return {
         "network": network.name,
         "layers": [BEFORE, LAYER],
         "scenes": SCENES,
-        "cars": cars(network, [car["unit"] for car in known["cars"][LAYER]]),
+        "cars": cars(network, known["cars"]),
         "heads": heads(network, units["left"], units["right"], units["both_with_neck"]),
+        "heads_either_way": heads_either_way(network, units),
     }
-    report(result, arguments.out)
+
+
+def known_of(weights: Path) -> dict[str, Any]:
+    """The slide.json beside the weights."""
+    return json.loads(weights.with_suffix(".json").read_text())
+
+
+def main() -> None:
+    arguments = arguments_of(__doc__, size=False).parse_args()
+    path = WEIGHTS if arguments.network == "slide" else Path(arguments.network)
+    report(measure(jc.load(path), known_of(path)), arguments.out)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def commands(weights: Path | None, photographs: Path | None, figures: bool) -> l
     asked = [
         program("circuits_curves", "circuits_curves.slide", "slide"),
         program("handwritten_curves", "handwritten_curves.slide", "slide"),
-        program("circuits_slide", "circuits_slide"),
+        program("circuits_slide", "circuits_slide", "slide"),
     ]
     networks: list[str | Path] = ["slide"]
     if weights and photographs:

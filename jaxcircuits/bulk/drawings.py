@@ -131,7 +131,7 @@ class Drawings(Product):
     def store(self) -> Pictures | DataSet:
         """How pictures are written."""
         if self.plan.format != "tfds":
-            return Pictures(self.root, self.plan, self.index)
+            return Pictures(self.root, self.plan, self.index, self.network)
         given = self.network.convention.channels
         channels = self.plan.recipe.parametrization.channels(given)
         return DataSet(self.root, self.plan, self.index, channels, channels > given)

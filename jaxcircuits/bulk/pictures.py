@@ -21,7 +21,9 @@ from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.product import entry_name
 from jaxcircuits.errors import InputError
 from jaxcircuits.images.sheet import contact_sheet, shown, to_image
+from jaxcircuits.network import Network
 from jaxcircuits.vis import Rendering
+from jaxcircuits.vis.captions import unit_caption
 
 SHEET = "sheet.png"
 SHEET_PIXELS = 2**25
@@ -44,11 +46,13 @@ class Pictures:
       root: the network's folder.
       plan: what belongs there.
       index: of what is finished.
+      network: whose classes have labels.
     """
 
     root: epath.Path
     plan: DrawingPlan
     index: Index
+    network: Network
 
     @functools.cached_property
     def folders(self) -> dict[str, list[int]]:
@@ -57,6 +61,13 @@ class Pictures:
         for shard in self.plan.shards:
             folders.setdefault(shard.folder, []).extend(shard.units)
         return {folder: sorted(units) for folder, units in folders.items()}
+
+    def _captions(self, folder: str, units: Sequence[int]) -> list[str]:
+        """What is written below a sheet's pictures: numbers, those of classes with their labels."""
+        shard = next(shard for shard in self.plan.shards if shard.folder == folder)
+        if shard.directions:
+            return [str(unit) for unit in units]
+        return [unit_caption(self.network, shard.layer, unit) for unit in units]
 
     def prepare(self) -> None:
         """Makes the folders, with the recipe in each."""
@@ -138,7 +149,7 @@ class Pictures:
             pictures = [_read(self._file(folder, unit), size, min(side, 1)) for unit in units]
             if len({picture.shape for picture in pictures}) > 1:
                 raise InputError(f"{self.root / folder}: pictures of unlike channels; expected those of one drawing")
-            sheet = contact_sheet(np.stack(pictures), [str(unit) for unit in units])
+            sheet = contact_sheet(np.stack(pictures), self._captions(folder, units))
             place.write(path, encoded(sheet, "png", {"units": json.dumps(units)}))
         return path
 

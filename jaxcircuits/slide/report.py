@@ -19,11 +19,12 @@ from jaxcircuits.evidence.responses import responses
 from jaxcircuits.evidence.stimuli import figures
 from jaxcircuits.network import Network
 from jaxcircuits.slide import scenes
+from jaxcircuits.slide.attack import RADIUS, attacked, cross_entropy
 
 LAYERS = ("conv2d2", *(f"mixed{block}" for block in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")))
 """Where units are looked for."""
 PER_CLASS = 72
-"""Held-out scenes of each class: 2,016 in all."""
+"""Held-out scenes of each class: 2,088 in all."""
 CONTRAST = 3.0
 """How many times better a unit must answer what it is said to detect: a curve than the opposite one, ..."""
 MARGIN = 2.0
@@ -38,7 +39,7 @@ def report(network: Network, seed: int) -> dict[str, Any]:
       seed: of the held-out scenes; one that training did not use.
 
     Returns:
-      The figures, as plain JSON types: `accuracy` and `dead` over held-out scenes, `curves`, `heads` and `cars`.
+      The figures, as plain JSON types: accuracies and `dead` over held-out scenes, `curves`, `heads` and `cars`.
     """
     return scene_figures(network, seed) | {
         "curves": curve_units(network),
@@ -48,14 +49,26 @@ def report(network: Network, seed: int) -> dict[str, Any]:
 
 
 def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> dict[str, Any]:
-    """Accuracy in all and by class, and the fraction of each layer's units that never fire."""
+    """Accuracy in all and by class, that under attack, and the fraction of each layer's units that never fire.
+
+    The attack is the one that training defends against, on the network as it runs.
+    """
     fired = {
         layer.name: np.zeros(layer.channels, bool) for layer in network.layers.values() if layer.kind == "activation"
     }
     logits = network.logits
     if logits is None:
         raise InputError(f"{network.name} has no logits; expected slide")
-    correct = []
+
+    @jax.jit
+    def attack(pictures: jax.Array, labels: jax.Array) -> jax.Array:
+        def loss(pictures: jax.Array) -> jax.Array:
+            seen = network.forward(network.params, pictures, (logits,))[logits]
+            return cross_entropy(seen, labels).sum()
+
+        return attacked(loss, pictures, RADIUS)
+
+    correct, held = [], []
     # A few of each class at a time, for the memory that all activations take.
     portion = 4
     for key in jax.random.split(jax.random.key(seed), per_class // portion):
@@ -64,11 +77,16 @@ def scene_figures(network: Network, seed: int, per_class: int = PER_CLASS) -> di
         for layer in fired:
             fired[layer] |= (answers[layer] > 0).any(0)
         correct.append((answers[logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
-    correct = np.concatenate(correct, axis=1)
+        answers = responses(network, attack(pictures, labels), (logits,))
+        held.append((answers[logits].argmax(1) == np.asarray(labels)).reshape(-1, portion))
+    correct, held = (np.concatenate(parts, axis=1) for parts in (correct, held))
     return {
         "held_out": {"scenes": correct.size, "seed": seed},
         "accuracy": float(correct.mean()),
         "accuracy_by_class": dict(zip(scenes.CLASSES, correct.mean(1).round(4).tolist(), strict=True)),
+        "accuracy_attacked": float(held.mean()),
+        "accuracy_attacked_by_class": dict(zip(scenes.CLASSES, held.mean(1).round(4).tolist(), strict=True)),
+        "attack_radius": RADIUS,
         "dead": {layer: round(float(1 - alive.mean()), 4) for layer, alive in fired.items()},
     }
 
@@ -105,24 +123,30 @@ def head_units(network: Network) -> dict[str, Any]:
     `both_with_neck`: heads with a neck behind, facing left and facing right, `MARGIN` times better than anything that
     is no head. `neck_behind`: those of them that also answer either `MARGIN` times better than heads with a neck in
     front.
+
+    `cat_left`, `cat_right`, `cat`: cats' heads facing left, right, and both, as `left`, `right` and `both` of hounds'.
     """
     answers = _figure_answers(network)
     found = {}
     for layer in LAYERS:
         mean = {name: values[layer] for name, values in answers.items()}
-        other = np.max([mean[name] for name in mean if not name.startswith("head")], axis=0)
-        left, right = mean["head left"], mean["head right"]
-        both = np.minimum(left, right)
+        other = np.max([mean[name] for name in mean if not name.startswith(("head", "cat"))], axis=0)
         behind = np.minimum(mean["head left, neck behind"], mean["head right, neck behind"])
         in_front = np.maximum(mean["head left, neck in front"], mean["head right, neck in front"])
         found[layer] = {
-            "left": _units((left > 0) & (left >= CONTRAST * right) & (left >= MARGIN * other)),
-            "right": _units((right > 0) & (right >= CONTRAST * left) & (right >= MARGIN * other)),
-            "both": _units((both > 0) & (both >= MARGIN * other)),
+            **dict(zip(("left", "right", "both"), _facing(mean["head left"], mean["head right"], other))),
+            **dict(zip(("cat_left", "cat_right", "cat"), _facing(mean["cat left"], mean["cat right"], other))),
             "both_with_neck": _units((behind > 0) & (behind >= MARGIN * other)),
             "neck_behind": _units((behind > 0) & (behind >= MARGIN * np.maximum(in_front, other))),
         }
     return found
+
+
+def _facing(left: np.ndarray, right: np.ndarray, other: np.ndarray) -> list[list[int]]:
+    """Units for heads that face left, right and both, from answers to those and to anything that is no head."""
+    one_way = [(a > 0) & (a >= CONTRAST * b) & (a >= MARGIN * other) for a, b in ((left, right), (right, left))]
+    either = np.minimum(left, right)
+    return [_units(found) for found in (*one_way, (either > 0) & (either >= MARGIN * other))]
 
 
 def car_units(network: Network) -> dict[str, Any]:
@@ -160,9 +184,9 @@ def _figure_answers(network: Network) -> dict[str, dict[str, np.ndarray]]:
     facings = {"left": figures.LEFT, "right": figures.RIGHT}
 
     @jax.jit
-    def heads(facing: float, neck: float, parts: jax.Array) -> jax.Array:
+    def heads(facing: float, neck: float, parts: jax.Array, kind: float) -> jax.Array:
         def draw(s, t, c):
-            return figures.head(facing, 15 * s, t, neck=neck, parts=parts, colour=c)
+            return figures.head(facing, 15 * s, t, kind=kind, neck=neck, parts=parts, colour=c)
 
         return jax.vmap(draw)(scale, tilt, colour)
 
@@ -190,15 +214,17 @@ def _figure_answers(network: Network) -> dict[str, dict[str, np.ndarray]]:
     necks = {"": figures.NONE, ", neck behind": figures.BEHIND, ", neck in front": figures.IN_FRONT}
     sets = {
         **{
-            f"head {side}{place}": heads(facing, neck, whole)
+            f"head {side}{place}": heads(facing, neck, whole, figures.HOUND)
             for side, facing in facings.items()
             for place, neck in necks.items()
         },
+        **{f"cat {side}": heads(facing, figures.NONE, whole, figures.CAT) for side, facing in facings.items()},
         **{
-            f"scrambled head {index}": jnp.concatenate(
-                [heads(facing, figures.NONE, jnp.array(parts)) for facing in facings.values()]
+            f"scrambled {name} {index}": jnp.concatenate(
+                [heads(facing, figures.NONE, jnp.array(parts), kind) for facing in facings.values()]
             )
             for index, parts in enumerate(scenes.SCRAMBLED)
+            for name, kind in (("head", figures.HOUND), ("cat", figures.CAT))
         },
         "car": cars(figures.ABOVE, figures.BELOW),
         "swapped car": cars(figures.BELOW, figures.ABOVE),

@@ -1,8 +1,8 @@
 """The procedural world: labelled pictures of figures amid clutter, light and noise, each a pure function of its key.
 
 Its classes ask for what circuits are made of: curves by the direction of their bulge, against lines, corners, circles
-and spirals; boundaries between fine and coarse texture; colours within others; heads by the way they face, and, facing
-either way, by the side of their neck; cars by the order of their parts.
+and spirals; boundaries between fine and coarse texture; colours within others; hounds' heads by the way they face, and,
+facing either way, by the side of their neck; cats' heads that face either way; cars by the order of their parts.
 
 Cost: half a millisecond of one CPU core a picture.
 """
@@ -39,11 +39,13 @@ class Setting(NamedTuple):
 class Family(NamedTuple):
     """Classes drawn by one function: `draw(chance, member, setting)`.
 
-    `chance` are `FIGURE` numbers from [0, 1), `member` is the class's index among `names`.
+    `chance` are `FIGURE` numbers from [0, 1), `member` is the class's index among `names`. Classes that are not `kept`
+    are asked for in training alone.
     """
 
     names: tuple[str, ...]
     draw: Callable[[jax.Array, jax.Array, Setting], jax.Array]
+    kept: bool = True
 
 
 # How many random numbers decide a scene: all are drawn at once, as each drawing takes long to compile.
@@ -134,7 +136,7 @@ def _line(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
 
 
 def _corner(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
-    orientation, opening, length, width = _between(chance, (0, TURN), (0.8, 2.0), (24, 40), (3, 7))
+    orientation, opening, length, width = _between(chance, (0, TURN), (0.7, 1.7), (24, 40), (3, 7))
     return stimuli.corner(orientation, opening, length, width, SIZE, **setting._asdict())
 
 
@@ -165,25 +167,45 @@ def _colour_contrast(chance: jax.Array, member: jax.Array, setting: Setting) -> 
     inner, outer = _hue(chance[0:3], member == 0), _hue(chance[3:6], member == 1)
     # The setting's clutter stays visible, as light and shade.
     shade = 1 + 0.5 * (setting.ground - setting.ground.mean((0, 1)))
-    (radius,) = _between(chance[6:], (11, 30))
+    (radius,) = _between(chance[6:], (14, 32))
     return shade * stimuli.patch(radius, SIZE, centre=setting.centre, colour=inner, ground=outer)
 
 
+HUES = ((0.95, 0.12, 0.1), (0.95, 0.8, 0.1), (0.1, 0.7, 0.25), (0.12, 0.25, 0.95))
+"""Red, yellow, green, blue."""
+
+
+def _patch(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
+    """A disc of one hue, any ground; what tells its class is its hue alone.
+
+    For training only: against adversaries a network learns hue late or never unless it is asked for by itself.
+    """
+    light, pale, radius = _between(chance, (0.5, 1), (0, 0.25), (12, 30))
+    hue = light * (pale + (1 - pale) * jnp.array(HUES)[member])
+    return stimuli.patch(radius, SIZE, centre=setting.centre, colour=hue, ground=setting.ground)
+
+
+LIGHT_FROM = (-2.6, -0.5)
+"""Directions from which light falls on heads and cars: from above, and somewhat from a side."""
 SCRAMBLED = ((-1.5, 1.9, 2.9), (0.15, 1.9, 2.8), (1.6, -0.5, -2.3))
 """Directions to snout, ear and eye in heads that are none: the snout up or down, or the ear and the eye low."""
 
 
 def _head(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
-    """Facing left, facing right (no neck); with a neck behind, with one in front (facing either way); scrambled."""
+    """A hound facing left, right; with a neck behind, with one in front, either way; a cat, either way; scrambled."""
     radius, nod, fur, grain = _between(chance, (12, 18), (-0.35, 0.35), (0.1, 0.3), (0, TURN))
     facing = jnp.where(member < 2, 2.0 * member - 1, _sign(chance[4]))
-    neck = jnp.array([figures.NONE, figures.NONE, figures.BEHIND, figures.IN_FRONT, figures.NONE])[member]
+    neck = jnp.array([figures.NONE, figures.NONE, figures.BEHIND, figures.IN_FRONT, figures.NONE, figures.NONE])[member]
+    either = jnp.where(chance[11] < 0.5, figures.HOUND, figures.CAT)
+    kind = jnp.where(member == 4, figures.CAT, jnp.where(member == 5, either, figures.HOUND))
     whole = jnp.array([figures.SNOUT, figures.EAR, figures.EYE])
-    parts = jnp.where(member == 4, _choice(chance[5], jnp.array(SCRAMBLED)), whole)
+    parts = jnp.where(member == 5, _choice(chance[5], jnp.array(SCRAMBLED)), whole)
     parts = parts + _between(chance[6:], (-0.2, 0.2), (-0.2, 0.2), (-0.2, 0.2))
+    shading, light = _between(chance[9:], (0, 0.4), LIGHT_FROM)
     # A neck needs room below.
     place = setting._replace(centre=setting.centre - jnp.abs(neck) * jnp.array([0.0, 8.0]))
-    return figures.head(facing, radius, nod, SIZE, neck=neck, parts=parts, fur=fur, grain=grain, **place._asdict())
+    coat = {"fur": fur, "grain": grain, "shading": shading, "light": light}
+    return figures.head(facing, radius, nod, SIZE, kind=kind, neck=neck, parts=parts, **coat, **place._asdict())
 
 
 def _car(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
@@ -193,8 +215,9 @@ def _car(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
     wrong = _choice(chance[3], jnp.array([(down, up), (down, down), (up, up)]))
     windows, wheels = jnp.where(member == 0, jnp.array([up, down]), wrong)
     glass = jnp.array([0.8, 0.95, 1.05]) * light
-    facing = _sign(chance[4])
-    return figures.car(windows, wheels, length, tilt, SIZE, facing=facing, glass=glass, **setting._asdict())
+    shading, light = _between(chance[5:], (0, 0.4), LIGHT_FROM)
+    look = {"facing": _sign(chance[4]), "shading": shading, "light": light, "glass": glass}
+    return figures.car(windows, wheels, length, tilt, SIZE, **look, **setting._asdict())
 
 
 FAMILIES = (
@@ -208,10 +231,13 @@ FAMILIES = (
     Family(("dots",), _dots),
     Family(("fine right", "fine below", "fine left", "fine above"), _fine_beside_coarse),
     Family(("warm in cool", "cool in warm"), _colour_contrast),
-    Family(("head left", "head right", "head and neck", "head, wrong neck", "scrambled head"), _head),
+    Family(("red", "yellow", "green", "blue"), _patch, kept=False),
+    Family(("head left", "head right", "head and neck", "head, wrong neck", "cat", "scrambled head"), _head),
     Family(("car", "scrambled car"), _car),
 )
-CLASSES = tuple(name for family in FAMILIES for name in family.names)
+TRAINED = tuple(name for family in FAMILIES for name in family.names)
+"""All classes that training asks for, in order."""
+CLASSES = tuple(name for family in FAMILIES if family.kept for name in family.names)
 """Names of the labels 0, 1, ...; a curve's number is the direction of its bulge in degrees."""
 
 
@@ -240,31 +266,34 @@ def scene(key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 @jax.jit
 def scene_of(key: jax.Array, label: ArrayLike) -> jax.Array:
-    """A random scene of the class `label`: (96, 96, 3) in [0, 1]."""
+    """A random scene of the class `label`, an index into `CLASSES`: (96, 96, 3) in [0, 1]."""
     setting, figure, light, noise_key = _numbers(key)
-    sizes = [len(family.names) for family in FAMILIES]
-    family = jnp.repeat(jnp.arange(len(FAMILIES)), np.array(sizes))[label]
+    families = [family for family in FAMILIES if family.kept]
+    sizes = [len(family.names) for family in families]
+    family = jnp.repeat(jnp.arange(len(families)), np.array(sizes))[label]
     member = jnp.concatenate([jnp.arange(size) for size in sizes])[label]
-    picture = jax.lax.switch(family, [family.draw for family in FAMILIES], figure, member, _setting(setting))
+    picture = jax.lax.switch(family, [family.draw for family in families], figure, member, _setting(setting))
     return _finish(light, noise_key, picture)
 
 
-@functools.partial(jax.jit, static_argnums=1)
-def batch(key: jax.Array, per_class: int) -> tuple[jax.Array, jax.Array]:
+@functools.partial(jax.jit, static_argnames=("per_class", "training"))
+def batch(key: jax.Array, per_class: int, training: bool = False) -> tuple[jax.Array, jax.Array]:
     """Scenes of all classes, equally many of each; each family is drawn at once, so none is drawn in vain.
 
     Args:
       key: picture i is `scene_of(split(key, count)[i], labels[i])`.
       per_class: scenes of each class.
+      training: of `TRAINED`, not only of `CLASSES`.
 
     Returns:
       Pictures, (classes * per_class, 96, 96, 3) in [0, 1], and labels, sorted.
     """
-    labels = jnp.repeat(jnp.arange(len(CLASSES)), per_class)
+    families = [family for family in FAMILIES if family.kept or training]
+    labels = jnp.repeat(jnp.arange(sum(len(family.names) for family in families)), per_class)
     setting, figure, light, noise_keys = jax.vmap(_numbers)(random.split(key, len(labels)))
     settings = jax.vmap(_setting)(setting)
     pictures, start = [], 0
-    for family in FAMILIES:
+    for family in families:
         members = jnp.repeat(jnp.arange(len(family.names)), per_class)
         own = slice(start, start + len(members))
         pictures.append(jax.vmap(family.draw)(figure[own], members, Setting(*(part[own] for part in settings))))

@@ -25,14 +25,24 @@ def captions(network: Network, objective: Objective, seeds: Sequence[int]) -> tu
     return tuple(f"{label} seed {seed}" if several else label for label, seed in zip(labels, seeds))
 
 
+def unit_caption(network: Network, layer: str, unit: int) -> str:
+    """What one unit's picture is called among those of its layer: the number, of a class with its label."""
+    label = _class(network, unit) if layer == network.logits else ""
+    return f"{unit} {label}" if label else str(unit)
+
+
+def _class(network: Network, unit: int) -> str:
+    """The first name of a class; empty where there is none."""
+    if unit >= len(network.labels):
+        return ""
+    return SYNSET.sub("", network.labels[unit]).split(",")[0].strip()
+
+
 def _with_classes(network: Network, label: str) -> str:
     if not network.labels or not network.logits:
         return label
 
     def named(match: re.Match) -> str:
-        unit = int(match[1])
-        if unit >= len(network.labels):
-            return match[0]
-        return SYNSET.sub("", network.labels[unit]).split(",")[0].strip() or match[0]
+        return _class(network, int(match[1])) or match[0]
 
     return re.sub(rf"(?<![\w/]){re.escape(network.logits)}:(\d+)(?!\w)", named, label)

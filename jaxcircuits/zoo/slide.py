@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jaxcircuits.zoo.convention import InputConvention
 from jaxcircuits.zoo.entry import Entry
-from jaxcircuits.zoo.inception import GOOGLE_NAMES, BlockWidths, inception
+from jaxcircuits.zoo.inception import GOOGLE_NAMES, BlockWidths, Inception, inception
 
 SLIDE_WIDTHS = {
     "3a": BlockWidths(16, 24, 32, 8, 8, 8),
@@ -22,15 +22,21 @@ SLIDE_WIDTHS = {
     "5b": BlockWidths(96, 48, 96, 12, 32, 32),
 }
 
-SLIDE = inception(
-    "slide",
-    names=GOOGLE_NAMES,
-    stem=(16, 16, 48),
-    blocks=SLIDE_WIDTHS,
-    classes=28,
-    padding="SAME",
-    lrn=None,
-)
+
+def slide(classes: int) -> Inception:
+    """The architecture of `slide` with so many outputs; training has some that are not kept."""
+    return inception(
+        "slide",
+        names=GOOGLE_NAMES,
+        stem=(16, 16, 48),
+        blocks=SLIDE_WIDTHS,
+        classes=classes,
+        padding="SAME",
+        lrn=None,
+    )
+
+
+SLIDE = slide(29)
 
 SLIDE_INPUT = InputConvention(size=(96, 96), mean=0.5, std=0.25)
 
@@ -40,5 +46,5 @@ SLIDE_ENTRY = Entry(
     SLIDE,
     SLIDE_INPUT,
     "Apache-2.0",
-    first=("mixed3a",),
+    first=("mixed4d:73,75,76,114", "mixed5b:24,142,216,227", "softmax2_pre_activation:0,9,21,27"),
 )

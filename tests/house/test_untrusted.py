@@ -101,7 +101,7 @@ def test_headers_are_not_believed(case, tmp_path):
 
 def test_a_sound_header_is_read(tmp_path):
     path = with_header(
-        tmp_path / "w.safetensors", network="mine-2.1", labels=json.dumps([f"größe {i}" for i in range(28)])
+        tmp_path / "w.safetensors", network="mine-2.1", labels=json.dumps([f"größe {i}" for i in range(29)])
     )
     assert load(path).name == "mine-2.1" and read_weights(path).labels[3] == "größe 3"
     with pytest.raises(InputError, match=r"network '\.\./x'"):

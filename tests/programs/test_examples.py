@@ -181,8 +181,7 @@ def test_programs_for_the_network_in_the_box(tmp_path):
     """From the command line, with what the pages need of them."""
     for module in ("circuits_curves", "handwritten_curves", "circuits_slide"):
         out = tmp_path / f"{module}.json"
-        arguments = [] if module == "circuits_slide" else ["slide"]
-        command = [sys.executable, "-m", f"examples.{module}", *arguments, "--out", str(out)]
+        command = [sys.executable, "-m", f"examples.{module}", "slide", "--out", str(out)]
         done = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         name = module if module == "circuits_slide" else f"{module}.slide"

@@ -123,6 +123,16 @@ def box(points: Plane, width: ArrayLike, height: ArrayLike, corner: ArrayLike = 
     return outside + jnp.minimum(jnp.maximum(x, y), 0.0) - corner
 
 
+def triangle(points: Plane, height: ArrayLike, base: ArrayLike) -> jax.Array:
+    """Distance to an isosceles triangle that points towards +x, the middle of its base in the origin.
+
+    Exact to the nearest side's line, and so too small beyond a corner.
+    """
+    x, y = points[0], jnp.abs(points[1])
+    side = length(jnp.asarray(height), jnp.asarray(base / 2))
+    return jnp.maximum(-x, (height * (y - base / 2) + base / 2 * x) / side)
+
+
 def wave(points: Plane, orientation: ArrayLike, wavelength: ArrayLike, phase: ArrayLike = 0.0) -> jax.Array:
     """A plane sine wave in [-1, 1] that advances towards `orientation` (radians, clockwise from +x)."""
     along = jnp.cos(orientation) * points[0] + jnp.sin(orientation) * points[1]

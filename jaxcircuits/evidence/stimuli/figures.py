@@ -6,6 +6,7 @@ the whole should mind and a detector of a part should not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import jax
@@ -23,6 +24,9 @@ NECK = 2.0
 LEFT, RIGHT = -1.0, 1.0
 ABOVE, BELOW = -1.0, 1.0
 BEHIND, NONE, IN_FRONT = 1.0, 0.0, -1.0
+HOUND, CAT = 0.0, 1.0
+FROM_ABOVE = -math.pi / 2
+"""Direction from which light falls."""
 
 BROWN, DARK, LIGHT, GLASS = (0.6, 0.42, 0.25), (0.08, 0.07, 0.07), (0.95, 0.95, 0.92), (0.75, 0.88, 0.95)
 RED = (0.75, 0.15, 0.12)
@@ -34,10 +38,13 @@ def head(
     nod: ArrayLike = 0.0,
     size: int = 96,
     *,
+    kind: ArrayLike = HOUND,
     neck: ArrayLike = NONE,
     parts: Sequence[ArrayLike] | jax.Array | np.ndarray = (SNOUT, EAR, EYE),
     fur: ArrayLike = 0.15,
     grain: ArrayLike = 0.0,
+    shading: ArrayLike = 0.0,
+    light: ArrayLike = FROM_ABOVE,
     centre: d.Vector = MIDDLE,
     colour: d.Vector = BROWN,
     ground: d.Vector = GREY,
@@ -49,13 +56,17 @@ def head(
       radius: of the skull.
       nod: radians by which the snout is lowered.
       size: of the picture.
+      kind: `HOUND` (0), with a long snout and a dark ear that lies back, or `CAT` (1), with a short snout and two
+        pointed ears.
       neck: `NONE` (0), `BEHIND` the snout where it belongs (1), or `IN_FRONT`, below the snout (-1).
       parts: directions from the middle to snout, ear and eye, as in a head that faces right; other directions than
         the default scramble it.
       fur: depth of the fur's texture.
       grain: shifts the fur's texture.
+      shading: how much lighter the side towards the light is than the middle, as a fraction.
+      light: direction from which it falls.
       centre: of the skull.
-      colour: of the fur; the ear is darker.
+      colour: of the fur; a hound's ear is darker.
       ground: colour or picture beneath.
 
     Returns:
@@ -65,10 +76,11 @@ def head(
     x, y = d.place(d.plane(size), centre)
     points = d.place((x * facing, y), MIDDLE, nod, radius)
     strands = d.wave(points, 1.2, 0.28, 1.5 * d.wave(points, 0.1, 0.7, grain) + grain)
-    coat = jnp.clip(jnp.asarray(colour) * (1 + fur * strands[..., None]), 0.0, 1.0)
+    lit = _lit((x / radius, y / radius), shading, light)
+    coat = jnp.clip(jnp.asarray(colour) * ((1 + fur * strands) * lit)[..., None], 0.0, 1.0)
 
-    def towards(angle: ArrayLike, reach: float) -> jax.Array:
-        return reach * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
+    def towards(angle: ArrayLike, reach: ArrayLike) -> jax.Array:
+        return jnp.asarray(reach) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
     def cover(distance: jax.Array) -> jax.Array:
         return d.cover(distance * radius)
@@ -79,10 +91,14 @@ def head(
     picture = canvas(ground, size)
     picture = d.paint(picture, shown * cover(d.segment(points, 0.4 * nape, 2.6 * nape, 1.0)), coat)
     picture = d.paint(picture, cover(d.disc(points)), coat)
-    picture = d.paint(picture, cover(d.segment(points, towards(snout, 0.7), towards(snout, 1.6), 0.76)), coat)
-    picture = d.paint(picture, cover(d.disc(d.place(points, towards(snout, 1.88)), 0.26)), DARK)
+    muzzle = d.segment(points, towards(snout, 0.7), towards(snout, 1.6 - 0.6 * kind), 0.76)
+    picture = d.paint(picture, cover(muzzle), coat)
+    nose = d.disc(d.place(points, towards(snout, 1.88 - 0.55 * kind)), 0.26 - 0.06 * kind)
+    picture = d.paint(picture, cover(nose), DARK)
     flap = d.segment(points, towards(ear, 0.8), towards(ear, 1.45), 0.66)
-    picture = d.paint(picture, cover(flap), 0.45 * coat)
+    tips = [d.triangle(d.place(points, towards(ear + turn, 0.7), ear + turn), 0.95, 0.9) for turn in (0.15, 1.05)]
+    ears = jnp.where(kind == CAT, jnp.minimum(*tips), flap)
+    picture = d.paint(picture, cover(ears), jnp.where(kind == CAT, 0.8, 0.45) * coat)
     eyeball = d.disc(d.place(points, towards(eye, 0.5)), 0.3)
     picture = d.paint(picture, cover(eyeball), LIGHT)
     return d.paint(picture, cover(eyeball + 0.14), DARK)
@@ -96,6 +112,8 @@ def car(
     size: int = 96,
     *,
     facing: ArrayLike = RIGHT,
+    shading: ArrayLike = 0.0,
+    light: ArrayLike = FROM_ABOVE,
     centre: d.Vector = MIDDLE,
     colour: d.Vector = RED,
     glass: d.Vector = GLASS,
@@ -110,6 +128,7 @@ def car(
       tilt: radians, clockwise.
       size: of the picture.
       facing: side to which the cabin lies farther, `LEFT` (-1) or `RIGHT` (1).
+      shading, light: of the body, as for `head`.
       centre: of the body.
       colour: of the body.
       glass: of the windows.
@@ -119,6 +138,9 @@ def car(
       The picture, (size, size, 3).
     """
     unit = length / 2
+    # The light keeps its side however the car is turned and faces.
+    lit = _lit(d.place(d.plane(size), centre, 0.0, 0.6 * unit), shading, light)
+    paint = jnp.clip(jnp.asarray(colour) * lit[..., None], 0.0, 1.0)
     x, y = d.place(d.plane(size), centre, tilt, unit)
     x = x * facing
 
@@ -127,12 +149,17 @@ def car(
 
     picture = canvas(ground, size)
     cabin = x - 0.08, y * windows - 0.36
-    picture = d.paint(picture, cover(d.box(cabin, 1.2, 0.5, 0.16)), colour)
+    picture = d.paint(picture, cover(d.box(cabin, 1.2, 0.5, 0.16)), paint)
     for middle in (-0.27, 0.27):
         picture = d.paint(picture, cover(d.box((cabin[0] - middle, cabin[1] - 0.02), 0.42, 0.3, 0.06)), glass)
-    picture = d.paint(picture, cover(d.box((x, y), 2.0, 0.5, 0.14)), colour)
+    picture = d.paint(picture, cover(d.box((x, y), 2.0, 0.5, 0.14)), paint)
     for middle in (-0.55, 0.55):
         wheel = d.disc((x - middle, y * wheels - 0.28), 0.27)
         picture = d.paint(picture, cover(wheel), DARK)
         picture = d.paint(picture, cover(wheel + 0.15), (0.7, 0.7, 0.7))
     return picture
+
+
+def _lit(points: d.Plane, shading: ArrayLike, light: ArrayLike) -> jax.Array:
+    """Factors of brightness on a round body about the origin, of radius 1, lit from the direction `light`."""
+    return 1 + jnp.asarray(shading) * jnp.clip(jnp.cos(light) * points[0] + jnp.sin(light) * points[1], -1.0, 1.0)

@@ -1,0 +1,74 @@
+"""Can the pictures that `slide` draws of its classes be recognised, by networks that had no part in drawing them?
+
+Command:   python -m benchmarks.slide_pictures slide --readers SECOND.safetensors --out RESULT.json
+           (SECOND: what `python -m jaxcircuits.slide.train --seed 1` wrote; several may be named)
+Hardware:  two CPU cores
+Cost:      3 minutes, and what training the readers took
+Result:    benchmarks/results/slide_pictures.json, docs/slide-classes.jpg with --sheet
+
+Draws every class by its own logit, at the network's native size and the recipe by which `jaxcircuits render` draws.
+The networks that read the pictures saw other scenes from another start; they share the world. Saturated are the
+values that are 0 or 255 as bytes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+import jaxcircuits as jc
+from benchmarks.measuring import arguments_of, report
+from jaxcircuits.images.sheet import contact_sheet, to_image
+
+
+def saturated(image: np.ndarray) -> float:
+    """The part of a picture's values that are black or white as bytes."""
+    pixels = np.asarray(to_image(image))
+    return float(((pixels == 0) | (pixels == 255)).mean())
+
+
+def readings(network: jc.Network, rendering: jc.Rendering, readers: dict[str, jc.Network]) -> list[dict]:
+    """One row for each class: how saturated its picture is, and what each network takes it for."""
+    rows = [
+        {"class": label, "saturated": round(saturated(image), 4), "score": round(float(score), 2), "read_as": {}}
+        for label, image, score in zip(network.labels, rendering.images, rendering.scores)
+    ]
+    for name, reader in readers.items():
+        logits = np.asarray(reader.activations(rendering.images, reader.logits)[reader.logits])
+        for row, answer in zip(rows, logits.argmax(1)):
+            row["read_as"][name] = reader.labels[answer]
+    return rows
+
+
+def main() -> None:
+    parser = arguments_of(__doc__, size=False)
+    parser.add_argument("--readers", nargs="+", default=[], help="weights files of other networks of the same world")
+    parser.add_argument("--steps", type=int, help="in place of the recipe's")
+    parser.add_argument("--sheet", type=Path, help="file for a sheet of the pictures")
+    arguments = parser.parse_args()
+    network = jc.load(arguments.network)
+    recipe = jc.Recipe(size=network.convention.size)
+    if arguments.steps is not None:
+        recipe = dataclasses.replace(recipe, steps=arguments.steps)
+    rendering = jc.render(network, jc.channel(network.logits, range(len(network.labels))), recipe)
+    readers = {"itself": network} | {f"reader {i}": jc.load(path) for i, path in enumerate(arguments.readers, 1)}
+    rows = readings(network, rendering, readers)
+    if arguments.sheet:
+        contact_sheet(rendering.images, network.labels, columns=8).save(arguments.sheet, quality=85)
+    result = {
+        "network": network.name,
+        "readers": [Path(path).name for path in arguments.readers],
+        "recipe_steps": recipe.steps,
+        "classes": len(rows),
+        "recognised": {name: sum(row["read_as"][name] == row["class"] for row in rows) for name in readers},
+        "mean_saturated": round(float(np.mean([row["saturated"] for row in rows])), 4),
+        "classes_more_than_5_percent_saturated": sum(row["saturated"] > 0.05 for row in rows),
+        "pictures": rows,
+    }
+    report(result, arguments.out)
+
+
+if __name__ == "__main__":
+    main()
