@@ -4,16 +4,15 @@ Command:   python -m benchmarks.slide_pictures slide --readers SECOND.safetensor
            (SECOND: what `python -m jaxcircuits.slide.train --seed 1` wrote; several may be named)
 Hardware:  two CPU cores
 Cost:      3 minutes, and what training the readers took
-Result:    benchmarks/results/slide_pictures.json, docs/slide-classes.jpg with --sheet
+Result:    benchmarks/results/slide_pictures.json; docs/slide-classes.jpg with --sheet, docs/slide.jpg with --first
 
-Draws every class by its own logit, at the network's native size and the recipe by which `jaxcircuits render` draws.
-The networks that read the pictures saw other scenes from another start; they share the world. Saturated are the
-values that are 0 or 255 as bytes.
+Draws every class by its own logit, by the recipe in the network's file, as `jaxcircuits render` does. The networks that
+read the pictures saw other scenes from another start; they share the world. Saturated are the values that are 0 or 255
+as bytes.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,8 @@ import numpy as np
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from jaxcircuits.images.sheet import contact_sheet, to_image
+from jaxcircuits.vis.arguments import as_recipe
+from jaxcircuits.zoo.slide import SLIDE_ENTRY
 
 
 def saturated(image: np.ndarray) -> float:
@@ -45,18 +46,21 @@ def readings(network: jc.Network, rendering: jc.Rendering, readers: dict[str, jc
 def main() -> None:
     parser = arguments_of(__doc__, size=False)
     parser.add_argument("--readers", nargs="+", default=[], help="weights files of other networks of the same world")
-    parser.add_argument("--steps", type=int, help="in place of the recipe's")
     parser.add_argument("--sheet", type=Path, help="file for a sheet of the pictures")
+    parser.add_argument("--first", type=Path, help="file for a sheet of what `jaxcircuits render` draws of slide")
     arguments = parser.parse_args()
     network = jc.load(arguments.network)
-    recipe = jc.Recipe(size=network.convention.size)
-    if arguments.steps is not None:
-        recipe = dataclasses.replace(recipe, steps=arguments.steps)
+    recipe = as_recipe(network, None)
     rendering = jc.render(network, jc.channel(network.logits, range(len(network.labels))), recipe)
     readers = {"itself": network} | {f"reader {i}": jc.load(path) for i, path in enumerate(arguments.readers, 1)}
     rows = readings(network, rendering, readers)
     if arguments.sheet:
         contact_sheet(rendering.images, network.labels, columns=8).save(arguments.sheet, quality=85)
+    if arguments.first:
+        rows_of_first = [jc.render(network, units, recipe) for units in SLIDE_ENTRY.first]
+        images = np.concatenate([row.images for row in rows_of_first])
+        captions = [caption for row in rows_of_first for caption in row.labels]
+        contact_sheet(images, captions, columns=len(rows_of_first[0])).save(arguments.first, quality=88)
     result = {
         "network": network.name,
         "readers": [Path(path).name for path in arguments.readers],

@@ -26,6 +26,7 @@ import jaxcircuits as jc
 from jaxcircuits import circuits
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.pages import circuit_diagram, draw_units, weight_grid
+from jaxcircuits.vis.arguments import as_recipe
 
 Rows = list[tuple[str, list[int]]]
 RESULTS = Path(__file__).parent / "results"
@@ -87,7 +88,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     network = jc.load(arguments.network)
-    recipe = jc.Recipe(size=96, steps=arguments.steps)
+    recipe = as_recipe(network, None, size=96, steps=arguments.steps)
     figures = of_slide() if network.name == "slide" else of_inception(network.name)
     for name, rows in figures.items():
         if arguments.only in (None, name):

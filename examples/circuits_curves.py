@@ -46,8 +46,8 @@ TURNS = (30, 40, 60, 90, 120, 180)
 MIRRORS = (0, 45, 90, 135)
 SETTINGS = {
     "slide": {
-        "layers": ("mixed4a", "mixed4b"),
-        "from": "mixed4a",
+        "layers": ("mixed4c", "mixed4d"),
+        "from": "mixed4c",
         "size": 96,
         "radii": RADII,
         "held_out_radii": (14.0, 18.0, 22.0, 27.0),
@@ -62,8 +62,9 @@ SETTINGS = {
         "straight": 0.7,
     },
 }
-"""The early and the late layer, where the weights that are turned begin, the pictures' size and the curves' radii in
-pixels, those that choose and those that measure, and how well a straight line may be answered."""
+"""The early and the late layer (in `slide` the late one is the first whose curve units leave no gap above 60 degrees,
+by slide.json), where the weights that are turned begin, the pictures' size and the curves' radii in pixels, those that
+choose and those that measure, and how well a straight line may be answered."""
 
 
 def setting_of(network: jc.Network) -> dict[str, Any]:

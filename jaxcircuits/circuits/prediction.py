@@ -49,7 +49,8 @@ class Prediction:
 
     def __repr__(self) -> str:
         changed = np.isfinite(self.correlation)
-        what = f"Prediction of {changed.sum()} units of {self.units[0].layer} on {len(self.before)} pictures"
+        what = f"Prediction of {'1 unit' if changed.sum() == 1 else f'{changed.sum()} units'} of {self.units[0].layer}"
+        what += f" on {len(self.before)} picture{'s' * (len(self.before) != 1)}"
         unchanged = "" if changed.all() else f", {(~changed).sum()} unchanged"
         if not changed.any():
             return f"{what}{unchanged}"

@@ -20,6 +20,7 @@ import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe, bulk
 from jaxcircuits.bulk import Directions, Series, place
 from jaxcircuits.cli.examples import examples as look
+from jaxcircuits.images import contact_sheet
 from support.drawn import QUICK, draw, read_records
 from support.recorded import contents
 
@@ -39,6 +40,14 @@ def test_pictures_are_those_of_render(drawn, slide):
         assert picture.text["recipe"] == bulk.recipe_hash(QUICK)
         assert picture.text["weights"] == slide.identity == written
     assert json.loads(Image.open(folder / "sheet.png").text["units"]) == list(range(6))
+
+
+def test_sheets_of_classes_carry_their_labels(slide, tmp_path):
+    _, (sheet,) = draw(slide, tmp_path, [9, 27], layer=slide.logits)
+    pictures = np.stack([np.asarray(Image.open(sheet.parent / f"{unit:04d}.png")) for unit in (9, 27)]) / 255
+    for captions, same in ((["9 spiral", "27 car"], True), (["9", "27"], False)):
+        expected = contact_sheet(pictures, captions)
+        assert np.array_equal(np.asarray(Image.open(sheet)), np.asarray(expected)) is same
 
 
 def test_more_units_are_added(drawn, slide, tmp_path):

@@ -12,6 +12,7 @@ import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe
 from jaxcircuits.vis import Fourier, Jitter, Objective, Pad, Pixels, Pyramid, Rotate, Seen, node
 from jaxcircuits.vis.arguments import as_network, as_objective, as_recipe
+from jaxcircuits.vis.captions import unit_caption
 from jaxcircuits.vis.keys import picture_keys
 
 QUICK = Recipe(size=16, steps=2, transforms=(), redirect_steps=0)
@@ -234,6 +235,11 @@ def test_captions_name_classes_and_seeds_that_differ(tiny):
     assert jc.render(network, jc.class_logit("relu", 11) + jc.channel("relu", 2), QUICK).labels == (
         "relu:11 + Husky 2",
     )
+    assert [unit_caption(network, layer, unit) for layer, unit in (("relu", 3), ("relu", 11), ("other", 3))] == [
+        "3 Husky 3",
+        "11",
+        "3",
+    ]
 
 
 # What was drawn
