@@ -87,6 +87,8 @@ def contact_sheet(pictures: np.ndarray, captions: Sequence[str] = (), columns: i
     cell_height = height + MARGIN + (CAPTION if captions else 0)
     sheet = Image.new("RGB", (columns * (width + MARGIN) + MARGIN, rows * cell_height + MARGIN), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(FONT)
+    # All captions of a row stand on one line, whether or not their letters reach up.
+    baseline = 1 - font.getbbox("0", anchor="ls")[1]
     for i, picture in enumerate(pictures):
         left, top = MARGIN + i % columns * (width + MARGIN), MARGIN + i // columns * cell_height
         if np.isfinite(picture).all():
@@ -101,7 +103,7 @@ def contact_sheet(pictures: np.ndarray, captions: Sequence[str] = (), columns: i
             draw.line((left, bottom, right, top), "#bb4444")
         if captions:
             text = _shortened(captions[i], width + MARGIN - 2, font)
-            draw.text((left + width / 2, top + height + 1), text, "#444444", font, anchor="mt")
+            draw.text((left + width / 2, top + height + baseline), text, "#444444", font, anchor="ms")
     return sheet
 
 
