@@ -65,7 +65,9 @@ def wrapped(paragraph: str) -> str:
     lines = paragraph.strip("\n").split("\n")
     if max(map(len, lines)) <= WIDTH or any(line[:1] in "|#!-*> " or line.startswith("```") for line in lines):
         return paragraph
-    text = textwrap.fill(" ".join(lines), WIDTH, break_long_words=False, break_on_hyphens=False)
+    # A number and its sign stay together.
+    text = textwrap.fill(" ".join(lines).replace(" %", "\0%"), WIDTH, break_long_words=False, break_on_hyphens=False)
+    text = text.replace("\0%", " %")
     return paragraph.replace("\n".join(lines), text)
 
 

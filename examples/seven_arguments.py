@@ -38,7 +38,7 @@ LAYERS = {
     "inceptionv1-2015": "mixed3b",
     "googlenet": "inception_3b/output",
     "squeezenet": "fire4/concat",
-    "slide": "mixed4b",
+    "slide": "mixed4e",
 }
 AROUND = np.arange(24) * 2 * np.pi / 24
 SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
