@@ -32,7 +32,7 @@ from jax import lax
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
+from jaxcircuits.files import check_file, damaged, replacing
 from jaxcircuits.network import load
 from jaxcircuits.network.rules import max_pools
 from jaxcircuits.network.run import Run
@@ -50,6 +50,8 @@ SMOOTHING = 0.1
 SPARSITY = 0.5
 """Weight of the mean `density`: units that are silent most of the time are easier to tell what they are for."""
 CHECKPOINT_EVERY = 50
+LARGEST_CHECKPOINT = 2**30
+"""Bytes."""
 
 
 class Normalized(nnx.Module):
@@ -210,18 +212,22 @@ def restored(path: Path, state: State, seed: int, steps: int) -> tuple[State, in
     """The state, the steps done and the seconds spent by a checkpoint, or `state` and zeros where there is none.
 
     Raises:
-      InputError: for the checkpoint of a run with another seed or number of steps.
+      InputError: for the checkpoint of a run with another seed or number of steps, and for a damaged one.
     """
     if not path.exists():
         return state, 0, 0.0
-    with np.load(path, allow_pickle=False) as file:
+    check_file(path, "a checkpoint", LARGEST_CHECKPOINT)
+    with damaged(f"checkpoint {path}", Exception), np.load(path, allow_pickle=False) as file:
         of_seed, of_steps, done = file["run"].tolist()
         if (of_seed, of_steps) != (seed, steps):
             raise InputError(
                 f"{path}: checkpoint of a run with --seed {of_seed} --steps {of_steps}; remove it, or go on with those"
             )
         leaves, tree = jax.tree.flatten(state)
+        shapes = [leaf.shape for leaf in leaves]
         leaves = [jnp.asarray(file[f"arr_{index}"]) for index in range(len(leaves))]
+        if [leaf.shape for leaf in leaves] != shapes:
+            raise InputError(f"{path}: checkpoint of another network; remove it")
         return jax.tree.unflatten(tree, leaves), done, float(file["seconds"])
 
 
