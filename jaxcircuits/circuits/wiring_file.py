@@ -115,6 +115,8 @@ def _side(
         if len({array.shape[:2] for array in read.values()}) > 1 or not 0 < min(cells) <= max(cells) <= MOST_CELLS:
             raise InputError(f"{path}: {side}/{kind} of shapes that do not agree")
         kinds.append(Connections(**read))
+    if len({kind.weights.shape[2:] for kind in kinds}) > 1:
+        raise InputError(f"{path}: {side} of shapes that do not agree")
     return Side(layer, *kinds)
 
 

@@ -7,7 +7,7 @@ import json
 import random
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
@@ -121,12 +121,15 @@ def changed_png(data: bytes, dice: random.Random) -> bytes:
             if inside:
                 inside[dice.randrange(len(inside))] = dice.choice((0, 1, 0xFF, dice.randrange(256)))
             chunks[at] = kind, bytes(inside)
-    parts = (struct.pack(">I", len(body)) + kind + body + _sum(kind + body) for kind, body in chunks)
+    return png_of(chunks)
+
+
+def png_of(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """A PNG file of chunks, with right checksums."""
+    parts = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
     return PNG + b"".join(parts)
-
-
-def _sum(data: bytes) -> bytes:
-    return struct.pack(">I", zlib.crc32(data))
 
 
 def changed_riff(data: bytes, dice: random.Random) -> bytes:
@@ -159,7 +162,7 @@ def foreign_picture(dice: random.Random) -> bytes:
     if dice.random() < 0.2:  # declared only
         sides = dice.choice(((9000, 9000), (16000, 11000), (2**31 - 1, 2**31 - 1)))
         head = struct.pack(">IIBB", *sides, 1, 0) + bytes(3)
-        return PNG + struct.pack(">I", 13) + b"IHDR" + head + _sum(b"IHDR" + head)
+        return png_of([(b"IHDR", head), (b"IDAT", zlib.compress(bytes(99)))])
     try:
         Image.new(mode, size).save(file, form)
     except (OSError, ValueError):

@@ -230,8 +230,13 @@ def resume(root: Path, product: str, format: str, refused: list[InputError]) -> 
             list(job.product.make(job.asked, lambda: None, False))
 
 
-def read(kind: RecordsKind, path: Path) -> None:
+def read(kind: RecordsKind, path: Path, all_of: bool = False) -> None:
     """Puts a file into a folder of records, signs it and has everybody read it who does.
+
+    Args:
+      kind: of the file.
+      path: of the file, alone in a folder.
+      all_of: raise all that was refused, as one line; else the first.
 
     Raises:
       InputError: where any of them refuses it; all of them have been tried.
@@ -247,9 +252,11 @@ def read(kind: RecordsKind, path: Path) -> None:
         if reader == "records":
             refusing(refused, lambda: read_records(root, refused))
         elif reader == "pages":
-            refusing(refused, lambda: write_site(site, read_networks(root, site)))
+            refusing(refused, lambda: _pages(root, site, refused))
         elif reader == "look":
             refusing(refused, lambda: _look(root))
+        elif reader == "pictures":
+            refusing(refused, lambda: list(open_pictures(folder, size=16)))
         else:
             refusing(refused, functools.partial(resume, root, reader, _format(kind.form), refused))
     assert {one.name for one in path.parent.iterdir()} <= {path.name, "records", "site"}, "written outside"
@@ -257,11 +264,17 @@ def read(kind: RecordsKind, path: Path) -> None:
     for error in refused:
         assert "\n" not in str(error), f"several lines: {error}"
     if refused:
-        raise refused[0]
+        raise InputError("; ".join(dict.fromkeys(map(str, refused)))) if all_of else refused[0]
 
 
 def _format(form: str) -> str:
     return "png" if form == "shares" else form
+
+
+def _pages(root: Path, site: Path, refused: list[InputError]) -> None:
+    views = read_networks(root, site)
+    write_site(site, views)
+    refused += [InputError(line) for view in views for layer in view.layers for line in layer.damaged]
 
 
 def _look(root: Path) -> None:
@@ -278,7 +291,7 @@ class RecordsKind:
     Attributes:
       file: below the network's folder.
       product: of whose plan and index it is.
-      readers: what reads it: `records`, `pages`, `look`, or the product whose job is taken up.
+      readers: what reads it: `records`, `pages`, `look`, `pictures`, or the product whose job is taken up.
       form: of the folder.
     """
 
@@ -305,6 +318,9 @@ RECORDS = {
     "mark of a drawing": RecordsKind(f"{LAYER}/0001.failed.txt", "drawings", ("drawings", *PAGES)),
     "sheet of drawings": RecordsKind(f"{LAYER}/sheet.png", "drawings", ("drawings",)),
     "failures of a data set": RecordsKind("failed-00000.json", "drawings", ("drawings",), "tfds"),
+    "features of a data set": RecordsKind("features.json", "drawings", ("pictures", "drawings"), "tfds"),
+    "description of a data set": RecordsKind("dataset_info.json", "drawings", ("pictures", "drawings"), "tfds"),
+    "shard of a data set": RecordsKind("*array_record*", "drawings", ("pictures", "drawings"), "tfds"),
     "examples on record": RecordsKind(
         f"{LAYER}/examples.safetensors", "examples", ("examples", "crops", "look", *PAGES)
     ),

@@ -93,7 +93,8 @@ class RecordedLayer(LayerView):
 
     def _is_of_others(self, what: str, units: int) -> bool:
         if units != self.channels:
-            self._note(f"{what} of {units} units of {self.name}, which has {self.channels}; left out")
+            folder = f"{self.records.network.folder}/{self.name}/"
+            self._note(f"{folder}: {what} of {units} units; expected {self.channels}, and left out")
         return units != self.channels
 
     @functools.cached_property
