@@ -31,7 +31,7 @@ from typing import Any
 from jaxcircuits.errors import InputError
 from support.fuzzed_kinds import KINDS, Kind
 from support.fuzzed_parts import form_of
-from support.fuzzed_records import RECORDS
+from support.fuzzed_records import IN_MEMORY, RECORDS
 
 LONGEST = 20
 """Seconds that a case may take."""
@@ -201,7 +201,7 @@ def run(name: str, cases: int, seed: int, first: int = 0) -> Result:
     samples = kind.samples()
     before = signal.signal(signal.SIGALRM, _late)
     try:
-        with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for number in range(first, first + cases):
                 dice = random.Random(f"{name} {seed} {number}")
