@@ -68,7 +68,7 @@ def test_data_sets_run_no_code(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "dataset_info.json").write_text('{"name": "x", "version": "1.0.0", "fileFormat": "array_record"}')
     (tmp_path / FEATURES_FILE).write_text(json.dumps(FEATURES[case]))
-    with pytest.raises(InputError, match="a feature of class 'code_of_others.Feature'") as error:
+    with pytest.raises(InputError, match=r"a feature of class 'code_of_others\.Feature'") as error:
         open_pictures(tmp_path)
     assert "\n" not in str(error.value) and "code_of_others" not in sys.modules
 
@@ -77,5 +77,5 @@ def test_descriptions_are_files_of_bounded_size(tmp_path):
     pytest.importorskip("tensorflow_datasets")
     (tmp_path / "dataset_info.json").write_text('{"name": "x", "version": "1.0.0"}')
     os.mkfifo(tmp_path / "label.labels.txt")
-    with pytest.raises(InputError, match="label.labels.txt: is a pipe"):
+    with pytest.raises(InputError, match=r"label\.labels\.txt: is a pipe"):
         open_pictures(tmp_path)
