@@ -2,9 +2,11 @@
 
     python tests/fuzzing.py --cases 100000 --seed 0 --out fuzzing.json
 
-Mutations are of bytes (flipped, cut, doubled, put in, swapped) and, where a file holds JSON, of its values: wrong
-types, numbers out of all bounds, names that climb, nesting. Headers that carry a hash of themselves are signed again,
-so that what lies behind the hash is reached. Each case is found again by its kind, seed and number.
+Mutations are of bytes (flipped, cut, doubled, put in, swapped), where a file holds JSON of its values (wrong types,
+numbers out of all bounds, names that climb, nesting), and of the parts of what is sound in form (tensors of other
+values, types and shapes, chunks of a PNG under right checksums, other pictures). Headers that carry a hash of
+themselves are signed again, and so are indexes of records, so that what lies behind the hash is reached. Each case is
+found again by its kind, seed and number.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import struct
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +30,8 @@ from typing import Any
 
 from jaxcircuits.errors import InputError
 from support.fuzzed_kinds import KINDS, Kind
+from support.fuzzed_parts import form_of
+from support.fuzzed_records import IN_MEMORY, RECORDS
 
 LONGEST = 20
 """Seconds that a case may take."""
@@ -51,8 +56,12 @@ RAW = (
 def mutated(data: bytes, dice: random.Random) -> bytes:
     """A file with one to four changes."""
     for _ in range(dice.choice((1, 1, 1, 2, 4))):
+        change = form_of(data)
         text = dice.random() < 0.6 and _json_within(data)
-        data = _changed_json(data, text, dice) if text else _changed_bytes(bytearray(data), dice)
+        if change and dice.random() < 0.4:
+            data = change(data, dice)
+        else:
+            data = _changed_json(data, text, dice) if text else _changed_bytes(bytearray(data), dice)
     return data
 
 
@@ -192,7 +201,7 @@ def run(name: str, cases: int, seed: int, first: int = 0) -> Result:
     samples = kind.samples()
     before = signal.signal(signal.SIGALRM, _late)
     try:
-        with tempfile.TemporaryDirectory() as scratch, warnings.catch_warnings():
+        with tempfile.TemporaryDirectory(dir=IN_MEMORY) as scratch, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for number in range(first, first + cases):
                 dice = random.Random(f"{name} {seed} {number}")
@@ -225,7 +234,8 @@ def _case(kind: Kind, folder: Path, number: int, result: Result) -> None:
     except Late:
         result.failures[number] = f"longer than {LONGEST} s"
     except Exception as error:
-        result.failures[number] = f"{type(error).__name__}: {str(error)[:200]}"
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        result.failures[number] = f"{type(error).__name__}: {str(error)[:200]} ({Path(at.filename).name}:{at.lineno})"
     finally:
         signal.alarm(0)
         result.slowest = max(result.slowest, time.monotonic() - began)
@@ -248,10 +258,11 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=KINDS, action="append", help="only these")
+    parser.add_argument("--records", action="store_true", help="only those of a folder of records")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--out", type=Path, help="a JSON file for the figures")
     arguments = parser.parse_args()
-    kinds, start, figures = arguments.kind or list(KINDS), memory(), {}
+    kinds, start, figures = arguments.kind or list(RECORDS if arguments.records else KINDS), memory(), {}
     for name in kinds:
         began = time.monotonic()
         result = run(name, arguments.cases // len(kinds), arguments.seed, arguments.first)

@@ -73,6 +73,8 @@ def crops(
         examples = records[network.name][layer].examples
         if examples is None:
             raise InputError(f"{out}: no examples of {layer} of {network.name}; look for them first")
+        if len(examples.mean) != network.layer(layer).channels:
+            raise InputError(f"{out}: examples of {layer} of another number of units than {network.name} has")
         found[layer] = examples
     plan = CropsPlan(network.name, network.identity, shown.source, shown.named, strongest, each)
     size = shown.size or pictures[0].image.shape[:2]

@@ -7,12 +7,15 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from typing import Annotated
 
+import msgspec
 import numpy as np
 from PIL import Image
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import parse_json, read_tensors
+from jaxcircuits.files import conforming, parse_json, read_tensors
+from jaxcircuits.images.decode import picture
 
 FORMAT = "jaxcircuits crops 1"
 HEAT = 28
@@ -20,8 +23,21 @@ HEAT = 28
 QUALITY = 90
 LARGEST = 2**30
 """Bytes of a file."""
+LONGEST = 2**24
+"""Characters of the description."""
 MOST_PIXELS = 2**24
 """Of the crops of a unit together."""
+
+_Name = Annotated[str, msgspec.Meta(max_length=10_000)]
+
+
+class _Band(msgspec.Struct):
+    """What a file says of an interval: of each crop its activation, and the picture's name and class."""
+
+    low: float
+    high: float
+    share: float | None
+    crops: list[tuple[float, _Name, _Name]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,28 +107,26 @@ def read_crops(path: str | os.PathLike, unit: int) -> tuple[CropBand, ...]:
     if metadata.get("format") != FORMAT:
         raise InputError(f"{path}: not a file of crops; expected {FORMAT!r}, not {metadata.get('format')!r:.40}")
     try:
-        about = parse_json(metadata["about"], "what a file of crops holds", LARGEST)
-        bands = about[str(unit)]
-        count = sum(len(band["crops"]) for band in bands)
+        about = parse_json(metadata.get("about", "null"), "what a file of crops holds", LONGEST)
+        bands = conforming(about, dict[str, list[_Band]], "what a file of crops holds").get(str(unit))
+        if bands is None:
+            raise InputError("it is not there")
+        count = sum(len(band.crops) for band in bands)
         if not count:
             return ()
+        if not {f"{unit}/images", f"{unit}/heat"} <= tensors.keys():
+            raise InputError("pictures are missing")
         data, heat = tensors[f"{unit}/images"].load(), tensors[f"{unit}/heat"].load()
-        if heat.shape != (count, HEAT, HEAT):
-            raise ValueError(f"heat of shape {heat.shape}; expected {(count, HEAT, HEAT)}")
-        with Image.open(io.BytesIO(data.tobytes()), formats=["WEBP"]) as image:
+        if heat.shape != (count, HEAT, HEAT) or heat.dtype != np.float16 or data.dtype != np.uint8:
+            raise InputError(f"heat is {heat.dtype} {heat.shape}; expected float16 {(count, HEAT, HEAT)}")
+        with picture(data.tobytes(), ("WEBP",)) as image:
             if image.width * image.height > MOST_PIXELS or image.width % count:
-                raise ValueError(f"{image.width} x {image.height} px for {count} crops")
+                raise InputError(f"{image.width} x {image.height} px for {count} crops")
             pixels = np.asarray(image.convert("RGB"))
-        images = iter(np.split(pixels, count, axis=1))
-        heats = iter(np.nan_to_num(heat.astype(np.float32)))
-        return tuple(
-            CropBand(
-                float(band["low"]),
-                float(band["high"]),
-                None if band["share"] is None else float(band["share"]),
-                tuple(Crop(next(images), next(heats), float(v), str(p), str(c)) for v, p, c in band["crops"]),
-            )
-            for band in bands
-        )
-    except (OSError, SyntaxError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except InputError as error:
         raise InputError(f"{path}: cannot be read as crops of unit {unit} ({error})") from None
+    images, heats = iter(np.split(pixels, count, axis=1)), iter(np.nan_to_num(heat.astype(np.float32)))
+    return tuple(
+        CropBand(band.low, band.high, band.share, tuple(Crop(next(images), next(heats), *crop) for crop in band.crops))
+        for band in bands
+    )

@@ -28,7 +28,7 @@ from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.pictures import encoded
 from jaxcircuits.bulk.product import entry_name
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import conforming, file_name, parse_json
+from jaxcircuits.files import file_name
 from jaxcircuits.images.sheet import shown
 from jaxcircuits.vis import Rendering
 
@@ -208,11 +208,10 @@ class DataSet:
         marks = self._marks(index)
         if marks.name not in place.names(self.root):
             return {}
-        try:
-            text = place.read(marks, "failures", LARGEST_MARKS).decode(errors="replace")
-            return conforming(parse_json(text, "failures", LARGEST_MARKS), dict[str, str], "failures")
-        except InputError as error:
-            raise InputError(f"{marks}: {error}") from None
+        found = place.read_json(marks, dict[str, str], "failures", LARGEST_MARKS)
+        if not found.keys() <= set(map(str, self.plan.shards[index].units)):
+            raise InputError(f"{marks}: failures of other units than the shard's")
+        return found
 
     def _marks(self, index: int) -> epath.Path:
         return self.root / f"failed-{index:05d}.json"

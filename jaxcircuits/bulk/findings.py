@@ -10,6 +10,7 @@ again. A finding is looked for once; layers that are asked for later are added t
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from jaxcircuits.errors import LARGEST as LARGEST_NUMBER
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import stimuli
 from jaxcircuits.evidence.clarity import monosemanticity
 from jaxcircuits.evidence.tuning import tuning
 from jaxcircuits.evidence.tuning_result import Tuning
-from jaxcircuits.files import below, parse_json, read_text, replacing
+from jaxcircuits.files import below, parse_json, read_as, replacing
 from jaxcircuits.images import Pictures
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
@@ -100,7 +102,8 @@ class Findings:
         path = folder / FILE
         if not path.exists():
             return None
-        said = parse_json(read_text(path, "a file of findings", LARGEST), "a file of findings", LARGEST)
+        parse = functools.partial(parse_json, what="a file of findings", most=LARGEST)
+        said = read_as(path, "a file of findings", LARGEST, parse)
         try:
             families = {
                 str(layer): {str(name): tuple(map(_number, units)) for name, units in own.items()}
@@ -112,12 +115,12 @@ class Findings:
             }
             measures = {
                 str(layer): {
-                    str(name): tuple(None if value is None else float(value) for value in values)
+                    str(name): tuple(None if value is None else _real(value) for value in values)
                     for name, values in own.items()
                 }
                 for layer, own in said["measures"].items()
             }
-            return cls(str(said["weights"]), families, matches, measures)
+            return cls(_text(said["weights"]), families, matches, measures)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: damaged; expected a file of findings ({error})") from None
 
@@ -270,9 +273,21 @@ def _number(value: Any) -> int:
     return value
 
 
+def _real(value: Any) -> float:
+    if type(value) not in (int, float) or not abs(value) <= LARGEST_NUMBER:
+        raise ValueError(f"{value!r:.40} is no number")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} is no text")
+    return value
+
+
 def _match(one: Any) -> Match:
-    best = {_number(int(unit)): (str(a), _number(b), float(c)) for unit, (a, b, c) in one["best"].items()}
-    layers, hard = tuple(map(str, one["layers"])), tuple(map(float, one["hard"]))
+    best = {_number(int(unit)): (_text(a), _number(b), _real(c)) for unit, (a, b, c) in one["best"].items()}
+    layers, hard = tuple(map(_text, one["layers"])), tuple(map(_real, one["hard"]))
     if len(layers) != len(hard):
         raise ValueError("as many scores as layers are expected")
     return Match(layers, hard, best)

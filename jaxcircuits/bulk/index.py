@@ -13,18 +13,25 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import msgspec
 from etils import epath
 
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.place import Stamp
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import parse_json
 
 FOLDER = ".records"
 """Below a network's folder; no name is written with a dot at its beginning, see `jaxcircuits.files.below`."""
 
 LARGEST = 2**24
 """Bytes of an entry."""
+
+
+class _Said(msgspec.Struct):
+    """An entry's file."""
+
+    of: str
+    files: dict[str, Stamp]
 
 
 class Entry(NamedTuple):
@@ -95,16 +102,12 @@ class Index:
 
     def _read(self, name: str) -> Entry | None:
         try:
-            text = place.read(self.folder / f"{name}.json", "an entry of an index", LARGEST)
-            said = parse_json(text.decode(), "an entry of an index", LARGEST)
-            files = {path: Stamp(*stamp) for path, stamp in said["files"].items()}
-            sound = isinstance(said["of"], str) and all(map(is_inside, files))
-            sound = sound and all(type(s.size) is int and isinstance(s.sha256, str) for s in files.values())
-            return Entry(said["of"], files) if sound else None
-        except (InputError, ValueError, KeyError, TypeError, AttributeError):
+            said = place.read_json(self.folder / f"{name}.json", _Said, "an entry of an index", LARGEST)
+        except InputError:
             return None
+        return Entry(said.of, said.files) if all(map(is_inside, said.files)) else None
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path leads from a folder to a file below it."""
-    return not any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in path.split("/"))
+    """Whether a path leads from a folder to a file below it, and can be printed as it is."""
+    return path.isprintable() and not any(part in ("", ".", "..") or "\\" in part for part in path.split("/"))

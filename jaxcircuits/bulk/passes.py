@@ -14,7 +14,9 @@ import json
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 from etils import epath
 
 from jaxcircuits.bulk import place
@@ -25,7 +27,7 @@ from jaxcircuits.bulk.product import Product, entry_name
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence import Examples, UnreadablePictures
 from jaxcircuits.evidence import examples as examples_of
-from jaxcircuits.files import below, parse_json
+from jaxcircuits.files import below
 from jaxcircuits.images import Pictures
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
@@ -115,6 +117,14 @@ class Share:
     examples: Examples | None
     skipped: int
     unreadable: tuple[str, ...]
+
+
+class _Note(msgspec.Struct):
+    """What is written beside a share."""
+
+    skipped: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    unreadable: list[str]
+    layers: list[str]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -250,10 +260,10 @@ class Passes(Product):
         skipped, unreadable = 0, []
         for i in shards:
             note = self._said(i)
-            unreadable += note["unreadable"]
-            skipped += note["skipped"]
+            unreadable += note.unreadable
+            skipped += note.skipped
             shard = self.plan.shards[i]
-            if layer in note["layers"]:
+            if layer in note.layers:
                 with place.on_disk(self._part(i, layer)) as path:
                     part = Examples.read(path)
                 whole = whole.merged(part) if whole else part
@@ -299,13 +309,12 @@ class Passes(Product):
                 note = self._said(i)
             except InputError:  # another process has merged it and removed it meanwhile
                 continue
-            layers = note["layers"] if note["skipped"] < self.count([i]) else self.plan.shards[i].layers
+            layers = note.layers if note.skipped < self.count([i]) else self.plan.shards[i].layers
             found[i] = frozenset(layers)
         return found
 
-    def _said(self, shard: int) -> dict:
-        text = place.read(self._note(shard), "what a share says", LARGEST_NOTE)
-        return parse_json(text.decode(), "what a share says", LARGEST_NOTE)
+    def _said(self, shard: int) -> _Note:
+        return place.read_json(self._note(shard), _Note, "what a share says", LARGEST_NOTE)
 
     @functools.cached_property
     def _parts(self) -> epath.Path:

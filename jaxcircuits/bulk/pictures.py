@@ -20,6 +20,8 @@ from jaxcircuits.bulk.drawing_plan import DrawingPlan, recipe_hash
 from jaxcircuits.bulk.index import Index
 from jaxcircuits.bulk.product import entry_name
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json
+from jaxcircuits.images import decode
 from jaxcircuits.images.sheet import contact_sheet, shown, to_image
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Rendering
@@ -33,6 +35,9 @@ LARGEST_SHEET = 2**30
 LARGEST_PICTURE = 2**28
 LARGEST_MARK = 2**16
 """Bytes of a file that is read."""
+
+MODES = ("L", "RGB", "RGBA")
+"""Of drawings' files, as Pillow calls them: 8 bits a channel, grey, color, or color and alpha."""
 
 DESCRIPTION = 0x010E
 """The EXIF tag ImageDescription."""
@@ -158,13 +163,12 @@ class Pictures:
         if path.name not in place.names(path.parent):
             return []
         try:
-            data = place.read(path, "a sheet", LARGEST_SHEET)
-            with Image.open(io.BytesIO(data), formats=["PNG"]) as sheet:
-                units = json.loads(sheet.info.get("units", "[]"))
+            with decode.picture(place.read(path, "a sheet", LARGEST_SHEET), ("PNG",)) as sheet:
+                units = parse_json(str(sheet.info.get("units", "[]")), "units of a sheet", LARGEST_SHEET)
                 # Reads all of the file, and compares each part with its checksum.
                 sheet.verify()
             return units
-        except (InputError, OSError, SyntaxError, ValueError, RecursionError, AttributeError):
+        except InputError:
             return []
 
     def _there(self) -> set[str]:
@@ -212,26 +216,31 @@ def encoded(picture: np.ndarray | Image.Image, kind: str, facts: Mapping[str, st
 
 
 @contextlib.contextmanager
-def opened(path: epath.Path) -> Iterator[Image.Image]:
-    """A drawing's file as an image: a PNG or WebP of bounded size, whoever wrote it.
+def opened(path: epath.Path, size: tuple[int, int]) -> Iterator[Image.Image]:
+    """A drawing's file as an image, for as long as the block lasts: a PNG or WebP, whoever wrote it.
+
+    Args:
+      path: of the file.
+      size: height and width that it has.
 
     Raises:
-      InputError: where it is none, also while it is decoded.
+      InputError: where it is none of that size, also while it is decoded.
     """
+    data = place.read(path, "a picture", LARGEST_PICTURE)
     try:
-        with Image.open(io.BytesIO(place.read(path, "a picture", LARGEST_PICTURE)), formats=["PNG", "WEBP"]) as image:
+        with decode.picture(data, ("PNG", "WEBP")) as image:
+            if image.size != size[::-1]:
+                raise InputError(f"{image.width}x{image.height} pixels; expected {size[1]}x{size[0]}")
+            if image.mode not in MODES:
+                raise InputError(f"pixels of mode {image.mode}; expected {', '.join(MODES)}")
             yield image
-    except InputError:
-        raise
-    except (OSError, SyntaxError, ValueError, KeyError, AttributeError, Image.DecompressionBombError) as error:
+    except InputError as error:
         raise InputError(f"{path}: cannot be read ({error})") from None
 
 
 def _read(path: epath.Path, size: tuple[int, int], scale: float) -> np.ndarray:
     """A picture (H, W, channels) in [0, 1] of the given height and width, made smaller where the scale is below 1."""
-    with opened(path) as image:
-        if image.size != size[::-1]:
-            raise InputError(f"{path}: {image.width}x{image.height} pixels; expected {size[1]}x{size[0]}")
+    with opened(path, size) as image:
         if scale < 1:
             image = image.resize([max(int(n * scale), 1) for n in image.size], Image.Resampling.BOX)
         pixels = np.asarray(image, np.float32) / 255

@@ -10,13 +10,18 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Set
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from etils import epath
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import read_bytes, replacing
+from jaxcircuits.files import conforming, opened, parse_json, read_bytes, replacing
 from jaxcircuits.files.writing import make_folder
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
+Schema = TypeVar("Schema")
 
 _REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
 """Names that `replacing` gives to files that are being written."""
@@ -101,6 +106,19 @@ def read(path: epath.Path, what: str, most: int) -> bytes:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
+def read_json(path: epath.Path, schema: TypeForm[Schema], what: str, most: int) -> Schema:
+    """What a file of JSON says, of a stated schema, see `jaxcircuits.files.conforming`.
+
+    Raises:
+      InputError: as `read`, and for text that is something else.
+    """
+    data = read(path, what, most)
+    try:
+        return conforming(parse_json(data.decode(), what, most), schema, what)
+    except (InputError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: {error}") from None
+
+
 @contextlib.contextmanager
 def on_disk(path: epath.Path) -> Iterator[Path]:
     """A file where whatever opens files by itself can read it: one of an object store is copied, and the copy removed.
@@ -134,15 +152,16 @@ def is_sound(
         return True if path.name in listed(path.parent) else None
     try:
         found = os.stat(path)
-        if not stat.S_ISREG(found.st_mode) or found.st_size != expected.size:
+        # An index that somebody else wrote may agree with a sparse file of terabytes.
+        if not stat.S_ISREG(found.st_mode) or found.st_size != expected.size or found.st_size > LARGEST_RECORD:
             return False
         if not hashed:
             return True
-        with open(path, "rb") as file:
+        with opened(path, "a record", LARGEST_RECORD, least=0) as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == expected.sha256
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError:
+    except (OSError, InputError):
         return False
 
 
@@ -153,11 +172,13 @@ def remove(path: epath.Path) -> None:
 
 
 def names(folder: epath.Path) -> set[str]:
-    """Names of the files in a folder; none where there is no folder."""
+    """Names of the files in a folder; none where there is no folder. Raises `InputError` where it cannot be read."""
     try:
         return {path.name for path in folder.iterdir()}
     except (FileNotFoundError, NotADirectoryError):
         return set()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from None
 
 
 def first_there(paths: Iterable[epath.Path]) -> epath.Path | None:

@@ -57,7 +57,7 @@ from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
 from jaxcircuits.bulk.product import PLAN, entry_name
 from jaxcircuits.bulk.wiring_plan import WiringPlan
 from jaxcircuits.circuits import LayerWiring, read_wiring
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, shown, unknown
 from jaxcircuits.evidence import Examples
 from jaxcircuits.evidence.examples import Shown
 from jaxcircuits.evidence.layer_examples import LayerExamples
@@ -103,7 +103,14 @@ class LayerRecords:
     @functools.cached_property
     def wiring(self) -> LayerWiring | None:
         """How its units are wired."""
-        return self.network._read("wiring", self.network._entry("wiring", self.layer), read_wiring)
+
+        def read(path: Path) -> LayerWiring:
+            found = read_wiring(path)
+            if found.layer != self.layer:
+                raise InputError(f"{path}: wiring of {shown(found.layer)}; expected that of {self.layer}")
+            return found
+
+        return self.network._read("wiring", self.network._entry("wiring", self.layer), read)
 
     def directed(self, directions: str) -> Mapping[int, Drawing]:
         """The drawings of directions of that name, by row."""
@@ -134,7 +141,13 @@ class LayerRecords:
 
     @functools.cached_property
     def _examples(self) -> Examples | None:
-        return self.network._read("examples", self.network._entry("examples", self.layer), Examples.read)
+        def read(path: Path) -> Examples:
+            found = Examples.read(path)
+            if self.layer not in found:
+                raise InputError(f"{path}: examples of {shown(next(iter(found)))}; expected those of {self.layer}")
+            return found
+
+        return self.network._read("examples", self.network._entry("examples", self.layer), read)
 
 
 class NetworkRecords(Mapping[str, LayerRecords]):
@@ -256,9 +269,11 @@ class NetworkRecords(Mapping[str, LayerRecords]):
                 base = f"{shard.folder}/{unit:04d}"
                 own = found.setdefault(shard.layer, {})
                 if (name := f"{base}.{plan.format}") in files:
-                    own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed)
+                    own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed, plan.recipe.size)
                 elif (name := f"{base}.failed.txt") in files:
-                    own[unit] = Drawing(shard.layer, unit, self.folder / name, plan.seed, self._why(name))
+                    own[unit] = Drawing(
+                        shard.layer, unit, self.folder / name, plan.seed, plan.recipe.size, self._why(name)
+                    )
         return {layer: dict(sorted(own.items())) for layer, own in found.items()}
 
     def _why(self, name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from jaxcircuits.circuits.wiring import CLASSES, Classes, Connections, LayerWiring, Side
+from jaxcircuits.circuits.wiring import CLASSES, NONE, Classes, Connections, LayerWiring, Side
 from jaxcircuits.errors import InputError, shown
 from jaxcircuits.files import conforming, parse_json, read_tensors, tensor_bytes
 
@@ -23,11 +23,18 @@ LONGEST = 2**24
 """Characters of the description, which names every class."""
 
 
+MOST_UNITS = 2**16
+MOST_NUMBER = 2**24
+"""Above every unit's number at the other end."""
+MOST_CELLS = 2**12
+"""Height and width of a connection's weights."""
+
+
 class _Description(msgspec.Struct):
     """What a file says of its layer."""
 
     layer: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
-    units: Annotated[int, msgspec.Meta(ge=1, le=2**24)]
+    units: Annotated[int, msgspec.Meta(ge=1, le=MOST_UNITS)]
     labels: tuple[str, ...]
     reasons: dict[str, str]
     inputs: str | None
@@ -104,9 +111,12 @@ def _side(
             name: _taken(path, tensors, f"{side}/{kind}/{name}", dtype, axes[name], units)
             for name, dtype in _DTYPES.items()
         }
-        if len({array.shape[:2] for array in read.values()}) > 1:
+        cells = read["weights"].shape[2:]
+        if len({array.shape[:2] for array in read.values()}) > 1 or not 0 < min(cells) <= max(cells) <= MOST_CELLS:
             raise InputError(f"{path}: {side}/{kind} of shapes that do not agree")
         kinds.append(Connections(**read))
+    if len({kind.weights.shape[2:] for kind in kinds}) > 1:
+        raise InputError(f"{path}: {side} of shapes that do not agree")
     return Side(layer, *kinds)
 
 
@@ -114,7 +124,11 @@ def _taken(
     path: str | os.PathLike, tensors: Mapping[str, np.ndarray], name: str, dtype: type, axes: int, units: int
 ) -> np.ndarray:
     array = tensors.get(name)
-    if array is None or array.dtype != dtype or array.ndim != axes or len(array) != units:
+    if array is None or array.dtype != dtype or array.ndim != axes or len(array) != units or not array.shape[1]:
         found = f"{array.dtype} {array.shape}" if array is not None else "nothing"
         raise InputError(f"{path}: {name} is {found}; expected {np.dtype(dtype)} of {units} units and {axes} axes")
+    whole = dtype == np.int32
+    least = 0 if name.startswith("classes") else NONE
+    if not (((array >= least) & (array < MOST_NUMBER)).all() if whole else np.isfinite(array).all()):
+        raise InputError(f"{path}: {name} are no numbers of units" if whole else f"{path}: {name} are not all finite")
     return array

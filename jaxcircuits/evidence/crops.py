@@ -172,9 +172,13 @@ def view_at(
         image = _framed(image, stands_for)
     tokens = grid(network.forward, network.params, layer, size) if fires.ndim == 1 else None
     if tokens is not None and place[0] < 0:
+        if not 0 <= place[1] < len(fires):
+            raise InputError(f"token {place[1]} of {layer}; there are {len(fires)}")
         fires = fires[place[1]]
     elif tokens is not None:
         fires = fires[tokens.first :][: tokens.rows * tokens.columns].reshape(tokens.rows, tokens.columns)
+    if fires.ndim == 2 and not (0 <= at[0] < fires.shape[0] and 0 <= at[1] < fires.shape[1]):
+        raise InputError(f"place {at} of {layer}; its map has {fires.shape[0]} x {fires.shape[1]} cells")
     value = float(fires[at] if fires.ndim == 2 else fires)
     heat = np.zeros((image.shape[0], image.shape[1]), np.float32)
     if spread and value > 0:
@@ -219,8 +223,13 @@ def sheet(network: Network, examples: Examples, pictures: Pictures, layer: str, 
     """
     chosen = examples[layer].strongest
     network.check_units(layer, [unit])
+    examples.check_units(network, layer)
     if len(pictures) < examples.seen.stop:
         raise InputError(f"{pictures!r}: not those that were shown, of which there are {examples.seen.stop} or more")
+    shown = pictures.at(network.convention.size, network.convention.channels)
+    size = shown.size or shown[0].image.shape[:2]
+    if size != examples.seen.size:
+        raise InputError(f"{pictures!r}: shown at {size} px; the examples are of {examples.seen.size} px")
     return sheet_of(network, layer, unit, pictures, Chosen(*(part[unit] for part in chosen)), examples.seen.size)
 
 

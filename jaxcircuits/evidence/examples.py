@@ -104,6 +104,12 @@ class Examples(Mapping[str, LayerExamples]):
         seen = dataclasses.replace(mine, stop=theirs.stop, skipped=mine.skipped + theirs.skipped)
         return Examples(layers, seen, (self.unreadable + later.unreadable)[: stream.NAMED])
 
+    def check_units(self, network: Network, layer: str) -> None:
+        """Raises `InputError` where a layer's examples are of other units than a network has there."""
+        own, theirs = len(self[layer].mean), network.layer(layer).channels
+        if own != theirs:
+            raise InputError(f"examples of {own} units of {layer}; {network.name} has {theirs}")
+
     def save(self, folder: str | Path) -> list[Path]:
         """Writes `FOLDER/LAYER.safetensors` for each layer; returns the paths."""
         paths = {name: below(Path(folder), name, ending=".safetensors") for name in self}

@@ -6,6 +6,7 @@ Intervals of activation that no unit reaches are left out of it.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,8 +28,11 @@ MOST_BYTES = 4 * 2**30
 LONGEST = 2**24
 """Characters of the description, which names every class."""
 
+MOST = 2**16
+"""Of the sides of a layer's activation, and of a picture."""
+
 _NUMBERS = ("shape", "pictures_seen", "first_interval")
-_Side = Annotated[int, msgspec.Meta(ge=1, le=2**16)]
+_Side = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 
 
 class _Description(msgspec.Struct):
@@ -45,7 +49,9 @@ _KINDS = {
     "str": lambda value: isinstance(value, str),
     "int": lambda value: _is_count(value),
     "tuple[int, int]": lambda value: (
-        isinstance(value, list) and [type(side) for side in value] == [int, int] and min(value) >= 0
+        isinstance(value, list)
+        and [type(side) for side in value] == [int, int]
+        and 0 < min(value) <= max(value) <= MOST
     ),
     "tuple[str, ...]": lambda value: isinstance(value, list) and all(isinstance(name, str) for name in value),
 }
@@ -107,6 +113,8 @@ def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, di
         raise InputError(f"{path}: the description of what was seen is damaged ({error})") from None
     layer, shape, count, first = found.layer, found.shape, found.pictures_seen, found.first_interval
     _check(path, tensors, shape[-1], seen, first)
+    if said := _nonsense(tensors, shape, seen):
+        raise InputError(f"{path}: damaged: {said}")
     chosen = {name: Chosen(*(tensors[f"{name}/{field}"] for field in Chosen._fields)) for name in _CHOSEN}
     spread = Chosen(*(_filled(part, first, rest) for part, rest in zip(chosen["spread"], (np.nan, NONE, NONE))))
     return (
@@ -155,6 +163,30 @@ def _check(path: Path, tensors: Mapping[str, np.ndarray], units: int, seen: Mapp
             raise InputError(f"{path}: {name} is {have}; expected {want}")
     if not (first >= 0 and first + reached <= grid.INTERVALS):
         raise InputError(f"{path}: intervals {first} to {first + reached}; there are {grid.INTERVALS}")
+
+
+def _nonsense(tensors: Mapping[str, np.ndarray], shape: tuple[int, ...], seen: Mapping[str, Any]) -> str:
+    """What no pass over pictures says; empty where there is nothing of the kind."""
+    places = max(math.prod(shape[:-1]), 1)
+    # Of a token beside the grid the row is -1, see `Chosen`.
+    most, least = (shape[:2], 0) if len(shape) == 3 else ((places, places), NONE)
+    for name in _CHOSEN:
+        values, pictures, at = (tensors[f"{name}/{field}"] for field in Chosen._fields)
+        there = pictures != NONE
+        if not ((pictures[there] >= seen["start"]) & (pictures[there] < seen["stop"])).all():
+            return f"{name} pictures that were not shown"
+        if not (np.isfinite(values) == there).all():
+            return f"{name} activations that are not finite"
+        if not ((at[there] >= least) & (at[there] < most)).all() or (at[there][..., 1] < 0).any():
+            return f"{name} places outside of {' x '.join(map(str, shape[:-1]))}"
+    if not (tensors["strongest/pictures"][:, :1] != NONE).all() or not seen["count"]:
+        return "units without a strongest picture"
+    for name in ("histogram", "peaks", "variance", "class_sizes"):
+        if (tensors[name] < 0).any():
+            return f"{name} below 0"
+    if not tensors["histogram"].any(1).all() or not np.isfinite(tensors["mean"]).all():
+        return "units of no activations"
+    return ""
 
 
 def _filled(part: np.ndarray, first: int, rest: float) -> np.ndarray:

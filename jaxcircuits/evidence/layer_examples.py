@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.tally import LATER, NONE, SLOTS, Best, LayerTally, Tally, lot
 from jaxcircuits.network.tokens import Grid
@@ -104,7 +105,9 @@ class LayerExamples:
             return np.where((means >= 0).all(1) & (largest > 0), (largest - rest) / (largest + rest), np.nan)
 
     def merged(self, other: LayerExamples) -> LayerExamples:
-        """What both have seen, of different pictures, as if one had seen all."""
+        """What both have seen, of different pictures, as if one had seen all; raises `InputError` for unlike layers."""
+        if self.shape != other.shape:
+            raise InputError(f"examples of {self.layer} of shapes {self.shape} and {other.shape}; expected one shape")
         count, total = self.strongest.values.shape[1], self.pictures_seen + other.pictures_seen
         share = other.pictures_seen / total
         apart = other.mean - self.mean

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from jaxcircuits.errors import InputError, shown
+from jaxcircuits.errors import LARGEST, InputError, shown
 from jaxcircuits.files import conforming, parse_json, read_tensors, replacing
 
 FORMAT = "jaxcircuits tuning 1"
@@ -70,11 +70,13 @@ def read_tuning(path: Path) -> dict[str, Any]:
     grid = {name: tensors[f"grid/{name}"] for name in found.axes}
     answers = {name: tensors[f"answers/{name}"] for name in found.layers}
     for name, values in grid.items():
-        if values.dtype.kind not in "fi" or values.ndim < 1 or not np.isfinite(values).all():
-            raise InputError(f"{path}: values of {name} are no finite numbers along an axis")
+        numbers = values.dtype.kind in "fi" and values.ndim >= 1 and values.size and np.isfinite(values).all()
+        if not numbers or np.abs(values.astype(np.float64)).max() > LARGEST:
+            raise InputError(f"{path}: values of {name} are no numbers along an axis, one or more")
     lengths = tuple(len(values) for values in grid.values())
     for name, values in answers.items():
-        if values.dtype != np.float32 or values.shape[1:] != lengths or values.ndim != len(lengths) + 1:
+        axes = values.shape[1:] == lengths and values.ndim == len(lengths) + 1
+        if values.dtype != np.float32 or not axes or not values.size:
             kind = f"{values.dtype} {values.shape}"
             raise InputError(f"{path}: answers of {name} are {kind}; expected float32 (units, *{lengths})")
     return {

@@ -94,7 +94,7 @@ def conforming(data: Any, schema: TypeForm[Schema], what: str) -> Schema:
 
     try:
         return msgspec.convert(data, schema)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # the latter for names that are no text
         raise InputError(f"{what}: {error}") from None
 
 

@@ -6,22 +6,28 @@ colour profile a file carries is not looked at.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import numpy as np
 from PIL import Image
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import opened
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 """Endings of picture files, in lower case."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """What Pillow may take a file for. Others run foreign programs (EPS) or are no pictures of the world."""
+
+MOST_BYTES = 2**30
+"""Of a picture's file."""
 
 Fit = Literal["crop", "whole"]
 """How a picture comes to a size: `crop` scales the largest central part of the size's shape, `whole` the whole picture,
@@ -53,7 +59,7 @@ def decode(
     asked for.
 
     Args:
-      file: a path, or the bytes of a file.
+      file: a path, of a regular file of at most `MOST_BYTES`; or the bytes of a file.
       size: height and width, in pixels; None for its own.
       fit: how it comes to that size; resampled bilinearly, with antialiasing.
       channels: 3 for RGB, 1 for grey.
@@ -66,20 +72,56 @@ def decode(
       InputError: where it cannot be read as a picture; the message says why, and not which. Damage inside the pixels
         of a JPEG or WebP file, which carry no checksum, shows in the picture only.
     """
-    try:
-        with _opened(file) as image:
-            _check_size(image)
+    with _stream(file) as stream:
+        with picture(stream) as image:
             if image.format != "PNG":
                 return _pixels(image, size, fit, channels)
             # Pillow reads the damaged rest of a PNG as black without a word; its checksums tell.
             image.verify()
-        with _opened(file) as image:
+        stream.seek(0)
+        with picture(stream) as image:
             return _pixels(image, size, fit, channels)
-    except (FileNotFoundError, InputError, MemoryError):
+
+
+@contextlib.contextmanager
+def picture(file: IO[bytes] | bytes, formats: tuple[str, ...] = FORMATS) -> Iterator[Image.Image]:
+    """The one way to Pillow: a picture with its header read and its size looked at, for as long as the block lasts.
+
+    Whatever Pillow raises in the block, of the picture or of what is written beside it, is one line.
+
+    Args:
+      file: open, where the picture begins; or its bytes.
+      formats: that it may have.
+
+    Raises:
+      InputError: where it is no such picture, is damaged, or has more than `PIL.Image.MAX_IMAGE_PIXELS`.
+    """
+    try:
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=formats) as image:
+            limit = Image.MAX_IMAGE_PIXELS or math.inf
+            if image.width * image.height > limit:
+                raise InputError(f"{image.width} x {image.height} pixels; at most {limit} are read")
+            yield image
+    except (InputError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise whatever a damaged file brings about, KeyError and all
         said = "no picture" if isinstance(error, Image.UnidentifiedImageError) else str(error) or type(error).__name__
         raise InputError(said.splitlines()[0]) from error
+
+
+@contextlib.contextmanager
+def _stream(file: str | os.PathLike | bytes) -> Iterator[IO[bytes]]:
+    """A file's bytes; raises `FileNotFoundError` where there is none, and what it says does not name it."""
+    if isinstance(file, bytes):
+        yield io.BytesIO(file)
+        return
+    try:
+        with opened(file, "a picture", MOST_BYTES) as stream:
+            yield stream
+    except InputError as error:
+        if not os.path.exists(file):
+            raise FileNotFoundError(f"{os.fspath(file)}: there is no such file") from None
+        raise InputError(str(error).removeprefix(f"{os.fspath(file)}: ")) from error
 
 
 def fitted(height: int, width: int, size: tuple[int, int], fit: Fit) -> tuple[float, float, float, float]:
@@ -91,17 +133,6 @@ def fitted(height: int, width: int, size: tuple[int, int], fit: Fit) -> tuple[fl
     left, top = (width - part_width) / 2, (height - part_height) / 2
     # Rounding must not lead over the border.
     return max(left, 0.0), max(top, 0.0), min(left + part_width, width), min(top + part_height, height)
-
-
-def _opened(file: str | os.PathLike | bytes) -> Image.Image:
-    """The picture with its header read."""
-    return Image.open(io.BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS)
-
-
-def _check_size(image: Image.Image) -> None:
-    limit = Image.MAX_IMAGE_PIXELS or math.inf
-    if image.width * image.height > limit:
-        raise InputError(f"{image.width} x {image.height} pixels; at most {limit} are read")
 
 
 def _pixels(image: Image.Image, size: tuple[int, int] | None, fit: Fit, channels: int) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, shown, unknown
+from jaxcircuits.files import check_file, parse_json, read_as
 from jaxcircuits.images.decode import Fit, decode
 from jaxcircuits.images.sources import NO_LABEL, Unreadable
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
 
 DESCRIPTION_FILE = "dataset_info.json"
+FEATURES_FILE = "features.json"
 """What the folder of a prepared data set holds."""
+
+LARGEST = 2**24
+"""Bytes of either."""
+
+WHAT = "a data set's description"
+_CLASS = {"type", "pythonClassName", "python_class_name"}
+"""What names a feature's class."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,6 +73,7 @@ class Prepared:
         """The data set that was prepared in a folder; raises as `of`."""
         import tensorflow_datasets as tfds
 
+        _check_descriptions(folder)
         try:
             builder = tfds.builder_from_directory(folder)
         except Exception as error:  # whatever a damaged description brings about
@@ -131,6 +141,39 @@ class Prepared:
         except InputError as error:
             raise Unreadable(str(error)) from None
         return pixels, int(example[self.label]) if self.label else NO_LABEL
+
+
+def _check_descriptions(folder: Path) -> None:
+    """That what describes a data set is regular files of bounded size, and names no classes but those of TFDS.
+
+    TFDS imports the module of any class that it does not know, which would run it.
+
+    Raises:
+      InputError: where it is otherwise.
+    """
+    import tensorflow_datasets as tfds
+
+    for path in sorted((*folder.glob("*.json"), *folder.glob("*.txt"))):
+        check_file(path, WHAT, LARGEST)
+    known = {f"{one.__module__}.{one.__name__}" for one in vars(tfds.features).values() if isinstance(one, type)}
+    if (folder / FEATURES_FILE).exists():
+        read_as(folder / FEATURES_FILE, WHAT, LARGEST, lambda text: _check_classes(text, known))
+
+
+def _check_classes(text: str, known: Set[str]) -> None:
+    """Raises `InputError` where JSON, or JSON in its strings, names another class."""
+    left = [parse_json(text, WHAT, LARGEST)]
+    while left:
+        said = left.pop()
+        if isinstance(said, dict):
+            named = [said[name] for name in _CLASS & said.keys() if isinstance(said[name], str)]
+            if foreign := [name for name in named if name not in known]:
+                raise InputError(f"a feature of class {shown(foreign[0])}; expected those of tensorflow_datasets")
+            left += said.values()
+        elif isinstance(said, list):
+            left += said
+        elif isinstance(said, str) and said.lstrip()[:1] in ("{", "["):
+            left.append(parse_json(said, WHAT, LARGEST))
 
 
 def _line(error: Exception) -> str:

@@ -35,7 +35,7 @@ from jax import lax
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.files import replacing
+from jaxcircuits.files import check_file, damaged, replacing
 from jaxcircuits.network import load
 from jaxcircuits.network.rules import max_pools
 from jaxcircuits.network.run import Run
@@ -58,6 +58,8 @@ RAMP = 0.3
 SETTLING = 32
 """Batches over which the normalizations' statistics are taken at the end."""
 CHECKPOINT_EVERY = 50
+LARGEST_CHECKPOINT = 2**30
+"""Bytes."""
 RECIPE = Recipe(size=scenes.SIZE, steps=256, redirect_steps=256)
 """By which its units are drawn where nothing else is asked for: half of the default's steps, so that the first pictures
 come within a minute, and a redirected gradient in all of them. Trained against adversaries, many units stay silent on
@@ -255,18 +257,22 @@ def restored(path: Path, state: State, seed: int, steps: int) -> tuple[State, in
     """The state, the steps done and the seconds spent by a checkpoint, or `state` and zeros where there is none.
 
     Raises:
-      InputError: for the checkpoint of a run with another seed or number of steps.
+      InputError: for the checkpoint of a run with another seed or number of steps, and for a damaged one.
     """
     if not path.exists():
         return state, 0, 0.0
-    with np.load(path, allow_pickle=False) as file:
+    check_file(path, "a checkpoint", LARGEST_CHECKPOINT)
+    with damaged(f"checkpoint {path}", Exception), np.load(path, allow_pickle=False) as file:
         of_seed, of_steps, done = file["run"].tolist()
         if (of_seed, of_steps) != (seed, steps):
             raise InputError(
                 f"{path}: checkpoint of a run with --seed {of_seed} --steps {of_steps}; remove it, or go on with those"
             )
         leaves, tree = jax.tree.flatten(state)
+        shapes = [leaf.shape for leaf in leaves]
         leaves = [jnp.asarray(file[f"arr_{index}"]) for index in range(len(leaves))]
+        if [leaf.shape for leaf in leaves] != shapes:
+            raise InputError(f"{path}: checkpoint of another network; remove it")
         return jax.tree.unflatten(tree, leaves), done, float(file["seconds"])
 
 

@@ -10,10 +10,13 @@ import fuzzing
 from jaxcircuits import InputConvention, InputError, Recipe
 from jaxcircuits.vis.numbers import divided
 from support.fuzzed_kinds import KINDS
+from support.fuzzed_records import RECORDS
 
-SLOW = {"weights": 80, "conversion": 30}
-"""Kinds whose files are large -> cases; of the others `CASES`."""
-CASES = 140
+SLOW = {"weights": 80, "conversion": 30} | dict.fromkeys(RECORDS, 20)
+"""Kinds whose files are large, or are read by many -> cases; of the others `CASES`."""
+CASES = 100
+WRITTEN_AGAIN = {"sheet of drawings", "mark of a drawing", "note of a share", "index of drawings"}
+"""Kinds of which any is read: damaged ones count as not there, or are a text that may say anything."""
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -34,7 +37,7 @@ def test_mutated_files_are_read_or_refused_in_a_line(name):
     before = fuzzing.memory()
     result = fuzzing.run(name, SLOW.get(name, CASES), seed=1)
     assert not result.failures, result.failures
-    assert result.read + result.refused == SLOW.get(name, CASES) and result.refused
+    assert result.read + result.refused == SLOW.get(name, CASES) and (result.refused or name in WRITTEN_AGAIN)
     assert fuzzing.memory() - before < fuzzing.MOST_MEMORY
 
 

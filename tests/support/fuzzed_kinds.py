@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import struct
@@ -35,6 +36,7 @@ from jaxcircuits.images.decode import decode
 from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.parametrization.magnitude import SHIPPED, read_spectrum
 from jaxcircuits.zoo import INCEPTIONV1
+from support import fuzzed_records
 from weights_convert import caffe, convert, graphdef, hdf5, read_weights
 from weights_convert.arrays import read_npz, read_safetensors
 from weights_convert.fetching import SHIPPED as SHIPPED_WEIGHTS
@@ -318,4 +320,8 @@ KINDS = {
         lambda: ["\n".join(f"n{i:08} größe {i}" for i in range(28)).encode()], lambda path: read_labels(path, 28)
     ),
     "picture": Kind(_pictures, lambda path: decode(path, (16, 16))),
+    **{
+        name: Kind(kind.samples, functools.partial(fuzzed_records.read, kind))
+        for name, kind in fuzzed_records.RECORDS.items()
+    },
 }

@@ -138,7 +138,8 @@ def _power(k: int) -> str:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers between two ends, four to eight of them."""
-    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
+    # Where they are the same number but for rounding, no round ones lie between.
+    if not math.isfinite(high - low) or high - low <= 1e-9 * max(abs(low), abs(high), 1e-30):
         return [low] if math.isfinite(low) else []
     raw = (high - low) / 5
     scale = 10.0 ** math.floor(math.log10(raw))

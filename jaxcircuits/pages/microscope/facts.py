@@ -16,6 +16,8 @@ from jaxcircuits.zoo import ZOO
 FILE = "network.json"
 LARGEST = 2**24
 """Bytes of the file."""
+MOST_UNITS = 2**16
+"""Of a layer: each may have a page."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Facts:
             shapes = {_text(name): _sides(shape) for name, shape in fields["shapes"].items()}
             stages = tuple(map(_text, fields["stages"]))
             size = _sides(fields["size"])
-            if len(size) != 2 or not set(stages) <= set(shapes):
+            widest = max((shape[-1] for shape in shapes.values()), default=0)
+            if len(size) != 2 or not set(stages) <= set(shapes) or widest > MOST_UNITS:
                 raise ValueError("sizes or stages make no sense")
             name, load, summary = (_text(fields[key]) for key in ("name", "load", "summary"))
             labels = tuple(map(_text, fields["labels"]))

@@ -55,6 +55,8 @@ class Known:
             if layer not in tuning or unit >= len(tuning[layer]):
                 continue
             for parameter, values in tuning.grid.items():
+                if values.ndim > 1:  # such as colors: no line that a curve could be drawn along
+                    continue
                 x, y = np.asarray(values, np.float64), tuning.along(layer, parameter)[unit]
                 title = f"{parameter} of a {name}" if parameter != name else name
                 if UNITS.get(parameter) == "degrees":

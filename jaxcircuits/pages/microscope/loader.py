@@ -12,7 +12,6 @@ import numpy as np
 
 from jaxcircuits.bulk.crops_file import CropBand
 from jaxcircuits.bulk.drawing import Drawing
-from jaxcircuits.bulk.pictures import opened
 from jaxcircuits.bulk.records import LayerRecords
 from jaxcircuits.circuits.wiring import NONE, Connections, LayerWiring, Side
 from jaxcircuits.errors import InputError
@@ -81,9 +80,27 @@ class RecordedLayer(LayerView):
         return tuple(line for line in self.records.network.problems if parts in line)
 
     @functools.cached_property
+    def examples(self) -> LayerExamples | None:
+        """Those on record, where they are of the network's units."""
+        found = self.records.examples
+        return None if found is None or self._is_of_others("examples", len(found.mean)) else found
+
+    @functools.cached_property
+    def wiring(self) -> LayerWiring | None:
+        """That on record, where it is of the network's units."""
+        found = self.records.wiring
+        return None if found is None or self._is_of_others("wiring", found.units) else found
+
+    def _is_of_others(self, what: str, units: int) -> bool:
+        if units != self.channels:
+            folder = f"{self.records.network.folder}/{self.name}/"
+            self._note(f"{folder}: {what} of {units} units; expected {self.channels}, and left out")
+        return units != self.channels
+
+    @functools.cached_property
     def measures(self) -> Mapping[str, np.ndarray]:
         """Density, selectivity, mean and largest activation of units with pages, and what else has been measured."""
-        examples, own = self.records.examples, list(self.units)
+        examples, own = self.examples, list(self.units)
         found = {
             name: [np.nan if value is None else value for value in values]
             for name, values in self.known.findings.measures.get(self.name, {}).items()
@@ -106,7 +123,7 @@ class RecordedLayer(LayerView):
     @functools.cached_property
     def likeness(self) -> np.ndarray | None:
         """(units, d): the classes that a unit answers more than others do; without classes, its strongest pictures."""
-        examples = self.records.examples
+        examples = self.examples
         if examples is None or len(self.units) < 2:
             return None
         means = examples.class_means[:, examples.class_sizes > 0]
@@ -124,7 +141,7 @@ class RecordedLayer(LayerView):
 
     @property
     def likeness_of(self) -> str:
-        examples = self.records.examples
+        examples = self.examples
         by_class = examples is not None and (examples.class_sizes > 0).sum() >= 4
         return "answers to classes of pictures" if by_class else "strongest pictures in common"
 
@@ -135,7 +152,7 @@ class RecordedLayer(LayerView):
     def unit(self, unit: int) -> UnitView:
         """See `LayerView`."""
         with _reading:
-            crops, wiring, examples = self.records.crops(unit), self.records.wiring, self.records.examples
+            crops, wiring, examples = self.records.crops(unit), self.wiring, self.examples
         drawing = self.records.drawings.get(unit)
         wired = {} if wiring is None else _wired(wiring, unit)
         seen = {} if examples is None else self._seen(examples, unit)
@@ -173,13 +190,15 @@ class RecordedLayer(LayerView):
         if drawing is None or drawing.failure:
             return None
         try:
-            with opened(drawing.path) as image:
-                return np.asarray(image.convert("RGB"))
+            return drawing.pixels()
         except InputError as error:
-            line = str(error)
-            if line not in self.records.network.problems:
-                self.records.network.problems.append(line)
+            self._note(str(error))
             return None
+
+    def _note(self, line: str) -> None:
+        """Names a file that cannot be used, once."""
+        if line not in self.records.network.problems:
+            self.records.network.problems.append(line)
 
     def _seen(self, examples: LayerExamples, unit: int) -> dict:
         """What a pass over pictures says of a unit, beside its crops."""

@@ -32,9 +32,17 @@ class Looking:
       network: that looks.
       layers: name -> units with pages.
       largest: layer -> the largest activation of each of its channels on record; fewer layers where nothing is.
+
+    Raises:
+      InputError: for layers and units that the network does not have.
     """
 
     def __init__(self, network: Network, layers: Mapping[str, Sequence[int]], largest: Mapping[str, np.ndarray]):
+        for name, units in layers.items():
+            if len(units):
+                network.check_units(name, list(units))
+            if name in largest and len(largest[name]) != network.layer(name).channels:
+                raise InputError(f"{name}: {len(largest[name])} units on record; {network.name} has others")
         self.network = network
         self._layers = {name: np.array(units, int) for name, units in layers.items() if len(units)}
         self._largest = largest

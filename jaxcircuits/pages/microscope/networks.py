@@ -7,7 +7,7 @@ from pathlib import Path
 from jaxcircuits.bulk.drawing_plan import DrawingPlan
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.records import NetworkRecords, Records
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
 from jaxcircuits.pages.microscope import addresses
 from jaxcircuits.pages.microscope.facts import Facts
 from jaxcircuits.pages.microscope.known import Known
@@ -78,7 +78,10 @@ def read_networks(folder: str | Path, root: str | Path) -> list[NetworkView]:
     records, views, problems = Records(folder), [], []
     for name in records:
         try:
-            views.append(network_view(records[name], Facts.read(Path(records[name].folder)), Path(root)))
+            facts = Facts.read(Path(records[name].folder))
+            if facts.name != name:
+                raise InputError(f"{records[name].folder}: the description of {shown(facts.name)}, records of {name}")
+            views.append(network_view(records[name], facts, Path(root)))
         except InputError as error:
             problems.append(str(error))
     if not views:

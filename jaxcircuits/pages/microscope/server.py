@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.files import parse_json, read_bytes
 from jaxcircuits.pages.microscope.looking import Looking
 from jaxcircuits.pages.microscope.site import HERE
 
@@ -27,6 +28,8 @@ LARGEST_UPLOAD = 16 * 2**20
 """Bytes of a picture."""
 LARGEST_QUESTION = 4096
 """Bytes of any other request."""
+LARGEST_FILE = 2**28
+"""Bytes of a file of the site."""
 PATIENCE = 20
 """Seconds for which a connection may be silent."""
 OWN = "/-/"
@@ -92,8 +95,7 @@ class Server(ThreadingHTTPServer):
 
     def is_own(self, name: str) -> bool:
         """Whether a `Host` header names this machine as it is meant to be reached."""
-        parsed = urllib.parse.urlsplit(f"//{name}")
-        host = parsed.hostname or ""
+        host = _parts(f"//{name}").hostname or ""
         if host in ("localhost", self.host):
             return True
         try:
@@ -151,7 +153,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _get(self) -> tuple[str, bytes]:
-        parts = urllib.parse.urlsplit(self.path)
+        parts = _parts(self.path)
         if not parts.path.startswith(OWN):
             return self._file(urllib.parse.unquote(parts.path, errors="replace"))
         name = parts.path.removeprefix(OWN)
@@ -165,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
     def _post(self) -> tuple[str, bytes]:
         if self.headers.get("Origin", "") != f"http://{self.headers['Host']}":
             raise Refused(HTTPStatus.FORBIDDEN, "only pages of this site may ask")
-        name = urllib.parse.urlsplit(self.path).path.removeprefix(OWN)
+        name = _parts(self.path).path.removeprefix(OWN)
         question, _, network = name.partition("/")
         looking = self.server.looking.get(urllib.parse.unquote(network))
         if question not in ("look", "unit", "edit") or looking is None:
@@ -200,7 +202,7 @@ class Handler(BaseHTTPRequestHandler):
                 file /= "index.html"
             if not file.is_relative_to(self.server.root) or not file.is_file():
                 raise missing
-            data = file.read_bytes()
+            data = read_bytes(file, "a file of the site", LARGEST_FILE)
         except (OSError, ValueError):
             raise missing from None
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
@@ -211,10 +213,17 @@ class Handler(BaseHTTPRequestHandler):
         return (f"{kind}; charset=utf-8" if kind.startswith("text/") else kind), data
 
 
+def _parts(address: str) -> urllib.parse.SplitResult:
+    try:
+        return urllib.parse.urlsplit(address)
+    except ValueError:  # of brackets without an address of IPv6 in them
+        raise Refused(HTTPStatus.BAD_REQUEST, "this is no address") from None
+
+
 def _asked(body: bytes) -> dict[str, Any]:
     """A question of a page: `look`, `layer`, `unit` and `factor`, each of its type."""
     try:
-        asked = json.loads(body)
+        asked = parse_json(body.decode(), "a question", LARGEST_QUESTION)
         found = {
             "look": asked["look"],
             "layer": asked["layer"],
@@ -223,7 +232,7 @@ def _asked(body: bytes) -> dict[str, Any]:
         }
         sound = isinstance(found["look"], str) and isinstance(found["layer"], str) and type(found["unit"]) is int
         sound = sound and 0 <= found["unit"] < 2**31
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         sound = False
     if not sound:
         raise Refused(HTTPStatus.BAD_REQUEST, "expected look, layer, unit and factor as JSON")

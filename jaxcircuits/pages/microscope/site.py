@@ -127,9 +127,9 @@ class Here:
 
 
 def write_text(path: Path, text: str) -> None:
-    """A text file, UTF-8, whole or not at all."""
+    """A text file, UTF-8, whole or not at all; what names of files have that is no text is spelled out."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_shared(root: Path) -> None:

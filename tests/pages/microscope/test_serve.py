@@ -142,6 +142,9 @@ def test_other_sites_cannot_ask(server, picture):
     data = png(picture)
     port = server.server_address[1]
     assert asked(server, "GET", "/", Host="evil.example")[0] == 421
+    for name in ("[", "[::1", "a]b"):  # no address, and no traceback on the terminal
+        assert asked(server, "GET", "/", Host=name)[0] in (400, 421)
+    assert asked(server, "GET", "http://[/index.html")[0] == 400
     assert asked(server, "GET", "/", Host=f"evil.example:{port}")[0] == 421
     assert asked(server, "GET", "/", Host=f"localhost:{port}")[0] == 200
     assert asked(server, "POST", "/-/look/classified", data, Origin=None)[0] == 403
