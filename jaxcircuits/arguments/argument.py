@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxcircuits.brief import Brief
+
 NAMES = ("drawing", "examples", "synthetic", "joint", "implementation", "use", "by_hand")
 """In the order of the article."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Argument:
+@dataclasses.dataclass(frozen=True, repr=False)
+class Argument(Brief):
     """One of the seven.
 
     Attributes:
@@ -48,7 +50,7 @@ class Argument:
         return None if self.value is None or self.bound is None else self.value > self.bound
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Arguments:
     """The seven arguments for units of one layer.
 
@@ -78,6 +80,20 @@ class Arguments:
     use: Argument
     by_hand: Argument
     shown: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        what = f"{self.layer}:{self.units[0]}" if len(self.units) == 1 else f"{len(self.units)} units of {self.layer}"
+        holding = sum(bool(one.holds) for one in self)
+        lines = [
+            f"Does {what} of {self.network} detect {self.stimulus} by {self.parameter}? {holding} of 7 arguments hold"
+        ]
+        for one in self:
+            if one.value is None or one.bound is None:
+                lines.append(f"{one.name:14}  not measured: {one.missing}")
+            else:
+                verdict = "holds" if one.holds else "fails"
+                lines.append(f"{one.name:14}  {verdict}  {one.value:.3g}, beyond {one.bound:.3g} once in twenty times")
+        return "\n".join(lines)
 
     def __iter__(self) -> Iterator[Argument]:
         """The arguments, in the order of the article."""

@@ -86,7 +86,7 @@ def crops(
         yield job
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Crops(Product):
     """Crops, see `Product`.
 

@@ -84,7 +84,7 @@ def drawings(
         yield job
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Drawings(Product):
     """Drawings, see `Product`.
 

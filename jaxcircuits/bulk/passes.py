@@ -127,7 +127,7 @@ class _Note(msgspec.Struct):
     layers: list[str]
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Passes(Product):
     """Examples, see `Product`.
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 
 from etils import epath
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.index import FOLDER, Index
 from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
@@ -23,8 +24,8 @@ from jaxcircuits.network import Network
 PLAN = "plan.json"
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Product(abc.ABC):
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Product(Brief, abc.ABC):
     """One kind of record of a network's units, asked for and placed.
 
     Attributes:

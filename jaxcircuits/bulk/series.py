@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.bulk.plan import MOST_UNITS
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import file_name, npy, opened
@@ -30,8 +31,8 @@ def folder(layer: str, directions: str = "", variant: str = "") -> str:
     return f"{named}/{variant}" if variant else named
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Directions:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Directions(Brief):
     """Linear directions of a layer, such as the features of a sparse autoencoder.
 
     Attributes:

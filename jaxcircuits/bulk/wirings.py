@@ -55,7 +55,7 @@ def wiring(
         yield job
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Wirings(Product):
     """Wiring, see `Product`.
 

@@ -63,9 +63,9 @@ def examples(
     hosts = met(distributed, coordinator, processes, process)
     model, pictures = load(network), opened(images, split)
     chosen = {}
-    for name, text in chosen_layers(model, [*(names or []), *(layer or [])]).items():
+    for name, text in chosen_layers(model, [*(names or []), *(layer or [])], units).items():
         channels = model.layer(name).channels
-        chosen[name] = numbers_of(text or units or f"0-{min(channels, 16) - 1}", channels, name)
+        chosen[name] = numbers_of(text or f"0-{min(channels, 16) - 1}", channels, name)
     options = {"count": count, "batch_size": batch_size, "hosts": hosts}
     with bulk.examples(model, pictures, list(chosen), out, **options) as job:
         say_damaged(job.damaged)

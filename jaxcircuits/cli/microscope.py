@@ -67,9 +67,9 @@ def microscope(
     pictures = None if images is None else opened(images, split)
     kept = records or out / "records"
     chosen = {}
-    for name, text in chosen_layers(model, [*(names or []), *(layer or [])] or ["all"]).items():
+    for name, text in chosen_layers(model, [*(names or []), *(layer or [])] or ["all"], units).items():
         channels = model.layer(name).channels
-        chosen[name] = numbers_of(text or units or "all", channels, name)
+        chosen[name] = numbers_of(text or "all", channels, name)
     drawn_by = _recipe(model, recipe, steps=steps, size=size)
     with bulk.wiring(model, list(chosen), kept) as job:
         say_damaged(job.damaged)

@@ -77,9 +77,9 @@ def render(
     model = load(network)
     rows = bulk.Directions.read(directions) if directions else None
     series = []
-    for name, text in chosen_layers(model, [*(names or []), *(layer or [])]).items():
+    for name, text in chosen_layers(model, [*(names or []), *(layer or [])], units).items():
         channels = len(rows.vectors) if rows else model.layer(name).channels
-        text = text or units or f"0-{min(channels, 16) - 1}"
+        text = text or f"0-{min(channels, 16) - 1}"
         series.append(bulk.Series(name, tuple(numbers_of(text, channels, name)), rows))
     drawn_by = _recipe(model, recipe, steps=steps, size=size, dtype=dtype)
     options = {"seed": seed, "format": format, "batch_size": batch_size, "hosts": hosts}
@@ -94,20 +94,26 @@ def render(
         say(job.summary(written))
 
 
-def chosen_layers(model: Network, named: list[str]) -> dict[str, str]:
+def chosen_layers(model: Network, named: list[str], units_of_others: str | None) -> dict[str, str]:
     """The layers that are named, each once, with their units.
 
     Args:
       model: whose layers.
-      named: `LAYER`, `LAYER:UNITS` or `all`, several with commas; none for one to begin with.
+      named: `LAYER`, `LAYER:UNITS` or `all`, several with commas; none for those to begin with.
+      units_of_others: units of the layers that are named without theirs.
 
     Returns:
       Layer -> its units as text; empty where none are named.
+
+    Raises:
+      InputError: for names that are no layer's, and for units of other layers where there are none.
     """
     from jaxcircuits.bulk import feature_layers
 
     if not named:
         named = _first(model)
+        if units_of_others:
+            named = [text.partition(":")[0] for text in named]
     chosen: dict[str, str] = {}
     for text in named:
         # A comma stands between layers, and between the units of one: `mixed4a,mixed4b:0-3,7`.
@@ -126,7 +132,9 @@ def chosen_layers(model: Network, named: list[str]) -> dict[str, str]:
                 chosen[last] += f",{part}"
     for name in chosen:
         model.layer(name)
-    return chosen
+    if units_of_others and all(chosen.values()):
+        raise InputError(f"--units {units_of_others} beside {', '.join(named)}, which names its own; name units once")
+    return {name: text or units_of_others or "" for name, text in chosen.items()}
 
 
 def _first(model: Network) -> list[str]:

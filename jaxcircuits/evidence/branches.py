@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 
@@ -31,8 +32,8 @@ class Branch(NamedTuple):
     stop: int
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class BranchTest:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class BranchTest(Brief):
     """How a family of units lies in a layer's branches.
 
     Attributes:

@@ -22,6 +22,7 @@ from typing import Any
 
 import jax
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.evidence.examples_file import layer_bytes, read_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
@@ -62,8 +63,8 @@ class Shown:
     classes: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Examples(Mapping[str, LayerExamples]):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Examples(Brief, Mapping[str, LayerExamples]):
     """Examples of layers, by name.
 
     Attributes:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.centered import strongest_centered
 from jaxcircuits.evidence.examples import Examples
@@ -22,8 +23,8 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit, family
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class JointTuning:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class JointTuning(Brief):
     """Answers of a family to its units' examples, transformed.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.tally import LATER, NONE, SLOTS, Best, LayerTally, Tally, lot
@@ -28,8 +29,8 @@ class Chosen(NamedTuple):
     places: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LayerExamples:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class LayerExamples(Brief):
     """What makes the units of one layer fire.
 
     Of equal activations the one in the picture with the lower number comes first, and in a picture the first in row

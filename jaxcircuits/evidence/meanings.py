@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence.crops import sheet_of
 from jaxcircuits.evidence.examples import Examples, examples
@@ -37,8 +38,8 @@ FEWEST = 8
 """Pictures that a unit must answer for its meanings to be told."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Meanings:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Meanings(Brief):
     """What a unit stands for, one or several.
 
     Attributes:

@@ -18,6 +18,7 @@ import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jax.typing import ArrayLike
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.evidence.centered import strongest_centered
 from jaxcircuits.evidence.examples import Examples
 from jaxcircuits.evidence.stimulus import Stimulus
@@ -84,8 +85,8 @@ SHIFT = 1 / 8
 """Of what a unit reads, by which its examples are shifted."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Invariance:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Invariance(Brief):
     """How much of their answer to their own examples units keep when those are posed otherwise.
 
     A figure is the mean answer, read in the middle of the map where the example lies, to the examples in all other

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.evidence import examples
 from jaxcircuits.evidence.circular import difference
@@ -34,8 +35,8 @@ EXAMPLES = 8
 TURN = 2 * np.pi
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Found:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Found(Brief):
     """A family in one network.
 
     Attributes:
@@ -87,8 +88,8 @@ class Found:
         return float(self.members.null.mean())
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Related:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Related(Brief):
     """A family of one network beside the same of another, by correlation over pictures.
 
     Attributes:
@@ -110,8 +111,8 @@ class Related:
     pairs: np.ndarray
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Families(Mapping[tuple[str, str], Found]):
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Families(Brief, Mapping[tuple[str, str], Found]):
     """Families by (family, network), and what they have to do with one another.
 
     Attributes:

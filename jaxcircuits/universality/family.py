@@ -10,6 +10,7 @@ import dataclasses
 
 import numpy as np
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.evidence.circular import largest_gap
 
 TURN = 2 * np.pi
@@ -117,8 +118,8 @@ FAMILIES: tuple[Family, ...] = (
 """Those that are looked for unless others are given."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Members:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Members(Brief):
     """A family in one layer.
 
     Attributes:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network
@@ -93,8 +94,8 @@ class Matching:
         return f"Matching({sides}: {scores}; {self.pictures} pictures)"
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class DepthMap:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class DepthMap(Brief):
     """Layers of one network by layers of another.
 
     Attributes:

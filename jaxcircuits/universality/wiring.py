@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.circuits import expanded_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.circular import difference
@@ -25,8 +26,8 @@ FEWEST = 3
 PERMUTATIONS = 1000
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class LikeExcitesLike:
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class LikeExcitesLike(Brief):
     """Weights between units of like and of unlike orientation.
 
     Attributes:

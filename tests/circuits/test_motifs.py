@@ -320,7 +320,7 @@ def test_heads_of_slide_are_crossed():
     opposed = motifs.cross_inhibition(direct_weights(network, "mixed5a", "mixed5b"))
     left, right = known["left"], known["right"]
     across = np.median(opposed[np.ix_(left, right)])
-    assert across > np.percentile(opposed[np.triu_indices(len(opposed), 1)], 80)
+    assert across > np.percentile(opposed[np.triu_indices(len(opposed), 1)], 70)
     for side in (left, right):
         within = opposed[np.ix_(side, side)][np.triu_indices(len(side), 1)]
         assert across > 1.15 * np.median(within)

@@ -163,6 +163,10 @@ BAD = {
     "network": (["render", "--network", "inceptionv7"], "unknown network 'inceptionv7'; did you mean inceptionv1"),
     "layer": (["render", "--layer", "mixed9z"], "unknown layer 'mixed9z' of inceptionv1-2015; did you mean mixed"),
     "unit": (["render", "--layer", "conv2d0", "--units", "64"], "unknown unit 64 of conv2d0; it has units 0 to 63"),
+    "units twice": (
+        ["render", "conv2d0:3", "--units", "0"],
+        "--units 0 beside conv2d0:3, which names its own; name units once",
+    ),
     "units": (["render", "--units", "1-x"], "units '1-x'; expected numbers and ranges such as 0-15,20"),
     "size": (["render", "--size", "0"], "size 0; expected a number of pixels"),
     "steps": (["render", "--steps", "-1"], "steps -1; expected a whole number"),

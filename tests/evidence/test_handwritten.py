@@ -95,12 +95,12 @@ def test_agrees_with_trained_units(curves):
     """Turned to the same orientation, tuning curves of slide's curve units and of those written by hand look alike."""
     orientations, answered = curves
     trained = load("slide")
-    _, seen = curve_tuning(trained, ["mixed4b"], COUNT)
-    preferred, ratio = circular.preference(orientations, seen["mixed4b"])
+    _, seen = curve_tuning(trained, ["mixed4d"], COUNT)
+    preferred, ratio = circular.preference(orientations, seen["mixed4d"])
     units = np.flatnonzero(ratio >= 3)
-    assert len(units) == 19
+    assert len(units) == 25
     correlations = []
     for unit in units:
         nearest = int(np.round(preferred[unit] / (2 * np.pi / COUNT))) % COUNT
-        correlations.append(np.corrcoef(seen["mixed4b"][:, unit], answered["curves"][:, nearest])[0, 1])
+        correlations.append(np.corrcoef(seen["mixed4d"][:, unit], answered["curves"][:, nearest])[0, 1])
     assert np.median(correlations) > 0.8

@@ -43,7 +43,9 @@ def test_wheel_draws_without_a_connection(wheel, tmp_path):
     done = subprocess.run(command, cwd=empty, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(str(site))
-    (sheet,) = empty.glob("pictures/slide/*/sheet.png")
-    assert str(sheet.relative_to(empty)) in done.stdout
-    assert sorted(p.name for p in sheet.parent.glob("0*.png")) == ["0000.png", "0003.png"]
-    assert Image.open(sheet).size[0] > 2 * 96
+    sheets = list(empty.glob("pictures/slide/*/sheet.png"))
+    assert len(sheets) == 3
+    for sheet in sheets:
+        assert str(sheet.relative_to(empty)) in done.stdout
+        assert sorted(p.name for p in sheet.parent.glob("0*.png")) == ["0000.png", "0003.png"]
+        assert Image.open(sheet).size[0] > 2 * 96

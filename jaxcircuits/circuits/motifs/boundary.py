@@ -20,7 +20,7 @@ from jaxcircuits.circuits.motifs.null import (
 )
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Boundary(Scored):
     """A unit that is excited by two families on either side of a boundary.
 

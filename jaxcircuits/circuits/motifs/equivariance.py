@@ -22,7 +22,7 @@ LARGEST = 2**31
 """Bytes of the largest array that is made."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Equivariance(Scored):
     """The permutations that best explain transformed weights.
 

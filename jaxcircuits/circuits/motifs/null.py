@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
 
 TIE = 1e-6
@@ -29,8 +30,8 @@ MARGIN_ERROR = 1e-5
 """By which part of itself any margin may be off after alternate scaling."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Scored:
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
+class Scored(Brief):
     """A motif's score among those of shuffled weights.
 
     Attributes:

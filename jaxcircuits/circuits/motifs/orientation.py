@@ -16,7 +16,7 @@ from jaxcircuits.circuits.motifs.transforms import rotation
 from jaxcircuits.errors import InputError
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Orientations(Scored):
     """How units lie around the circle.
 

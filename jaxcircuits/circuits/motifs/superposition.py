@@ -21,7 +21,7 @@ from jaxcircuits.circuits.motifs.null import (
 from jaxcircuits.errors import InputError
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Superposition(Scored):
     """Over how many units that disagree a feature is spread.
 

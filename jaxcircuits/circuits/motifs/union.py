@@ -21,7 +21,7 @@ from jaxcircuits.circuits.motifs.null import (
 from jaxcircuits.errors import InputError
 
 
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class UnionOverCases(Scored):
     """A unit and the two cases that it unites.
 

@@ -128,7 +128,8 @@ def car(
       tilt: radians, clockwise.
       size: of the picture.
       facing: side to which the cabin lies farther, `LEFT` (-1) or `RIGHT` (1).
-      shading, light: of the body, as for `head`.
+      shading: of the body, as for `head`.
+      light: of the body, as for `head`.
       centre: of the body.
       colour: of the body.
       glass: of the windows.
