@@ -31,22 +31,29 @@ def table(results: Path) -> str:
       Markdown.
     """
     cells: dict[tuple[str, str], str] = {}
-    models, tools, lines = {}, {}, {}
+    tools: dict[str, None] = {}
     for case in ElementTree.parse(results).iter("testcase"):
         found = re.fullmatch(r"test_every_tool_on_every_model\[(.+)-([^-]+)\]", case.get("name", ""))
         if not found:
             continue
         model, tool = found.groups()
-        models[model] = tools[tool] = None
+        tools[tool] = None
         line = next((p.get("value") for p in case.iter("property") if p.get("name") == "line"), None)
         if case.find("skipped") is not None:
             cells[model, tool] = "not run"
         elif case.find("failure") is not None or case.find("error") is not None:
             cells[model, tool] = "**fails**"
         else:
-            cells[model, tool] = "yes" if line is None else str(lines.setdefault(line, len(lines) + 1))
+            cells[model, tool] = line or "yes"
+    # Not in the order in which tests ran, which is another one each time.
+    models, lines = sorted({model for model, _ in cells}, key=str.casefold), dict[str, int]()
+
+    def said(model: str, tool: str) -> str:
+        text = cells.get((model, tool), "not run")
+        return text if text in ("yes", "not run", "**fails**") else str(lines.setdefault(text, len(lines) + 1))
+
     rows = [["", *models], ["---"] * (len(models) + 1)]
-    rows += [[tool, *(cells.get((model, tool), "not run") for model in models)] for tool in tools]
+    rows += [[tool, *(said(model, tool) for model in models)] for tool in tools]
     notes = [f"{number}. {line}" for line, number in lines.items()]
     return "\n".join([HEAD, *(f"| {' | '.join(row)} |" for row in rows), "", *notes, ""])
 

@@ -94,7 +94,7 @@ def render(
         say(job.summary(written))
 
 
-def chosen_layers(model: Network, named: list[str], units_of_others: str | None) -> dict[str, str]:
+def chosen_layers(model: Network, named: list[str], units_of_others: str | None = None) -> dict[str, str]:
     """The layers that are named, each once, with their units.
 
     Args:

@@ -19,6 +19,7 @@ from jaxcircuits.cli.render import chosen_layers
 from jaxcircuits.files import replacing
 from jaxcircuits.network.units import numbers_of
 from jaxcircuits.vis import contact_sheet, to_image
+from jaxcircuits.zoo import ZOO
 from support.command import command
 
 QUICK = ["--layer", "conv2d1", "--size", "32", "--steps", "3"]
@@ -61,7 +62,10 @@ def test_recipe_file_directions_and_format(tmp_path):
 
 def test_layers_by_name():
     network = load("slide")
-    assert chosen_layers(network, []) == {"mixed3a": ""}
+    first = {name.partition(":")[0]: name.partition(":")[2] for name in ZOO[network.name].first}
+    assert chosen_layers(network, []) == first
+    assert chosen_layers(network, [], "0,3") == dict.fromkeys(first, "0,3")
+    assert chosen_layers(network, ["mixed4a:3", "conv2d0"], "7") == {"mixed4a": "3", "conv2d0": "7"}
     assert chosen_layers(network, ["mixed4a, conv2d0", "mixed4a"]) == {"mixed4a": "", "conv2d0": ""}
     assert chosen_layers(network, ["mixed4a:3,5-7,conv2d0"]) == {"mixed4a": "3,5-7", "conv2d0": ""}
     assert chosen_layers(network, ["mixed4a:3", "mixed4a:9"]) == {"mixed4a": "3,9"}
@@ -146,7 +150,7 @@ def test_networks_and_layers():
     "name, recipe", [("fast", Recipe.fast(size=96, steps=2)), ("maco", Recipe.maco(size=224, view=96, steps=2))]
 )
 def test_recipes_by_name(name, recipe, tmp_path):
-    done = command("render", "--recipe", name, "--units", "3", "--steps", "2", cwd=tmp_path)
+    done = command("render", "slide", "mixed3a:3", "--recipe", name, "--steps", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (kept,) = tmp_path.glob("pictures/slide/*/recipe.json")
     assert Recipe.from_json(kept.read_text()) == recipe
