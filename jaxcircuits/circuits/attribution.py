@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,9 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.units import Unit, channels, check_units, unit
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Integer, Num
 
 TOGETHER = 16
 """Pictures, units or cells whose gradients are taken at once."""
@@ -37,30 +41,30 @@ class Attribution:
       steps: int32 (N,), points of the path; 0 for the gradient at the picture.
     """
 
-    values: np.ndarray
-    scores: np.ndarray
-    remainder: np.ndarray
-    steps: np.ndarray
+    values: Float[np.ndarray, "pictures *positions sources"]
+    scores: Float[np.ndarray, " pictures"]
+    remainder: Float[np.ndarray, " pictures"]
+    steps: Int[np.ndarray, " pictures"]
 
     def __repr__(self) -> str:
         return f"Attribution({len(self.scores)} pictures, each {' x '.join(map(str, self.values.shape[1:]))})"
 
     @property
-    def spatial(self) -> np.ndarray:
+    def spatial(self) -> Float[np.ndarray, " pictures *positions"]:
         """(N, h, w): what it owes to each cell, summed over channels."""
         return self.values.sum(-1)
 
     @property
-    def channels(self) -> np.ndarray:
+    def channels(self) -> Float[np.ndarray, "pictures sources"]:
         """(N, channels): what it owes to each channel, summed over cells."""
         return self.values.sum(tuple(range(1, self.values.ndim - 1)))
 
 
 def attribute(
     network: Network,
-    target: str | Unit | tuple[str, np.ndarray],
+    target: str | Unit | tuple[str, Num[np.ndarray, " units"]],
     layer: str,
-    pictures: np.ndarray | jax.Array,
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"],
     *,
     position: tuple[int, int] | None = None,
     steps: int | None = None,
@@ -117,9 +121,9 @@ def attribute_units(
     network: Network,
     source_layer: str,
     target_layer: str,
-    picture: np.ndarray | jax.Array,
-    units: np.ndarray | list[int] | None = None,
-) -> np.ndarray:
+    picture: Float[np.ndarray | jax.Array, "height width channels"],
+    units: Integer[np.ndarray, " units"] | list[int] | None = None,
+) -> Float[np.ndarray, "units sources"]:
     """What each unit of a layer owes to each channel of an earlier one on a picture, summed over the cells of both.
 
     Args:
@@ -140,8 +144,11 @@ def attribute_units(
 
 
 def attribute_positions(
-    network: Network, source_layer: str, target_layer: str, picture: np.ndarray | jax.Array
-) -> np.ndarray:
+    network: Network,
+    source_layer: str,
+    target_layer: str,
+    picture: Float[np.ndarray | jax.Array, "height width channels"],
+) -> Float[np.ndarray, "h w source_h source_w"]:
     """What each cell of a layer owes to each cell of an earlier one on a picture, summed over the channels of both.
 
     Args:

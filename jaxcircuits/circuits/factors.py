@@ -7,11 +7,14 @@ Weights, Distill 2021, weights. The directions are rows for the objective `direc
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 STEPS = 1000
 """Sweeps of the solver, at most."""
@@ -27,8 +30,8 @@ class Factors:
       explained: the share of the values' sum of squares that the product accounts for, at most 1.
     """
 
-    maps: np.ndarray
-    directions: np.ndarray
+    maps: Float[np.ndarray, "n h w components"]
+    directions: Float[np.ndarray, "components channels"]
     explained: float
 
     def __repr__(self) -> str:
@@ -36,7 +39,9 @@ class Factors:
         return f"Factors({count} of {channels} channels, {100 * self.explained:.1f} % explained)"
 
 
-def factor_activations(activations: np.ndarray, components: int, *, seed: int = 0) -> Factors:
+def factor_activations(
+    activations: Num[np.ndarray, "pictures h w channels"], components: int, *, seed: int = 0
+) -> Factors:
     """Groups the channels of a layer by where they are active together.
 
     Args:
@@ -56,7 +61,7 @@ def factor_activations(activations: np.ndarray, components: int, *, seed: int = 
     return _factors(values, values.reshape(-1, values.shape[-1]), components, seed)
 
 
-def factor_weights(weights: np.ndarray, components: int, *, seed: int = 0) -> Factors:
+def factor_weights(weights: Num[np.ndarray, "units h w sources"], components: int, *, seed: int = 0) -> Factors:
     """Groups the channels that units read by where they read them: what excites here inhibits there, and the like.
 
     Weights have signs, so it is the factorization with one nonnegative side: positive and negative parts of every

@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
@@ -27,6 +27,9 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.stream import batches
 from jaxcircuits.network.units import Unit, before_activation, check_units
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
 
 ROUNDING = 1e-5
 """A change smaller than this share of the values is rounding."""
@@ -43,9 +46,9 @@ class Prediction:
     """
 
     units: tuple[Unit, ...]
-    before: np.ndarray
-    predicted: np.ndarray
-    outcome: np.ndarray
+    before: Float[np.ndarray, "pictures *positions units"]
+    predicted: Float[np.ndarray, "pictures *positions units"]
+    outcome: Float[np.ndarray, "pictures *positions units"]
 
     def __repr__(self) -> str:
         changed = np.isfinite(self.correlation)
@@ -62,19 +65,19 @@ class Prediction:
         )
 
     @property
-    def correlation(self) -> np.ndarray:
+    def correlation(self) -> Float[np.ndarray, " units"]:
         """(N,): Pearson's, over pictures and cells; no number for units that the edit does not change."""
         predicted, outcome = (values - values.mean(0) for values in self._flat)
         return self._where_changed((predicted * outcome).sum(0), _norm(predicted) * _norm(outcome))
 
     @property
-    def slope(self) -> np.ndarray:
+    def slope(self) -> Float[np.ndarray, " units"]:
         """(N,): by how much the prediction must be multiplied to fit the outcome best; 1 where it is right."""
         predicted, outcome = self._flat
         return self._where_changed((predicted * outcome).sum(0), (predicted**2).sum(0))
 
     @property
-    def explained(self) -> np.ndarray:
+    def explained(self) -> Float[np.ndarray, " units"]:
         """(N,): the share of the outcome's sum of squares that the prediction accounts for; 1 where it is right."""
         predicted, outcome = self._flat
         return 1 - self._where_changed(((outcome - predicted) ** 2).sum(0), (outcome**2).sum(0))
@@ -94,8 +97,8 @@ def predict_edit(
     network: Network,
     edited: Network,
     layer: str,
-    pictures: np.ndarray | jax.Array,
-    units: Sequence[int] | np.ndarray | None = None,
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"],
+    units: Sequence[int] | Integer[np.ndarray, " units"] | None = None,
     *,
     gated: bool = False,
 ) -> Prediction:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from jaxcircuits.circuits.weights.direct import connecting_weights
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 NONE = -1
 """In place of a unit, where there are fewer connections than asked for."""
@@ -36,9 +39,9 @@ class Connections(NamedTuple):
       weights: float32 (units, count, h, w), all weights of the connection, in cells of the source's layer.
     """
 
-    units: np.ndarray
-    strengths: np.ndarray
-    weights: np.ndarray
+    units: Int[np.ndarray, "units count"]
+    strengths: Float[np.ndarray, "units count"]
+    weights: Float[np.ndarray, "units count h w"]
 
 
 class Side(NamedTuple):
@@ -67,10 +70,10 @@ class Classes(NamedTuple):
     """
 
     layer: str
-    up: np.ndarray
-    up_effects: np.ndarray
-    down: np.ndarray
-    down_effects: np.ndarray
+    up: Int[np.ndarray, "units n"]
+    up_effects: Float[np.ndarray, "units n"]
+    down: Int[np.ndarray, "units n"]
+    down_effects: Float[np.ndarray, "units n"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

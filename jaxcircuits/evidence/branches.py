@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -17,6 +17,9 @@ from scipy import stats
 from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Integer
 
 
 class Branch(NamedTuple):
@@ -45,8 +48,8 @@ class BranchTest(Brief):
     """
 
     branches: tuple[Branch, ...]
-    counts: np.ndarray
-    p_values: np.ndarray
+    counts: Int[np.ndarray, " branches"]
+    p_values: Float[np.ndarray, " branches"]
     p_value: float
 
     @property
@@ -85,7 +88,7 @@ def branches(network: Network, layer: str) -> tuple[Branch, ...]:
     return tuple(found)
 
 
-def branch_test(of_layer: Sequence[Branch], units: Sequence[int] | np.ndarray) -> BranchTest:
+def branch_test(of_layer: Sequence[Branch], units: Sequence[int] | Integer[np.ndarray, " units"]) -> BranchTest:
     """Whether units keep to one branch more than by chance.
 
     Args:

@@ -9,13 +9,20 @@ All four are for whole layers at once: the sums that they need are one matrix pr
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 
 from jaxcircuits.errors import InputError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer, Num
 
-def clarity(chosen: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+
+def clarity(
+    chosen: Integer[np.ndarray, "units count"], embeddings: Num[np.ndarray, "pictures d"]
+) -> Float[np.ndarray, " units"]:
     """The mean cosine between pairs of a unit's pictures, `(n |mean e|^2 - 1) / (n - 1)` for n embeddings of length 1.
 
     Dreyer et al., Mechanistic understanding and validation of large AI models with SemanticLens, 2025.
@@ -35,7 +42,9 @@ def clarity(chosen: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
         return np.where(counts > 1, (np.square(sums).sum(1) / counts - 1) / (counts - 1), np.nan)
 
 
-def unit_embeddings(chosen: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+def unit_embeddings(
+    chosen: Integer[np.ndarray, "units count"], embeddings: Num[np.ndarray, "pictures d"]
+) -> Float[np.ndarray, "units d"]:
     """Where each unit lies among the embeddings: the mean of those of its pictures, brought to length 1.
 
     Args:
@@ -51,7 +60,7 @@ def unit_embeddings(chosen: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     return unit_length(_sums(chosen, unit_length(embeddings))[0])
 
 
-def redundancy(units: np.ndarray) -> np.ndarray:
+def redundancy(units: Num[np.ndarray, "units d"]) -> Float[np.ndarray, " units"]:
     """How nearly each unit says what another says: the largest cosine to any other unit.
 
     Dreyer et al., 2025, as for `clarity`; a layer's redundancy is the mean.
@@ -73,7 +82,9 @@ def redundancy(units: np.ndarray) -> np.ndarray:
     return cosines.max(1)
 
 
-def polysemanticity(chosen: np.ndarray, embeddings: np.ndarray, *, seed: int = 0) -> np.ndarray:
+def polysemanticity(
+    chosen: Integer[np.ndarray, "units count"], embeddings: Num[np.ndarray, "pictures d"], *, seed: int = 0
+) -> Float[np.ndarray, " units"]:
     """How far a unit's pictures fall into two: 1 minus the cosine of the two centers that k-means finds.
 
     Dreyer et al., 2025: 1 - clarity of the two centers; 0 for a unit of one meaning, whose halves are alike. Without a
@@ -107,7 +118,9 @@ def polysemanticity(chosen: np.ndarray, embeddings: np.ndarray, *, seed: int = 0
     return found
 
 
-def monosemanticity(activations: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+def monosemanticity(
+    activations: Num[np.ndarray, "pictures units"], embeddings: Num[np.ndarray, "pictures d"]
+) -> Float[np.ndarray, " units"]:
     """How much alike pictures are, the more a unit answers both: `sum a_i a_j cos_ij / sum a_i a_j` over pairs i < j.
 
     a are the unit's answers, brought to 0 for the least and 1 for the largest. With embeddings e of length 1 it is

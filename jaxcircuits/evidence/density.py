@@ -7,12 +7,16 @@ with its activation. A straight line is an exponential; whether one is seen is s
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import LayerExamples
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +48,14 @@ class Tail:
     distance: float
 
 
-def tail(values: np.ndarray, threshold: float, *, resamples: int = 2000, level: float = 0.95, seed: int = 0) -> Tail:
+def tail(
+    values: Num[np.ndarray, "pictures ..."],
+    threshold: float,
+    *,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Tail:
     """Fits an exponential to what lies above a threshold, and says how well it fits.
 
     Args:
@@ -94,7 +105,9 @@ def tail(values: np.ndarray, threshold: float, *, resamples: int = 2000, level: 
     )
 
 
-def log_density(examples: LayerExamples, unit: int) -> tuple[np.ndarray, np.ndarray]:
+def log_density(
+    examples: LayerExamples, unit: int
+) -> tuple[Float[np.ndarray, "intervals 2"], Float[np.ndarray, " intervals"]]:
     """The decimal logarithm of a unit's density at all places of all pictures, over the intervals of `evidence.grid`.
 
     Args:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jax.typing import ArrayLike
@@ -22,6 +23,9 @@ from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit, family
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class JointTuning(Brief):
@@ -36,12 +40,12 @@ class JointTuning(Brief):
     """
 
     layer: str
-    units: np.ndarray
-    values: np.ndarray
-    answers: np.ndarray
+    units: Int[np.ndarray, " units"]
+    values: Float[np.ndarray, "values ..."]
+    answers: Float[np.ndarray, "units units count values"]
 
     @property
-    def strongest(self) -> np.ndarray:
+    def strongest(self) -> Int[np.ndarray, "units count values"]:
         """Who answers most: int (n, count, v), places in `units`, for the examples of each unit."""
         return self.answers.argmax(0)
 

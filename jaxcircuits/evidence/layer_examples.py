@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.tally import LATER, NONE, SLOTS, Best, LayerTally, Tally, lot
 from jaxcircuits.network.tokens import Grid
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 class Chosen(NamedTuple):
@@ -24,9 +27,9 @@ class Chosen(NamedTuple):
         for a token beside the grid, such as the class's; -1 twice where there is no picture.
     """
 
-    values: np.ndarray
-    pictures: np.ndarray
-    places: np.ndarray
+    values: Float[np.ndarray, " *chosen"]
+    pictures: Int[np.ndarray, " *chosen"]
+    places: Int[np.ndarray, "*chosen 2"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -56,41 +59,41 @@ class LayerExamples(Brief):
     strongest: Chosen
     weakest: Chosen
     spread: Chosen
-    histogram: np.ndarray
-    peaks: np.ndarray
-    mean: np.ndarray
-    variance: np.ndarray
-    class_means: np.ndarray
+    histogram: Int[np.ndarray, "units intervals"]
+    peaks: Int[np.ndarray, "units intervals"]
+    mean: Float[np.ndarray, " units"]
+    variance: Float[np.ndarray, " units"]
+    class_means: Float[np.ndarray, "units classes"]
     pictures_seen: int
-    class_sizes: np.ndarray
+    class_sizes: Int[np.ndarray, " classes"]
 
     @property
-    def values(self) -> np.ndarray:
+    def values(self) -> Float[np.ndarray, "units count"]:
         """float32 (units, count): the largest activations, largest first."""
         return self.strongest.values
 
     @property
-    def pictures(self) -> np.ndarray:
+    def pictures(self) -> Int[np.ndarray, "units count"]:
         """int64 (units, count): the numbers of the pictures that have them; -1 where there are no more pictures."""
         return self.strongest.pictures
 
     @property
-    def places(self) -> np.ndarray:
+    def places(self) -> Int[np.ndarray, "units count 2"]:
         """int32 (units, count, 2): their rows and columns in the layer's map."""
         return self.strongest.places
 
     @property
-    def intervals(self) -> np.ndarray:
+    def intervals(self) -> Float[np.ndarray, "intervals 2"]:
         """float64 (INTERVALS, 2): lower and upper ends, see `jaxcircuits.evidence.grid`."""
         return grid.bounds()
 
     @property
-    def density(self) -> np.ndarray:
+    def density(self) -> Float[np.ndarray, " units"]:
         """float64 (units,): the share of places at which a unit's activation is above 0."""
         return self.histogram[:, grid.ZERO + 1 :].sum(1) / self.histogram.sum(1)
 
     @property
-    def selectivity(self) -> np.ndarray:
+    def selectivity(self) -> Float[np.ndarray, " units"]:
         """float64 (units,): class selectivity, (m - r) / (m + r), from 0 for none to 1 for a unit of one class.
 
         m is the largest mean activation to a class, r the mean of those to the other classes (Morcos et al., On the

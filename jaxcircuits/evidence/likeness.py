@@ -11,6 +11,7 @@ Squared gradients: Bigun and Granlund, Optimal Orientation Detection of Linear S
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -18,13 +19,19 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
+
 STEP = 2
 """Pixels of a cell of the fields."""
 BLUR = 2.0
 """Standard deviation, in pixels, of the blur before gradients are taken: strokes and edges become alike."""
 
 
-def likeness(pictures: np.ndarray | jax.Array, stimuli: np.ndarray | jax.Array) -> np.ndarray:
+def likeness(
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"],
+    stimuli: Num[np.ndarray | jax.Array, "stimuli h w channels"],
+) -> Float[np.ndarray, "pictures stimuli"]:
     """How much each picture looks like each stimulus, wherever in the picture.
 
     Args:

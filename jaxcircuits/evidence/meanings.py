@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +32,9 @@ from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.units import Unit, unit
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Integer, Num
 
 TOGETHER = 16
 """Pictures whose gradients are taken at once."""
@@ -59,11 +63,11 @@ class Meanings(Brief):
     unit: Unit
     layer: str
     chosen: Chosen
-    attributions: np.ndarray
-    labels: np.ndarray
-    silhouettes: np.ndarray
-    null: np.ndarray
-    p_values: np.ndarray
+    attributions: Float[np.ndarray, "pictures sources"]
+    labels: Int[np.ndarray, " pictures"]
+    silhouettes: Float[np.ndarray, " clusters"]
+    null: Float[np.ndarray, "2 draws clusters"]
+    p_values: Float[np.ndarray, " 2"]
     size: tuple[int, int]
 
     @property
@@ -77,13 +81,13 @@ class Meanings(Brief):
         return int(self.labels.max()) + 1
 
     @property
-    def centers(self) -> np.ndarray:
+    def centers(self) -> Float[np.ndarray, "meanings sources"]:
         """float32 (meanings, channels): the mean direction of each meaning's attributions, of length 1."""
         rows = _directions(self.attributions)
         return _directions(np.stack([rows[self.labels == k].mean(0) for k in range(self.count)]))
 
     @property
-    def probes(self) -> np.ndarray:
+    def probes(self) -> Float[np.ndarray, "meanings sources"]:
         """float32 (meanings, channels), of length 1: what tells each meaning from the others, for `facet`.
 
         The difference between a meaning's mean direction and the mean of the others'; of one meaning its own.
@@ -95,7 +99,7 @@ class Meanings(Brief):
             np.stack([rows[self.labels == k].mean(0) - rows[self.labels != k].mean(0) for k in range(self.count)])
         )
 
-    def nearest(self, attributions: np.ndarray) -> np.ndarray:
+    def nearest(self, attributions: Num[np.ndarray, "m sources"]) -> Int[np.ndarray, " m"]:
         """int (m,): the meaning whose center is nearest to each of other attributions (m, channels), by the cosine."""
         return (_directions(np.asarray(attributions, np.float32)) @ self.centers.T).argmax(1)
 
@@ -177,8 +181,12 @@ def meanings(
 
 
 def attributions(
-    network: Network, of: str | Unit, layer: str, images: np.ndarray | jax.Array, places: np.ndarray
-) -> np.ndarray:
+    network: Network,
+    of: str | Unit,
+    layer: str,
+    images: Float[np.ndarray | jax.Array, "pictures height width channels"],
+    places: Integer[np.ndarray, "pictures 2"],
+) -> Float[np.ndarray, "pictures sources"]:
     """What a unit's answers at given places owe to each channel of a layer below: gradient times activation.
 
     Args:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -29,30 +30,43 @@ from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.units import Unit, family
 from jaxcircuits.network.windows import windows
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
-def turned(picture: jax.Array, angle: ArrayLike, size: int | None = None) -> jax.Array:
+
+def turned(
+    picture: Float[jax.Array, "height width channels"], angle: ArrayLike, size: int | None = None
+) -> Float[jax.Array, "new_height new_width channels"]:
     """A picture (H, W, channels) turned clockwise as seen by `angle` radians; the central `size` pixels of it."""
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     return _moved(picture, size, lambda y, x: (cos * y - sin * x, cos * x + sin * y))
 
 
-def scaled(picture: jax.Array, factor: ArrayLike, size: int | None = None) -> jax.Array:
+def scaled(
+    picture: Float[jax.Array, "height width channels"], factor: ArrayLike, size: int | None = None
+) -> Float[jax.Array, "new_height new_width channels"]:
     """A picture (H, W, channels) enlarged `factor` times; the central `size` pixels of it."""
     return _moved(picture, size, lambda y, x: (y / factor, x / factor))
 
 
-def mirrored(picture: jax.Array, mirror: ArrayLike = 1.0, size: int | None = None) -> jax.Array:
+def mirrored(
+    picture: Float[jax.Array, "height width channels"], mirror: ArrayLike = 1.0, size: int | None = None
+) -> Float[jax.Array, "new_height new_width channels"]:
     """A picture (H, W, channels) with left and right exchanged where `mirror` is 1, as it is where that is 0."""
     return _moved(picture, size, lambda y, x: (y, x * (1 - 2 * jnp.asarray(mirror))))
 
 
-def shifted(picture: jax.Array, shift: ArrayLike, size: int | None = None) -> jax.Array:
+def shifted(
+    picture: Float[jax.Array, "height width channels"], shift: ArrayLike, size: int | None = None
+) -> Float[jax.Array, "new_height new_width channels"]:
     """A picture (H, W, channels) moved by `shift` = (right, down) pixels; the central `size` pixels of it."""
     shift = jnp.asarray(shift)
     return _moved(picture, size, lambda y, x: (y - shift[1], x - shift[0]))
 
 
-def recolored(picture: jax.Array, hue: ArrayLike, size: int | None = None) -> jax.Array:
+def recolored(
+    picture: Float[jax.Array, "height width 3"], hue: ArrayLike, size: int | None = None
+) -> Float[jax.Array, "new_height new_width 3"]:
     """A picture (H, W, 3) with all colors turned about grey by `hue` radians; red becomes green after a third of 2 pi.
 
     Lightness, the mean of the channels, stays; colors are paled, where they have to be, to stay in [0, 1].
@@ -106,13 +120,13 @@ class Invariance(Brief):
     """
 
     layer: str
-    units: np.ndarray
-    mirrored: np.ndarray
-    turned: np.ndarray
-    scaled: np.ndarray
-    shifted: np.ndarray
-    chance: np.ndarray
-    curves: Mapping[str, np.ndarray]
+    units: Int[np.ndarray, " units"]
+    mirrored: Float[np.ndarray, " units"]
+    turned: Float[np.ndarray, " units"]
+    scaled: Float[np.ndarray, " units"]
+    shifted: Float[np.ndarray, " units"]
+    chance: Float[np.ndarray, " units"]
+    curves: Mapping[str, Float[np.ndarray, "units values"]]
 
 
 def invariance(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +29,9 @@ from jaxcircuits.evidence.tuning_result import Tuning
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 LARGEST = 2**33
 """Bytes of the largest result."""
 
@@ -38,7 +42,7 @@ def tuning(
     grid: Mapping[str, ArrayLike],
     layers: str | Sequence[str],
     *,
-    pictures: np.ndarray | jax.Array | None = None,
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"] | None = None,
     place: Place = "maximum",
     size: int | None = None,
     batch_size: int | None = None,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.evidence import circular
 from jaxcircuits.evidence.tuning_file import read_tuning, write_tuning
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Shaped
 
 TURN = 2 * np.pi
 
@@ -37,10 +40,10 @@ class Tuning(Mapping[str, np.ndarray]):
     fixed: Mapping[str, Any]
     size: tuple[int, int]
     place: str
-    grid: Mapping[str, np.ndarray]
-    answers: Mapping[str, np.ndarray]
+    grid: Mapping[str, Shaped[np.ndarray, "values ..."]]
+    answers: Mapping[str, Float[np.ndarray, " units *grid"]]
 
-    def __getitem__(self, layer: str) -> np.ndarray:
+    def __getitem__(self, layer: str) -> Float[np.ndarray, " units *grid"]:
         if layer not in self.answers:
             raise unknown("layer", layer, self.answers, f"tuning of {self.network}")
         return self.answers[layer]
@@ -80,23 +83,25 @@ class Tuning(Mapping[str, np.ndarray]):
             )
         return result
 
-    def along(self, layer: str, parameter: str) -> np.ndarray:
+    def along(self, layer: str, parameter: str) -> Float[np.ndarray, "units values"]:
         """Mean answers over all other parameters, (units, values of the parameter)."""
         answers, kept = self[layer], self.axis(parameter) + 1
         others = tuple(axis for axis in range(1, answers.ndim) if axis != kept)
         return answers.mean(others, dtype=np.float64) if others else answers.astype(np.float64)
 
-    def preferred(self, layer: str, parameter: str) -> np.ndarray:
+    def preferred(self, layer: str, parameter: str) -> Shaped[np.ndarray, "units ..."]:
         """The value that each unit answers most, on average over the others: (units, ...) as in the grid."""
         return self.grid[parameter][self.along(layer, parameter).argmax(1)]
 
-    def best(self, layer: str) -> dict[str, np.ndarray]:
+    def best(self, layer: str) -> dict[str, Shaped[np.ndarray, "units ..."]]:
         """The point of the grid that each unit answers most: parameter -> (units, ...)."""
         answers = self[layer]
         places = np.unravel_index(answers.reshape(len(answers), -1).argmax(1), answers.shape[1:])
         return {name: values[place] for (name, values), place in zip(self.grid.items(), places)}
 
-    def preference(self, layer: str, parameter: str, period: float = TURN) -> tuple[np.ndarray, np.ndarray]:
+    def preference(
+        self, layer: str, parameter: str, period: float = TURN
+    ) -> tuple[Float[np.ndarray, " units"], Float[np.ndarray, " units"]]:
         """Which direction each unit likes best, and how much better than the opposite one, half a period away.
 
         Answers count from 0 on: of layers that are read before their activation function, what is below is nothing.
@@ -112,7 +117,7 @@ class Tuning(Mapping[str, np.ndarray]):
         mean, ratio = circular.preference(phases, self._positive(layer, parameter).T)
         return mean * period / TURN, ratio
 
-    def concentration(self, layer: str, parameter: str, period: float = TURN) -> np.ndarray:
+    def concentration(self, layer: str, parameter: str, period: float = TURN) -> Float[np.ndarray, " units"]:
         """The length of the circular mean, (units,): 0 where all values are answered alike, 1 where only one is."""
         phases = self._round(parameter, period)
         curves = self._positive(layer, parameter)
@@ -120,12 +125,12 @@ class Tuning(Mapping[str, np.ndarray]):
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(total > 0, np.abs(curves @ np.exp(1j * phases)) / total, 0.0)
 
-    def half_width(self, layer: str, parameter: str, period: float = TURN) -> np.ndarray:
+    def half_width(self, layer: str, parameter: str, period: float = TURN) -> Float[np.ndarray, " units"]:
         """How wide tuning curves are at half their height, (units,); `period` where they never fall so low."""
         phases = self._round(parameter, period)
         return circular.half_width(phases, self._positive(layer, parameter).T) * period / TURN
 
-    def tolerated(self, layer: str, parameter: str, share: float = 0.5) -> np.ndarray:
+    def tolerated(self, layer: str, parameter: str, share: float = 0.5) -> Bool[np.ndarray, "units values"]:
         """Which values each unit answers at least that share as well as its best one, bool (units, values).
 
         Every other parameter is where the unit answers most.

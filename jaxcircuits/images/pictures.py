@@ -6,13 +6,16 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from jaxcircuits.errors import InputError, pixels
 from jaxcircuits.images.decode import Fit
 from jaxcircuits.images.sources import NO_LABEL, Source, Unreadable
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int, UInt8
 
 
 class Picture(NamedTuple):
@@ -24,7 +27,7 @@ class Picture(NamedTuple):
       name: such as its path.
     """
 
-    image: np.ndarray
+    image: Float[np.ndarray, "height width channels"]
     label: int
     name: str
 
@@ -40,10 +43,10 @@ class Batch(NamedTuple):
       skipped: `NAME: why` of those that could not be read.
     """
 
-    images: np.ndarray
-    numbers: np.ndarray
-    labels: np.ndarray
-    read: np.ndarray
+    images: UInt8[np.ndarray, "pictures height width channels"] | Float[np.ndarray, "pictures height width channels"]
+    numbers: Int[np.ndarray, " pictures"]
+    labels: Int[np.ndarray, " pictures"]
+    read: Bool[np.ndarray, " pictures"]
     skipped: tuple[str, ...]
 
 

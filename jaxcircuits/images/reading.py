@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,15 @@ from jaxcircuits.images.pictures import Pictures
 from jaxcircuits.images.prepared import DESCRIPTION_FILE, Prepared
 from jaxcircuits.images.sources import Arrays, Files, Scenes, Source
 
+if TYPE_CHECKING:
+    from jaxtyping import Num
+
 TFDS = "tfds:"
 EXPECTED = "expected tfds:NAME, a folder, paths, an array (N, height, width, channels), or Scenes"
 
 
 def open_pictures(
-    source: str | os.PathLike | Sequence[str | os.PathLike] | np.ndarray | Any,
+    source: str | os.PathLike | Sequence[str | os.PathLike] | Num[np.ndarray, "pictures height width channels"] | Any,
     split: str | None = None,
     *,
     size: int | tuple[int, int] | None = None,

@@ -6,12 +6,16 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import replacing
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 MARGIN = 6
 CAPTION = 16
@@ -24,7 +28,7 @@ LARGEST = 2**23
 """Pixels that a sheet has at most where pictures are enlarged."""
 
 
-def to_image(picture: np.ndarray) -> Image.Image:
+def to_image(picture: Num[np.ndarray, "height width channels"]) -> Image.Image:
     """A picture (H, W, channels) with values in [0, 1] as an 8-bit Pillow image, rounded to nearest.
 
     One channel is grey, three are RGB, four are RGB and alpha; of any other number the first three are shown.
@@ -57,7 +61,11 @@ def shown(pictures: np.ndarray, transparent: bool) -> np.ndarray:
     return np.concatenate([np.repeat(color, 3 // color.shape[-1], -1), pictures[..., -1:]], -1)
 
 
-def contact_sheet(pictures: np.ndarray, captions: Sequence[str] = (), columns: int | None = None) -> Image.Image:
+def contact_sheet(
+    pictures: Num[np.ndarray, "pictures height width channels"],
+    captions: Sequence[str] = (),
+    columns: int | None = None,
+) -> Image.Image:
     """Pictures (N, H, W, channels) in [0, 1] in rows on white, captions below; near square by default.
 
     Transparent pictures lie on a chequerboard; those of less than `LEGIBLE` pixels are enlarged a whole number of

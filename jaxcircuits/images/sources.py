@@ -6,12 +6,15 @@ import dataclasses
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.images.decode import SUFFIXES, Fit, decode, is_picture
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 NO_LABEL = -1
 """The label of a picture that has none."""
@@ -219,7 +222,9 @@ class Scenes:
     def name(self, index: int) -> str:
         return str(index)
 
-    def read(self, index: int, size: tuple[int, int] | None, fit: Fit, channels: int) -> tuple[np.ndarray, int]:
+    def read(
+        self, index: int, size: tuple[int, int] | None, fit: Fit, channels: int
+    ) -> tuple[Float[np.ndarray, "height width channels"], int]:
         drawn = self._keyed(np.uint32(index))
         picture, label = drawn if isinstance(drawn, tuple) else (drawn, NO_LABEL)
         picture = np.asarray(picture, np.float32)

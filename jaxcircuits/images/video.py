@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -18,10 +19,19 @@ from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.files import replacing
 from jaxcircuits.images.sheet import contact_sheet, to_image
 
+if TYPE_CHECKING:
+    from jaxtyping import Num
+
 FORMATS = (".gif", ".png", ".webp", ".mp4")
 
 
-def save_video(frames: Sequence[np.ndarray], path: str | Path, *, fps: float = 12, loop: bool = True) -> Path:
+def save_video(
+    frames: Sequence[Num[np.ndarray, "*pictures height width channels"]],
+    path: str | Path,
+    *,
+    fps: float = 12,
+    loop: bool = True,
+) -> Path:
     """Writes frames as an animated GIF, PNG (APNG) or WebP, or as MP4 where `ffmpeg` is installed.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,9 @@ from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.run import Run
 from jaxcircuits.network.trace import Model, Program, signature, trace
 from jaxcircuits.zoo import InputConvention
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 
 class Located(NamedTuple):
@@ -70,11 +73,11 @@ class Forward:
     def __call__(
         self,
         params: Any,
-        pictures: jax.Array,
+        pictures: Float[jax.Array, "pictures height width channels"],
         layers: Sequence[str] | None = None,
         dtype: str = "float32",
-        redirect: jax.Array | None = None,
-    ) -> dict[str, jax.Array]:
+        redirect: Bool[jax.Array, " pictures"] | None = None,
+    ) -> dict[str, Float[jax.Array, "pictures *positions units"]]:
         """What layers answer to pictures.
 
         Args:
@@ -92,11 +95,11 @@ class Forward:
     def run(
         self,
         params: Any,
-        x: jax.Array,
+        x: Float[jax.Array, "pictures height width channels"],
         layers: Sequence[str] | None = None,
-        given: Mapping[str, jax.Array] = {},
-        redirect: jax.Array | None = None,
-    ) -> dict[str, jax.Array]:
+        given: Mapping[str, Float[jax.Array, "pictures *positions units"]] = {},
+        redirect: Bool[jax.Array, " pictures"] | None = None,
+    ) -> dict[str, Float[jax.Array, "pictures *positions units"]]:
         """What layers answer to the network's input, where some layers' activations are given.
 
         Args:
@@ -150,7 +153,7 @@ class Forward:
         tree, avals = signature(inner)
         return _takes(dataclasses.replace(self, patches=()), tree, avals, tuple(size))
 
-    def kernel(self, params: Any, layer: str) -> np.ndarray | None:
+    def kernel(self, params: Any, layer: str) -> Float[np.ndarray, "*window in out"] | None:
         """The kernel of a convolution or dense layer.
 
         Args:
@@ -202,7 +205,7 @@ class Forward:
         """The model's own parameters, without those of its patches."""
         return params["network"] if self.patches else params
 
-    def laid_out(self, x: jax.Array) -> jax.Array:
+    def laid_out(self, x: Float[jax.Array, "pictures height width channels"]) -> Float[jax.Array, "pictures ..."]:
         """The network's input (N, H, W, channels) in the layout that the model takes."""
         return x if self.convention.layout == "HWC" else jnp.moveaxis(x, -1, 1)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -22,13 +22,15 @@ from flax import nnx
 from jaxcircuits.caching import keep_compiled_programs
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.network import adapters, checks
-from jaxcircuits.network.adapters.frameworks import expect
 from jaxcircuits.network.forward import Forward, compiled_activations
 from jaxcircuits.network.graph import Graph, Layer
 from jaxcircuits.network.identity import identity
 from jaxcircuits.network.shown import Shown
 from jaxcircuits.network.trace import Model
 from jaxcircuits.zoo import Architecture, InputConvention
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
 
 Params = Any  # a pytree of arrays
 
@@ -81,8 +83,10 @@ class Network(Shown):
         return self.forward.convention
 
     def activations(
-        self, images: jax.Array | np.ndarray, layers: str | Sequence[str] | None = None
-    ) -> dict[str, jax.Array]:
+        self,
+        images: Float[jax.Array | np.ndarray, "pictures height width channels"],
+        layers: str | Sequence[str] | None = None,
+    ) -> dict[str, Float[jax.Array, "pictures *positions units"]]:
         """What the layers answer to pictures.
 
         Args:
@@ -126,11 +130,11 @@ class Network(Shown):
             raise unknown("layer", name, self.layers, self.name)
         return self.layers[name]
 
-    def check_units(self, layer: str, units: Sequence[int] | np.ndarray) -> np.ndarray:
+    def check_units(self, layer: str, units: Sequence[int] | Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " n"]:
         """Unit numbers of a layer as an array (N,); raises `InputError` for one that the layer does not have."""
         return checks.units(layer, self.layer(layer).channels, units)
 
-    def check_pictures(self, images: jax.Array | np.ndarray) -> jax.Array:
+    def check_pictures(self, images: jax.Array | np.ndarray) -> Float[jax.Array, "pictures height width channels"]:
         """Pictures (N, H, W, channels) in [0, 1] as a float32 array; raises `InputError` where they are not that."""
         return checks.pictures(self.name, self.convention.channels, images)
 
@@ -138,7 +142,7 @@ class Network(Shown):
         """The output of a label, or of one of its comma-separated names, or of its first word; raises `InputError`."""
         return checks.class_index(self.name, self.labels, label)
 
-    def kernel(self, layer: str) -> np.ndarray:
+    def kernel(self, layer: str) -> Float[np.ndarray, "*window in out"]:
         """The kernel of a convolution or dense layer, see `Forward.kernel`; raises `InputError` for any other."""
         values = self.forward.kernel(self.params, self.layer(layer).name)
         if values is None:
@@ -187,9 +191,8 @@ class Network(Shown):
     ) -> Network:
         """Any Flax NNX module that maps (N, H, W, channels) to something.
 
-        Its layers are the outputs of every submodule, under their paths (`blocks/0/conv`), what it sows, and
-        `output`; or, where it returns a dict of arrays, those. It runs in evaluation mode (`module.eval()`), on a
-        copy.
+        Its layers are the outputs of every submodule, under their paths (`blocks/0/conv`), what it sows, and `output`;
+        or, where it returns a dict of arrays, those. It runs in evaluation mode (`module.eval()`), on a copy.
 
         Args:
           module: with trained parameters.
@@ -303,11 +306,8 @@ class Network(Shown):
         Raises:
           InputError: where `torch.export` cannot read it, or an operation is missing in `adapters.torch.OPERATIONS`.
         """
-        expect(module, "torch")
-        from jaxcircuits.network.adapters.torch import torch_model
-
         convention = dataclasses.replace(convention, layout="CHW")
-        model, params = torch_model(module, convention.size, convention.channels)
+        model, params = adapters.torch_model(module, convention.size, convention.channels)
         return cls.from_model(name or type(module).__name__, model, params, convention, labels)
 
     @classmethod

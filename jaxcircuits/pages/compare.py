@@ -10,7 +10,7 @@ import base64
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -20,6 +20,9 @@ from jaxcircuits.images.sheet import to_image
 from jaxcircuits.network.units import Unit
 from jaxcircuits.pages.page import template
 from jaxcircuits.universality import DepthMap, Families, Matching
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 ROW = 8
 """Units of a family that are shown."""
@@ -49,7 +52,11 @@ Units = Mapping[tuple[str, Unit], Shown]
 
 
 def compare_page(
-    layers: DepthMap, matched: Sequence[tuple[Matching, np.ndarray]], families: Families, units: Units, about: str
+    layers: DepthMap,
+    matched: Sequence[tuple[Matching, Int[np.ndarray, "pairs 2"]]],
+    families: Families,
+    units: Units,
+    about: str,
 ) -> str:
     """Writes the page.
 

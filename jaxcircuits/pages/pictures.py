@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from jaxcircuits.circuits import Circuit, Unit
 from jaxcircuits.network import Network
 from jaxcircuits.vis import Recipe, channel, render
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def draw_units(
     network: Network, circuit: Circuit, recipe: Recipe | str | None = None, *, seed: int = 0, progress: bool = True
-) -> dict[Unit, np.ndarray]:
+) -> dict[Unit, Float[np.ndarray, "height width channels"]]:
     """Draws what every unit of a circuit looks for.
 
     Cost: one compiled program and one batch a row of the circuit; the rows nearest to the image are the cheapest.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from jaxcircuits.pages.layout import lay_out
 from jaxcircuits.pages.page import circuit_page
 from jaxcircuits.pages.pictures import draw_units
 from jaxcircuits.vis.arguments import as_recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 SIZE, STEPS = 96, 256
 """Of the units' pictures, unless said otherwise: smaller and shorter than for looking at a unit alone."""
@@ -60,7 +64,9 @@ def report_circuit(
     return write_circuit(below(out, network.name, f"{unit.layer}-{unit.index}"), circuit, pictures, about)
 
 
-def write_circuit(folder: Path, circuit: Circuit, pictures: dict[Unit, np.ndarray], about: str = "") -> list[Path]:
+def write_circuit(
+    folder: Path, circuit: Circuit, pictures: dict[Unit, Num[np.ndarray, "height width channels"]], about: str = ""
+) -> list[Path]:
     """Writes a circuit's files.
 
     Args:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,9 @@ from jax.typing import ArrayLike
 from jaxcircuits.evidence import stimuli
 from jaxcircuits.evidence.stimuli import drawing as d
 from jaxcircuits.evidence.stimuli import figures
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 SIZE = 96
 """Height and width of the world's pictures; its figures are made for it."""
@@ -250,7 +253,7 @@ def _numbers(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array
 
 
 @jax.jit
-def scene(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+def scene(key: jax.Array) -> tuple[Float[jax.Array, "96 96 3"], Int[jax.Array, ""]]:
     """One random scene.
 
     Args:
@@ -265,7 +268,7 @@ def scene(key: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 @jax.jit
-def scene_of(key: jax.Array, label: ArrayLike) -> jax.Array:
+def scene_of(key: jax.Array, label: ArrayLike) -> Float[jax.Array, "96 96 3"]:
     """A random scene of the class `label`, an index into `CLASSES`: (96, 96, 3) in [0, 1]."""
     setting, figure, light, noise_key = _numbers(key)
     families = [family for family in FAMILIES if family.kept]
@@ -277,7 +280,9 @@ def scene_of(key: jax.Array, label: ArrayLike) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames=("per_class", "training"))
-def batch(key: jax.Array, per_class: int, training: bool = False) -> tuple[jax.Array, jax.Array]:
+def batch(
+    key: jax.Array, per_class: int, training: bool = False
+) -> tuple[Float[jax.Array, "pictures 96 96 3"], Int[jax.Array, " pictures"]]:
     """Scenes of all classes, equally many of each; each family is drawn at once, so none is drawn in vain.
 
     Args:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 WEIGHTED = ("convolution", "dense")
 
 
-def depths(network: Network, layers: Sequence[str]) -> np.ndarray:
+def depths(network: Network, layers: Sequence[str]) -> Float[np.ndarray, " layers"]:
     """Depth of layers: convolutions and dense layers on the longest way to each, by those on the longest of all.
 
     Args:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
 from jaxcircuits.universality.family import FAMILIES, REACH, Family, Members, coverage, members
 from jaxcircuits.universality.matching import Matching, depth_map
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 LEAST = 0.05
 """The p-value from which on a family is not said to be found."""
@@ -65,12 +68,12 @@ class Found(Brief):
         return self.layers[self.layer]
 
     @property
-    def units(self) -> np.ndarray:
+    def units(self) -> Int[np.ndarray, " units"]:
         """The members in `layer`, by number; see `in_order` for the order of what they prefer."""
         return self.members.units
 
     @property
-    def in_order(self) -> np.ndarray:
+    def in_order(self) -> Int[np.ndarray, " units"]:
         """The members' places in `units`, by the angle that they prefer, or most selective first."""
         kinds = self.members.kinds
         return np.argsort(-self.members.scores if np.isnan(kinds).any() else kinds, kind="stable")
@@ -108,7 +111,7 @@ class Related(Brief):
     correlation: float
     turned: float
     turned_by_chance: float
-    pairs: np.ndarray
+    pairs: Int[np.ndarray, "pairs 2"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -7,11 +7,15 @@ opposite one nor any of the family's controls nearly as well. Thresholds are rou
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxcircuits.brief import Brief
 from jaxcircuits.evidence.circular import largest_gap
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 TURN = 2 * np.pi
 STRONG = 1 / 3
@@ -131,10 +135,10 @@ class Members(Brief):
         the stimuli that define the family.
     """
 
-    units: np.ndarray
-    kinds: np.ndarray
-    scores: np.ndarray
-    null: np.ndarray
+    units: Int[np.ndarray, " units"]
+    kinds: Float[np.ndarray, " units"]
+    scores: Float[np.ndarray, " units"]
+    null: Int[np.ndarray, " shuffles"]
 
     @property
     def excess(self) -> float:

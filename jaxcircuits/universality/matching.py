@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -25,6 +25,9 @@ from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network
 from jaxcircuits.universality.depth import depths
 from jaxcircuits.universality.moments import Compared, Covariance, compare
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 NEAREST = 5
 """Among how many of the best a mutual match has to be, as in Rosetta Neurons."""
@@ -69,10 +72,10 @@ class Matching:
 
     networks: tuple[str, str]
     layers: tuple[str, str]
-    correlation: np.ndarray
-    shuffled_correlation: np.ndarray
-    pairs: np.ndarray
-    mutual: np.ndarray
+    correlation: Float[np.ndarray, "first second"]
+    shuffled_correlation: Float[np.ndarray, "first second"]
+    pairs: Int[np.ndarray, "pairs 2"]
+    mutual: Int[np.ndarray, "mutual 2"]
     scores: Scores
     shuffled: Scores
     pictures: int
@@ -84,7 +87,7 @@ class Matching:
         return self.scores.cka
 
     @property
-    def strongest(self) -> np.ndarray:
+    def strongest(self) -> Int[np.ndarray, "pairs 2"]:
         """The `pairs`, most correlated first."""
         return self.pairs[np.argsort(-self.correlation[tuple(self.pairs.T)], kind="stable")]
 
@@ -107,7 +110,7 @@ class DepthMap(Brief):
 
     networks: tuple[str, str]
     layers: tuple[tuple[str, ...], tuple[str, ...]]
-    depths: tuple[np.ndarray, np.ndarray]
+    depths: tuple[Float[np.ndarray, " first"], Float[np.ndarray, " second"]]
     matchings: dict[tuple[str, str], Matching]
 
     def __getitem__(self, pair: tuple[str, str]) -> Matching:
@@ -115,7 +118,7 @@ class DepthMap(Brief):
             raise unknown("pair of layers", str(pair), map(str, self.matchings), " and ".join(self.networks))
         return self.matchings[pair]
 
-    def table(self, score: str = "hard", shuffled: bool = False) -> np.ndarray:
+    def table(self, score: str = "hard", shuffled: bool = False) -> Float[np.ndarray, "first second"]:
         """One of the `Scores` of every pair, float64 (layers of the first, layers of the second).
 
         Args:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jaxcircuits.circuits import expanded_weights
 from jaxcircuits.evidence.responses import responses
 from jaxcircuits.network import Network
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 MOVED = 0.5
 """Standard deviations by which pictures of the thing raise a unit's answer, at least."""
@@ -58,7 +61,11 @@ def facing_pairs(plain: np.ndarray, mirrored: np.ndarray, raised: np.ndarray) ->
 
 
 def head_circuit(
-    network: Network, layers: Sequence[str], heads: np.ndarray, others: np.ndarray, seed: int = 0
+    network: Network,
+    layers: Sequence[str],
+    heads: Float[np.ndarray, "pictures height width channels"],
+    others: Float[np.ndarray, "others _ _ channels"],
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Pairs for heads that face either way, and how they act on the pairs and the unions of the next layer.
 
@@ -117,7 +124,11 @@ def head_circuit(
 
 
 def car_circuit(
-    network: Network, layers: Sequence[str], cars: np.ndarray, others: np.ndarray, seed: int = 0
+    network: Network,
+    layers: Sequence[str],
+    cars: Float[np.ndarray, "pictures height width channels"],
+    others: Float[np.ndarray, "others _ _ channels"],
+    seed: int = 0,
 ) -> dict[str, Any]:
     """The unit that cars move most and that minds their being upside down, and where its weights want its inputs.
 

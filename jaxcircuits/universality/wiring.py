@@ -6,7 +6,7 @@ Olah et al., Zoom In (Distill 2020), claim 3, says universality of features and 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from jaxcircuits.network import Network
 from jaxcircuits.universality.depth import weights_before
 from jaxcircuits.universality.families import Families
 from jaxcircuits.universality.family import members
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 EARLY_CONTRAST = 2.0
 """Early units of a family need answer their orientation only so many times better than the opposite one."""
@@ -41,14 +44,19 @@ class LikeExcitesLike(Brief):
     """
 
     correlation: float
-    null: np.ndarray
+    null: Float[np.ndarray, " permutations"]
     p_value: float
     like: float
     opposite: float
     pairs: tuple[int, int, int]
 
 
-def like_excites_like(weights: np.ndarray, early: np.ndarray, late: np.ndarray, seed: int = 0) -> LikeExcitesLike:
+def like_excites_like(
+    weights: Num[np.ndarray, "late h w early"],
+    early: Num[np.ndarray, " early"],
+    late: Num[np.ndarray, " late"],
+    seed: int = 0,
+) -> LikeExcitesLike:
     """Weights from early to late units of a family by how far their orientations differ.
 
     Args:

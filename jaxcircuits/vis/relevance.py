@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +23,9 @@ from jaxcircuits.vis.optimize import Programs, cast, programs
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.settings import compiled
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
+
 VIEWS = 16
 """Random views over which gradients are averaged."""
 
@@ -29,10 +33,10 @@ VIEWS = 16
 def relevance(
     network: Network | str,
     objective: Objective | str,
-    images: np.ndarray,
+    images: Float[np.ndarray, "pictures height width channels"],
     recipe: Recipe | str | None = None,
     seed: int = 0,
-) -> np.ndarray:
+) -> Float[np.ndarray, "pictures height width"]:
     """How much each part of a finished picture matters for its score.
 
     Mean over random views of the gradient's absolute value, summed over channels, smoothed (a Gaussian of 2 % of the
@@ -75,7 +79,9 @@ def relevance(
     return np.clip(smooth / np.maximum(top, 1e-12), 0, 1).astype(np.float32)
 
 
-def transparent(images: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def transparent(
+    images: Num[np.ndarray, "pictures height width channels"], alpha: Num[np.ndarray, "pictures height width"]
+) -> Num[np.ndarray, "pictures height width 4"]:
     """Pictures (N, H, W, 3) with alpha (N, H, W) as a fourth channel.
 
     Raises:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -22,13 +23,17 @@ from jaxcircuits.vis.objectives.base import check_finite
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.settings import compiled
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def percentiles(
     network: Network | str,
     objective: Objective | str,
-    images: np.ndarray,
-    photographs: np.ndarray | Iterable[np.ndarray],
-) -> np.ndarray:
+    images: Float[np.ndarray, "pictures height width channels"],
+    photographs: Float[np.ndarray, "photographs _ _ channels"]
+    | Iterable[Float[np.ndarray, "photographs _ _ channels"]],
+) -> Float[np.ndarray, " pictures"]:
     """Where each drawn picture's score stands among those of photographs, for the same unit.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from jaxcircuits.vis.progress import RenderProgress
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.rendering import Interrupted, NotFinite, Rendering, joined
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def render(
     network: Network | str,
@@ -28,7 +31,7 @@ def render(
     recipe: Recipe | str | None = None,
     *,
     seed: int | Sequence[int] = 0,
-    start: np.ndarray | None = None,
+    start: Float[np.ndarray, "*pictures height width channels"] | None = None,
     batch_size: int | None = None,
     snapshots: Iterable[int] = (),
     progress: bool | Callable[[int, int, int], None] = True,
@@ -84,7 +87,7 @@ def render_batches(
     recipe: Recipe | str | None = None,
     *,
     seed: int | Sequence[int] = 0,
-    start: np.ndarray | None = None,
+    start: Float[np.ndarray, "*pictures height width channels"] | None = None,
     batch_size: int | None = None,
     snapshots: Iterable[int] = (),
     progress: bool | Callable[[int, int, int], None] = True,

@@ -6,12 +6,16 @@ import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.images.sheet import contact_sheet, png_bytes, save_image, shown, to_image
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -29,12 +33,12 @@ class Rendering:
       transparent: whether the last channel is alpha.
     """
 
-    images: np.ndarray
-    scores: np.ndarray
+    images: Float[np.ndarray, "pictures height width channels"]
+    scores: Float[np.ndarray, " pictures"]
     labels: tuple[str, ...]
-    snapshots: Mapping[int, np.ndarray]
-    history: np.ndarray
-    steps: np.ndarray
+    snapshots: Mapping[int, Float[np.ndarray, "pictures height width channels"]]
+    history: Float[np.ndarray, "pictures steps"]
+    steps: Int[np.ndarray, " pictures"]
     failures: Mapping[int, str] = dataclasses.field(default_factory=dict)
     transparent: bool = False
 

@@ -6,6 +6,7 @@ The answers are put in the place of the units' own as the network runs, for all 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -16,9 +17,14 @@ from jaxcircuits.network.patches import Replace, patched
 from jaxcircuits.network.stream import answers, mean_answer
 from jaxcircuits.network.units import Unit, family
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
+
 
 def ablate(
-    network: Network, units: str | Unit | Sequence[str | Unit], pictures: np.ndarray | jax.Array | None = None
+    network: Network,
+    units: str | Unit | Sequence[str | Unit],
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"] | None = None,
 ) -> Network:
     """Silences units, or fixes them at their mean.
 
@@ -42,7 +48,11 @@ def ablate(
     return patch(network, units, constants[indices].reshape(*cells, -1))
 
 
-def patch(network: Network, units: str | Unit | Sequence[str | Unit], activations: np.ndarray | jax.Array) -> Network:
+def patch(
+    network: Network,
+    units: str | Unit | Sequence[str | Unit],
+    activations: Num[np.ndarray | jax.Array, "pictures *positions units"],
+) -> Network:
     """Puts given activations in the place of units' own, for all that read their layer.
 
     Args:
@@ -71,7 +81,7 @@ def patch(network: Network, units: str | Unit | Sequence[str | Unit], activation
 def resample(
     network: Network,
     units: str | Unit | Sequence[str | Unit],
-    pictures: np.ndarray | jax.Array,
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"],
     key: jax.Array,
 ) -> Network:
     """Gives units the answers that they have to other pictures: what they say is kept, what it is about is not.

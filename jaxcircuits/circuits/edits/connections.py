@@ -9,7 +9,7 @@ edited before their activation function.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.patches import Adopt, patched
 from jaxcircuits.network.units import Unit, channels, family, unit
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 Units = str | Unit | Sequence[str | Unit]
 """One unit, or several of one layer."""
@@ -65,7 +68,12 @@ def scale_weights(network: Network, sources: Units, targets: Units, factor: floa
     return connect(network, {source_layer: factors}, target_layer, target_units)
 
 
-def set_weights(network: Network, sources: Units, targets: Units, weights: np.ndarray) -> Network:
+def set_weights(
+    network: Network,
+    sources: Units,
+    targets: Units,
+    weights: Num[np.ndarray, "h w"] | Num[np.ndarray, "h w sources targets"],
+) -> Network:
     """Sets the connections from every source to every target.
 
     Through a bottleneck they are added to the target's own convolution as a kernel on what the bottleneck reads, so

@@ -7,6 +7,7 @@ one side and negatively on the other, and low-frequency units the other way roun
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from jaxcircuits.circuits.motifs.null import (
     null_scores,
     within_places,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Num
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -35,12 +39,17 @@ class Boundary(Scored):
 
     unit: int
     degrees: float
-    here: np.ndarray
-    there: np.ndarray
+    here: Int[np.ndarray, " strongest"]
+    there: Int[np.ndarray, " strongest"]
 
 
 def boundaries(
-    weights: np.ndarray, *, count: int = 10, strongest: int = 5, shuffles: int = 200, seed: int = 0
+    weights: Num[np.ndarray, "units h w sources"],
+    *,
+    count: int = 10,
+    strongest: int = 5,
+    shuffles: int = 200,
+    seed: int = 0,
 ) -> list[Boundary]:
     """Finds units for boundaries between two families, best first, by weights alone.
 

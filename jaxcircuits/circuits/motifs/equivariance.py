@@ -7,7 +7,7 @@ something to the weights of its units and permuting the channels that they read 
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -15,6 +15,9 @@ from scipy.optimize import linear_sum_assignment
 from jaxcircuits.circuits.motifs.null import Scored, against_search, check_weights, null_scores, p_value, within_margins
 from jaxcircuits.circuits.motifs.transforms import Transform, rotation
 from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Integer, Num
 
 ROUNDS = 20
 """Rounds of the search from one start, at most; it ends as soon as nothing changes."""
@@ -35,9 +38,9 @@ class Equivariance(Scored):
       cosines: (units,): of each unit with what it becomes.
     """
 
-    units: np.ndarray
-    sources: np.ndarray
-    cosines: np.ndarray
+    units: Int[np.ndarray, " units"]
+    sources: Integer[np.ndarray, " sources"]
+    cosines: Float[np.ndarray, " units"]
 
     @property
     def order(self) -> int:
@@ -46,10 +49,10 @@ class Equivariance(Scored):
 
 
 def equivariance(
-    weights: np.ndarray,
+    weights: Num[np.ndarray, "units h w sources"],
     transform: Transform,
     *,
-    sources: np.ndarray | None = None,
+    sources: Integer[np.ndarray, " sources"] | None = None,
     exchange: bool = False,
     shuffles: int = 20,
     seed: int = 0,
@@ -96,7 +99,11 @@ def equivariance(
 
 
 def rotation_order(
-    weights: np.ndarray, *, sources: np.ndarray | None = None, shuffles: int = 20, seed: int = 0
+    weights: Num[np.ndarray, "units h w sources"],
+    *,
+    sources: Integer[np.ndarray, " sources"] | None = None,
+    shuffles: int = 20,
+    seed: int = 0,
 ) -> tuple[int, dict[int, Equivariance]]:
     """Into how many steps a family of units divides the circle.
 

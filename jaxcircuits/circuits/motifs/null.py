@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 TIE = 1e-6
 """Scores that differ by this part of the larger are equal: rounding is no evidence."""
@@ -43,7 +47,7 @@ class Scored(Brief):
     """
 
     score: float
-    null: np.ndarray
+    null: Float[np.ndarray, " shuffles"]
     adjusted_p_value: float
 
     @property

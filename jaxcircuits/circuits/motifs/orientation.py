@@ -7,6 +7,7 @@ differences together are a problem of angular synchronization (Singer, Angular S
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from jaxcircuits.circuits.motifs.equivariance import best_permutations
 from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, p_value, within_margins
 from jaxcircuits.circuits.motifs.transforms import rotation
 from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer, Num
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -27,11 +31,16 @@ class Orientations(Scored):
         orientation.
     """
 
-    radians: np.ndarray
+    radians: Float[np.ndarray, " units"]
 
 
 def orientations(
-    weights: np.ndarray, *, steps: int = 12, sources: np.ndarray | None = None, shuffles: int = 20, seed: int = 0
+    weights: Num[np.ndarray, "units h w sources"],
+    *,
+    steps: int = 12,
+    sources: Integer[np.ndarray, " sources"] | None = None,
+    shuffles: int = 20,
+    seed: int = 0,
 ) -> Orientations:
     """Finds a family's orientations from its weights alone: no picture, and no channel matched to another.
 

@@ -7,6 +7,7 @@ mixed4d, most of which are dog detectors besides.
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from jaxcircuits.circuits.motifs.null import (
     within_margins,
 )
 from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Integer, Num
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -37,13 +41,13 @@ class Superposition(Scored):
     """
 
     source: int
-    units: np.ndarray
+    units: Int[np.ndarray, " units"]
     agreement: float
 
 
 def superpositions(
-    weights: np.ndarray,
-    sources: np.ndarray | list[int] | None = None,
+    weights: Num[np.ndarray, "units h w sources"],
+    sources: Integer[np.ndarray, " chosen"] | list[int] | None = None,
     *,
     strongest: int = 5,
     shuffles: int = 100,

@@ -7,6 +7,7 @@ right, each inhibited by what excites the other, and a unit for heads that face 
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from jaxcircuits.circuits.motifs.null import (
     within_margins,
 )
 from jaxcircuits.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -44,8 +48,8 @@ class UnionOverCases(Scored):
 
 
 def unions(
-    first: np.ndarray,
-    second: np.ndarray,
+    first: Num[np.ndarray, "cases h w sources"],
+    second: Num[np.ndarray, "units next_h next_w cases"],
     *,
     count: int = 10,
     strongest: int = 16,
@@ -104,7 +108,7 @@ def unions(
     return found
 
 
-def cross_inhibition(weights: np.ndarray) -> np.ndarray:
+def cross_inhibition(weights: Num[np.ndarray, "units h w sources"]) -> Float[np.ndarray, "units units"]:
     """How much units' weights are opposed: where one is excited, the other is inhibited, and the other way round.
 
     Args:

@@ -9,6 +9,7 @@ is linear in its activation, so the mean over pictures and positions needs no mo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -20,14 +21,17 @@ from jaxcircuits.network.stream import mean_answer
 from jaxcircuits.network.units import check_units, has_positions
 from jaxcircuits.network.windows import Window, windows
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
+
 
 def contributions(
     network: Network,
     source_layer: str,
     target_layer: str,
-    pictures: np.ndarray | jax.Array,
-    units: Sequence[int] | np.ndarray | None = None,
-) -> np.ndarray:
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"],
+    units: Sequence[int] | Integer[np.ndarray, " units"] | None = None,
+) -> Float[np.ndarray, "units h w sources"]:
     """What every unit of a layer contributes to units of a later one, weight by weight, mean over pictures and cells.
 
     The weights are those of `direct_weights`, or `expanded_weights` without pictures: bottlenecks multiplied out, a

@@ -11,7 +11,7 @@ same weights are had by gradients, `expanded_weights`.
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.units import Unit, channels, check_units, unit
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
+
 
 class Kernel(NamedTuple):
     """A layer's raw weights.
@@ -31,7 +34,7 @@ class Kernel(NamedTuple):
       input_layer: the layer whose channels are `in`.
     """
 
-    weights: np.ndarray
+    weights: Float[np.ndarray, "*window in out"]
     input_layer: str
 
 
@@ -71,7 +74,7 @@ def convolutions(network: Network, layer: str) -> list[tuple[str, int]]:
     raise InputError(f"{layer} is a {made.op} layer and has no weights; it reads {', '.join(made.inputs)}")
 
 
-def weights_between(network: Network, source: str | Unit, target: str | Unit) -> np.ndarray:
+def weights_between(network: Network, source: str | Unit, target: str | Unit) -> Float[np.ndarray, "h w"]:
     """The weights from one unit to another, of directly connected layers; see `direct_weights`.
 
     Args:
@@ -90,8 +93,11 @@ def weights_between(network: Network, source: str | Unit, target: str | Unit) ->
 
 
 def direct_weights(
-    network: Network, source_layer: str, target_layer: str, units: list[int] | np.ndarray | None = None
-) -> np.ndarray:
+    network: Network,
+    source_layer: str,
+    target_layer: str,
+    units: list[int] | Integer[np.ndarray, " units"] | None = None,
+) -> Float[np.ndarray, "units h w sources"]:
     """All weights between two directly connected layers, bottlenecks multiplied out.
 
     Directly connected is what the target reads through its own kernel and 1x1 bottlenecks before it, through pools,
@@ -133,8 +139,11 @@ def direct_weights(
 
 
 def layer_weights(
-    network: Network, source_layer: str, target_layer: str, units: list[int] | np.ndarray | None = None
-) -> np.ndarray:
+    network: Network,
+    source_layer: str,
+    target_layer: str,
+    units: list[int] | Integer[np.ndarray, " units"] | None = None,
+) -> Float[np.ndarray, "h w sources units"]:
     """`direct_weights` with the units last, (h, w, source channels, units); use that, whose order is everyone's."""
     warnings.warn("layer_weights has the units last; use direct_weights, (units, h, w, source)", FutureWarning, 2)
     return np.moveaxis(direct_weights(network, source_layer, target_layer, units), 0, 3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,9 @@ from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.units import before_activation, channels, check_units, has_positions
 from jaxcircuits.network.windows import Window, interior, windows
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
+
 CHUNK_BYTES = 2**30
 """Activations and their gradients that are held at once."""
 LARGEST_RESULT = 2**33
@@ -30,11 +34,11 @@ def expanded_weights(
     network: Network,
     source_layer: str,
     target_layer: str,
-    units: Sequence[int] | np.ndarray | None = None,
+    units: Sequence[int] | Integer[np.ndarray, " units"] | None = None,
     *,
-    at: np.ndarray | jax.Array | None = None,
+    at: Float[np.ndarray | jax.Array, "*pictures height width channels"] | None = None,
     position: tuple[int, int] | None = None,
-) -> np.ndarray:
+) -> Float[np.ndarray, "units h w sources"]:
     """Gradients of units, before their ReLU, with respect to an earlier layer's activation.
 
     Without a picture they are those of the linearized network, the same at every cell away from the borders, and

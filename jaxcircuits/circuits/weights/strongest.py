@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -14,6 +15,9 @@ from jaxcircuits.circuits.weights.direct import connecting_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.units import Unit, unit
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -29,8 +33,8 @@ class Connection:
 
     source: Unit
     target: Unit
-    weights: np.ndarray
-    contribution: np.ndarray | None = None
+    weights: Float[np.ndarray, "h w"]
+    contribution: Float[np.ndarray, "h w"] | None = None
 
     def __repr__(self) -> str:
         size = " x ".join(map(str, self.weights.shape))
@@ -102,7 +106,7 @@ def strongest_inputs(
     source_layer: str,
     count: int = 10,
     *,
-    pictures: np.ndarray | jax.Array | None = None,
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"] | None = None,
 ) -> Strongest:
     """The units of an earlier layer that excite and inhibit a unit most: by their weights, or by what they bring in.
 
@@ -136,7 +140,7 @@ def strongest_outputs(
     target_layer: str,
     count: int = 10,
     *,
-    pictures: np.ndarray | jax.Array | None = None,
+    pictures: Float[np.ndarray | jax.Array, "pictures height width channels"] | None = None,
 ) -> Strongest:
     """The units of a later layer that a unit excites and inhibits most; see `strongest_inputs`.
 

@@ -18,6 +18,8 @@ All take
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -26,6 +28,9 @@ from jaxcircuits.evidence.stimuli import drawing as d
 from jaxcircuits.evidence.stimuli.canvas import BLACK, GREY, MIDDLE, WHITE, canvas
 from jaxcircuits.evidence.stimuli.colors import color_contrast, hue, of_hue
 from jaxcircuits.evidence.stimuli.figures import ABOVE, BEHIND, BELOW, IN_FRONT, LEFT, NONE, RIGHT, car, head
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 __all__ = [
     "ABOVE",
@@ -68,7 +73,7 @@ def curve(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A part of a circle.
 
     Args:
@@ -97,7 +102,7 @@ def circle(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A whole circle, stroked `width` wide."""
     distance = d.ring(d.place(d.plane(size), centre), radius, width)
     return d.paint(canvas(ground, size), d.cover(distance), colour)
@@ -114,7 +119,7 @@ def spiral(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """An Archimedean spiral of `turns` turns `pitch` apart; it leaves its middle towards `orientation`.
 
     With `handedness` 1 it winds clockwise outwards, with -1 the other way.
@@ -135,7 +140,7 @@ def s_curve(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """Two arcs of opposite sense that meet in the middle; `handedness` -1 mirrors it."""
 
     def half(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -158,7 +163,7 @@ def line(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A straight line that runs along `orientation`, about `centre`."""
     return corner(orientation, jnp.pi, length / 2, width, size, centre=centre, colour=colour, ground=ground)
 
@@ -173,7 +178,7 @@ def corner(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """Two lines from one point: the first runs towards `orientation`, the second `opening` clockwise of it."""
     points = d.place(d.plane(size), centre, orientation)
     second = length * jnp.stack([jnp.cos(opening), jnp.sin(opening)])
@@ -190,7 +195,7 @@ def grating(
     *,
     colour: d.Vector = WHITE,
     ground: d.Vector = BLACK,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A sine grating between two colours that fills the picture; its waves advance towards `orientation`."""
     return d.paint(canvas(ground, size), 0.5 + 0.5 * d.wave(d.plane(size), orientation, wavelength, phase), colour)
 
@@ -204,7 +209,7 @@ def dots(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A square lattice of discs that fills the picture, one of them at `centre`."""
     x, y = d.place(d.plane(size), centre, orientation)
     x, y = ((u + spacing / 2) % spacing - spacing / 2 for u in (x, y))
@@ -222,7 +227,7 @@ def high_low_frequency(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = BLACK,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A fine texture beside a coarse one (Schubert et al., High-Low Frequency Detectors, Distill 2021).
 
     Args:
@@ -257,6 +262,6 @@ def patch(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = WHITE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A filled disc: a colour in the middle of another."""
     return d.paint(canvas(ground, size), d.cover(d.disc(d.place(d.plane(size), centre), radius)), colour)

@@ -6,6 +6,8 @@ is not the lightness: 0 is red, 2 pi / 3 green, 4 pi / 3 blue. A hue and that ha
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -13,8 +15,11 @@ from jax.typing import ArrayLike
 from jaxcircuits.evidence.stimuli import drawing as d
 from jaxcircuits.evidence.stimuli.canvas import GREY, MIDDLE, canvas
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def of_hue(hue: ArrayLike, saturation: ArrayLike = 0.8, lightness: ArrayLike = 0.5) -> jax.Array:
+
+def of_hue(hue: ArrayLike, saturation: ArrayLike = 0.8, lightness: ArrayLike = 0.5) -> Float[jax.Array, " 3"]:
     """A color by its hue.
 
     Args:
@@ -38,7 +43,7 @@ def hue(
     lightness: ArrayLike = 0.5,
     centre: d.Vector = MIDDLE,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A disc of one hue; see `of_hue`.
 
     Args:
@@ -65,7 +70,7 @@ def color_contrast(
     saturation: ArrayLike = 0.8,
     lightness: ArrayLike = 0.5,
     centre: d.Vector = MIDDLE,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """One hue beside the opposite one; see `of_hue`.
 
     Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,9 @@ from jax.typing import ArrayLike
 
 from jaxcircuits.evidence.stimuli import drawing as d
 from jaxcircuits.evidence.stimuli.canvas import GREY, MIDDLE, canvas
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 SNOUT, EAR, EYE = 0.15, -2.25, -0.75
 """Directions from the middle of a head that faces right to its parts."""
@@ -40,7 +44,7 @@ def head(
     *,
     kind: ArrayLike = HOUND,
     neck: ArrayLike = NONE,
-    parts: Sequence[ArrayLike] | jax.Array | np.ndarray = (SNOUT, EAR, EYE),
+    parts: Sequence[ArrayLike] | Num[jax.Array | np.ndarray, " 3"] = (SNOUT, EAR, EYE),
     fur: ArrayLike = 0.15,
     grain: ArrayLike = 0.0,
     shading: ArrayLike = 0.0,
@@ -48,7 +52,7 @@ def head(
     centre: d.Vector = MIDDLE,
     colour: d.Vector = BROWN,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """The head of a furry animal in profile: skull, snout with a nose, ear, eye, and a neck or none.
 
     Args:
@@ -118,7 +122,7 @@ def car(
     colour: d.Vector = RED,
     glass: d.Vector = GLASS,
     ground: d.Vector = GREY,
-) -> jax.Array:
+) -> Float[jax.Array, "size size 3"]:
     """A car from the side: windows above a body above wheels, or the same parts elsewhere.
 
     Args:

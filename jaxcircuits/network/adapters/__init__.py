@@ -30,6 +30,7 @@ __all__ = [
     "keras_model",
     "linen_model",
     "nnx_model",
+    "torch_model",
     "zoo_model",
 ]
 
@@ -68,3 +69,11 @@ def equinox_model(module: Any, call_kwargs: dict[str, Any]) -> tuple[Any, Any]:
     from jaxcircuits.network.adapters import equinox
 
     return equinox.equinox_model(module, call_kwargs)
+
+
+def torch_model(module: Any, size: tuple[int, int], channels: int) -> tuple[Any, Any]:
+    """See `torch.torch_model`; PyTorch is imported only where a PyTorch module is given."""
+    expect(module, "torch")
+    from jaxcircuits.network.adapters import torch
+
+    return torch.torch_model(module, size, channels)

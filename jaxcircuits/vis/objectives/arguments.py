@@ -41,3 +41,9 @@ def whole_numbers(kind: str, values: int | Sequence | np.ndarray, columns: int) 
     if array.min() < -(2**31) or array.max() >= 2**31:
         raise InputError(f"{kind} {int(array[np.argmax(np.abs(array.astype(float)))])}; no layer has that many")
     return array.astype(np.int32)
+
+
+def row_of(array: np.ndarray, i: int) -> int | list[int] | float | np.ndarray:
+    """Row i of an array with one row a picture, or its only row; whole numbers as Python's own."""
+    row = array[i if array.shape[0] > 1 else 0]
+    return row.tolist() if array.dtype.kind == "i" else row

@@ -26,7 +26,7 @@ import dataclasses
 import math
 import zlib
 from collections.abc import Callable, Sequence
-from typing import dataclass_transform
+from typing import TYPE_CHECKING, dataclass_transform
 
 import jax
 import jax.numpy as jnp
@@ -34,10 +34,13 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.arguments import NumberLike
+from jaxcircuits.vis.objectives.arguments import NumberLike, row_of
 from jaxcircuits.vis.objectives.printed import printed
 from jaxcircuits.vis.objectives.seen import INPUT, Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
 
 
 class Objective:
@@ -52,11 +55,11 @@ class Objective:
     __array_ufunc__ = None  # so that `array * objective` is ours, not NumPy's
     group: int = 1
 
-    def score(self, seen: Seen) -> jax.Array:
+    def score(self, seen: Seen) -> Float[jax.Array, ""]:
         """The score of one picture: a scalar to maximise."""
         raise NotImplementedError
 
-    def scores(self, seen: Seen) -> jax.Array:
+    def scores(self, seen: Seen) -> Float[jax.Array, " pictures"]:
         """The scores (N,) of N pictures, for an objective with N rows."""
         return jax.vmap(lambda objective, one: objective.score(one))(self, seen)
 
@@ -66,7 +69,7 @@ class Objective:
         raise NotImplementedError
 
     @property
-    def reference(self) -> np.ndarray | None:
+    def reference(self) -> Float[np.ndarray, "pictures height width channels"] | None:
         """Pictures (N, H, W, channels) that it compares with, shown to the network in the same views; None for none."""
         return None
 
@@ -118,7 +121,7 @@ class Objective:
                 raise InputError(f"an objective for {leaf.shape[0]} pictures does not pair with {count}")
         return jax.tree.map(lambda leaf: np.broadcast_to(leaf, (count, *leaf.shape[1:])), self)
 
-    def take(self, indices: Sequence[int] | np.ndarray) -> Objective:
+    def take(self, indices: Sequence[int] | Integer[np.ndarray, " chosen"]) -> Objective:
         """The objective of some of its pictures."""
         return jax.tree.map(lambda leaf: leaf[np.asarray(indices)], self.rows(self.count))
 
@@ -271,12 +274,6 @@ class Product(_Pair):
             negative = (factor < 0) != label.startswith("-")
             return f"-{label.removeprefix('-')}" if negative else label.removeprefix("-")
         return f"{factor:g} {label}"
-
-
-def row_of(array: np.ndarray, i: int) -> int | list[int] | float | np.ndarray:
-    """Row i of an array with one row a picture, or its only row; whole numbers as Python's own."""
-    row = array[i if array.shape[0] > 1 else 0]
-    return row.tolist() if array.dtype.kind == "i" else row
 
 
 @node("function", "reads", "name")

@@ -6,6 +6,7 @@ The given pictures go through the same random views as the drawn ones, so that c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,9 @@ from jaxcircuits.vis.objectives.pictures import as_pictures, check_pictures
 from jaxcircuits.vis.objectives.seen import Seen
 from jaxcircuits.vis.objectives.units import aligned
 from jaxcircuits.vis.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 class _Compared(OfLayer):
@@ -60,7 +64,7 @@ class Caricature(_Compared):
         return aligned(seen.activations[self.layer], goal, self.power)
 
 
-def activation_difference(layer: str, pictures: np.ndarray) -> Objective:
+def activation_difference(layer: str, pictures: Float[np.ndarray, "*pictures height width channels"]) -> Objective:
     """Squared difference between a layer's activation and that for a given picture, as a part of the latter's square.
 
     0 where the layer cannot tell them apart, 1 for a silent layer. `-activation_difference(...)` alone inverts the
@@ -73,7 +77,9 @@ def activation_difference(layer: str, pictures: np.ndarray) -> Objective:
     return ActivationDifference(layer, as_pictures(pictures))
 
 
-def caricature(layer: str, pictures: np.ndarray, power: float | Sequence[float] = 1) -> Objective:
+def caricature(
+    layer: str, pictures: Float[np.ndarray, "*pictures height width channels"], power: float | Sequence[float] = 1
+) -> Objective:
     """What a layer sees in a picture, exaggerated: mean over positions of `dot * max(0.1, cos) ** power`.
 
     Dot product and cosine are those of the two activations at a position (Lucid's feature-inversion caricatures).

@@ -7,6 +7,7 @@ answer owes to a layer below points in a given direction.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,9 @@ from jaxcircuits.vis.objectives.arguments import vector_rows
 from jaxcircuits.vis.objectives.base import Objective, check_finite, node
 from jaxcircuits.vis.objectives.seen import Attributed, Seen
 from jaxcircuits.vis.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 
 @node("layer")
@@ -58,7 +62,9 @@ class Facet(Objective):
         return f"{self.objective.identity(i)}{super().identity(i).removeprefix(':'.join(self.layers))}"
 
 
-def facet(objective: Objective, layer: str, vectors: Sequence[float] | np.ndarray) -> Objective:
+def facet(
+    objective: Objective, layer: str, vectors: Sequence[float] | Num[np.ndarray, "*pictures channels"]
+) -> Objective:
     """A unit by one of its facets: `f(g(x)) + w' (g(x) * grad f(g(x)))`, f the objective, g the layer, w the vector.
 
     The second term is a direction's share of what f owes to the layer, as gradient times activation summed over

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,9 @@ from jaxcircuits.vis.objectives.base import Objective, node, registered
 from jaxcircuits.vis.objectives.positions import seen_shape
 from jaxcircuits.vis.objectives.seen import Attributed, Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 
 @node()
@@ -62,7 +67,7 @@ class Masked(Objective):
         return f"{self.objective.label(i)} (masked)"
 
 
-def masked(objective: Objective, masks: np.ndarray) -> Objective:
+def masked(objective: Objective, masks: Num[np.ndarray, "*pictures h w"]) -> Objective:
     """An objective that looks at a part of the view: activations are weighted by a mask of mean 1.
 
     A channel's mean over space becomes its mean under the mask. Tokens beside the grid, such as the class's, count as

@@ -9,6 +9,7 @@ the picture before the view; `layer=` reads a layer's activation instead.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,9 @@ from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, no
 from jaxcircuits.vis.objectives.positions import seen_shape
 from jaxcircuits.vis.objectives.seen import INPUT, Seen
 from jaxcircuits.vis.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 LEAST = 1e-6
 """Under square roots, whose gradient has no value at 0."""
@@ -196,7 +200,7 @@ def boundary_complexity(width: int = 20, constant: float | Sequence[float] = 0.5
     return BoundaryComplexity(np.atleast_1d(np.asarray(constant, np.float32)), width)
 
 
-def input_diff(pictures: np.ndarray) -> Objective:
+def input_diff(pictures: Float[np.ndarray, "*pictures height width channels"]) -> Objective:
     """Root mean square difference from given pictures.
 
     Args:

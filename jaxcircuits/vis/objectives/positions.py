@@ -10,8 +10,7 @@ from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
 from jaxcircuits.network.tokens import Grid
 from jaxcircuits.network.tokens import grid as token_grid
-from jaxcircuits.vis.objectives.arguments import whole_numbers
-from jaxcircuits.vis.objectives.base import row_of
+from jaxcircuits.vis.objectives.arguments import row_of, whole_numbers
 from jaxcircuits.vis.objectives.seen import Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
 

@@ -11,6 +11,8 @@ import numpy as np
 from jaxcircuits.network.tokens import Grid
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from jaxcircuits.vis.objectives.base import Objective
 
 Rows = jax.Array | np.ndarray
@@ -32,13 +34,13 @@ class Seen(NamedTuple):
       grids: layer of tokens -> the grid that they make; tokens have activations (tokens, channels).
     """
 
-    activations: Mapping[str, jax.Array]
-    picture: jax.Array
-    reference: Mapping[str, jax.Array]
-    attributions: tuple[jax.Array, ...] = ()
+    activations: Mapping[str, Float[jax.Array, "... channels"]]
+    picture: Float[jax.Array, "*pictures height width channels"]
+    reference: Mapping[str, Float[jax.Array, "... channels"]]
+    attributions: tuple[Float[jax.Array, "... channels"], ...] = ()
     grids: Mapping[str, Grid] = {}
 
-    def __getitem__(self, layer: str) -> jax.Array:
+    def __getitem__(self, layer: str) -> Float[jax.Array, "... channels"]:
         """The activation of a layer; the picture for `INPUT`."""
         return self.picture if layer == INPUT else self.activations[layer]
 

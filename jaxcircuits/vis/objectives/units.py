@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 import zlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +17,14 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
-from jaxcircuits.vis.objectives.arguments import Units, number_rows, vector_rows, whole_numbers
-from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node, row_of
+from jaxcircuits.vis.objectives.arguments import Units, number_rows, row_of, vector_rows, whole_numbers
+from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node
 from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
 from jaxcircuits.vis.objectives.seen import Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 
 class _Named(OfLayer):
@@ -183,7 +187,9 @@ def neuron(
 
 
 def direction(
-    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
+    layer: str,
+    vectors: Sequence[float] | Num[np.ndarray, "*pictures channels"],
+    power: float | Sequence[float] | None = None,
 ) -> Objective:
     """Dot product of a direction with a layer's activation, mean over positions.
 
@@ -200,7 +206,9 @@ def direction(
 
 
 def direction_cossim(
-    layer: str, vectors: Sequence[float] | np.ndarray, power: float | Sequence[float] | None = None
+    layer: str,
+    vectors: Sequence[float] | Num[np.ndarray, "*pictures channels"],
+    power: float | Sequence[float] | None = None,
 ) -> Objective:
     """Cosine of a direction with a layer's activation, mean over positions and channels.
 
@@ -225,7 +233,7 @@ def direction_cossim(
 
 def direction_neuron(
     layer: str,
-    vectors: Sequence[float] | np.ndarray,
+    vectors: Sequence[float] | Num[np.ndarray, "*pictures channels"],
     position: tuple[int, int] | Sequence[tuple[int, int]] | None = None,
     power: float | Sequence[float] = 0,
 ) -> Objective:
@@ -241,7 +249,9 @@ def direction_neuron(
     return objective.rows(objective.count)
 
 
-def tensor_direction(layer: str, tensors: np.ndarray, power: float | Sequence[float] = 0) -> Objective:
+def tensor_direction(
+    layer: str, tensors: Num[np.ndarray, "*pictures h w channels"], power: float | Sequence[float] = 0
+) -> Objective:
     """Like `direction`, with a direction for each position: mean over the positions of the tensor.
 
     Args:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 
 from jaxcircuits.errors import InputError, real, shown, whole
 from jaxcircuits.vis import color
 from jaxcircuits.vis.parts import Part
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 Shape = tuple[int, int, int]
 """(height, width, channels) of a network's picture."""
@@ -34,11 +37,11 @@ class Parametrization(Part):
         """Random parameters, a pytree of float32, for a picture of a shape."""
         raise NotImplementedError
 
-    def values(self, parameters: Any, shape: Shape) -> jax.Array:
+    def values(self, parameters: Any, shape: Shape) -> Float[jax.Array, "*group height width channels"]:
         """Channels (H, W, C) before colour: any real values, decorrelated where C is 3."""
         raise NotImplementedError
 
-    def from_values(self, values: jax.Array, shape: Shape) -> Any:
+    def from_values(self, values: Float[jax.Array, "*group height width channels"], shape: Shape) -> Any:
         """Parameters whose `values` are those given.
 
         Raises:
@@ -46,11 +49,11 @@ class Parametrization(Part):
         """
         raise InputError(f"{type(self).__name__} cannot start from a picture; use Fourier or Pixels")
 
-    def picture(self, parameters: Any, shape: Shape) -> jax.Array:
+    def picture(self, parameters: Any, shape: Shape) -> Float[jax.Array, "*group height width channels"]:
         """The picture (H, W, `channels(C)`) in [0, 1] that parameters stand for."""
         return color.to_picture(self.values(parameters, shape))
 
-    def from_picture(self, picture: jax.Array, shape: Shape) -> Any:
+    def from_picture(self, picture: Float[jax.Array, "*group height width channels"], shape: Shape) -> Any:
         """Parameters whose picture is the one given, clipped to `color.CLIP`.
 
         Args:
@@ -66,7 +69,9 @@ class Parametrization(Part):
         check_shape(picture, self.picture_shape(shape))
         return self.from_values(color.from_picture(picture), shape)
 
-    def view(self, key: jax.Array, picture: jax.Array) -> jax.Array:
+    def view(
+        self, key: jax.Array, picture: Float[jax.Array, "height width channels"]
+    ) -> Float[jax.Array, "height width channels"]:
         """What the transforms and the network see (H, W, C) in place of one picture."""
         return picture
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,9 @@ import numpy as np
 
 from jaxcircuits.vis import color
 from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_count
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 PACE = 0.05
 """Weights are this times their parameters: at Adam's rate for pictures, 0.05, they move by 0.0025 a step.
@@ -56,7 +60,9 @@ class CPPN(Parametrization):
             layers.append((kernel / PACE, bias / PACE))
         return tuple(layers)
 
-    def values(self, parameters: tuple[tuple[jax.Array, jax.Array], ...], shape: Shape) -> jax.Array:
+    def values(
+        self, parameters: tuple[tuple[jax.Array, jax.Array], ...], shape: Shape
+    ) -> Float[jax.Array, "height width channels"]:
         """The network's outputs before the sigmoid."""
         x = jnp.asarray(coordinates(shape[:2]))
         *hidden, last = parameters
@@ -65,7 +71,9 @@ class CPPN(Parametrization):
             x = jnp.concatenate([angle / 0.67, angle**2 / 0.6], axis=-1)
         return _linear(x, last)
 
-    def picture(self, parameters: tuple[tuple[jax.Array, jax.Array], ...], shape: Shape) -> jax.Array:
+    def picture(
+        self, parameters: tuple[tuple[jax.Array, jax.Array], ...], shape: Shape
+    ) -> Float[jax.Array, "height width channels"]:
         """The sigmoid of the outputs: colours are not decorrelated."""
         return color.to_gray(self.values(parameters, shape))
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 MOST_DECAY = 8.0
 """Of the spectrum: at 16,384 pixels its scale still is a float32."""
@@ -36,17 +40,21 @@ class Fourier(Parametrization):
         check_number(self, "sd")
         check_number(self, "decay", most=MOST_DECAY)
 
-    def init(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def init(self, key: jax.Array, shape: Shape) -> Float[jax.Array, "2 height frequencies channels"]:
         """Coefficients (2, H, W // 2 + 1, C): real and imaginary parts."""
         height, width, channels = shape
         return self.sd * jax.random.normal(key, (2, height, width // 2 + 1, channels), jnp.float32)
 
-    def values(self, parameters: jax.Array, shape: Shape) -> jax.Array:
+    def values(
+        self, parameters: Float[jax.Array, "2 height frequencies channels"], shape: Shape
+    ) -> Float[jax.Array, "height width channels"]:
         """Decodes a spectrum."""
         spectrum = jax.lax.complex(parameters[0], parameters[1]) * spectrum_scale(shape[:2], self.decay)[..., None]
         return jnp.fft.irfft2(spectrum, s=shape[:2], axes=(0, 1)) / 4
 
-    def from_values(self, values: jax.Array, shape: Shape) -> jax.Array:
+    def from_values(
+        self, values: Float[jax.Array, "height width channels"], shape: Shape
+    ) -> Float[jax.Array, "2 height frequencies channels"]:
         """The scaled spectrum."""
         spectrum = 4 * jnp.fft.rfft2(values, axes=(0, 1)) / spectrum_scale(shape[:2], self.decay)[..., None]
         return jnp.stack([spectrum.real, spectrum.imag])

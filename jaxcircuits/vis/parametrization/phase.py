@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,9 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_positive
 from jaxcircuits.vis.parametrization.magnitude import read_spectrum
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 SPREAD = math.pi / math.sqrt(3)
 """Root mean square of phases in radians, that of phases spread evenly over the circle."""
@@ -49,13 +53,15 @@ class FourierPhase(Parametrization):
         read_spectrum(self.spectrum)
         check_positive(self, "sd")
 
-    def init(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def init(self, key: jax.Array, shape: Shape) -> Float[jax.Array, "height frequencies channels"]:
         """Phases (H, W // 2 + 1, C) spread evenly over the circle."""
         height, width, channels = shape
         most = self.sd * math.sqrt(3)
         return jax.random.uniform(key, (height, width // 2 + 1, channels), jnp.float32, -most, most)
 
-    def values(self, parameters: jax.Array, shape: Shape) -> jax.Array:
+    def values(
+        self, parameters: Float[jax.Array, "height frequencies channels"], shape: Shape
+    ) -> Float[jax.Array, "height width channels"]:
         """Decodes phases."""
         height, width, _ = shape
         phase = SPREAD * parameters * jax.lax.rsqrt(jnp.square(parameters).mean() + 1e-10)
@@ -68,7 +74,9 @@ class FourierPhase(Parametrization):
         values = values - values.mean()
         return values * jax.lax.rsqrt(jnp.square(values).mean() + 1e-10)
 
-    def from_values(self, values: jax.Array, shape: Shape) -> jax.Array:
+    def from_values(
+        self, values: Float[jax.Array, "height width channels"], shape: Shape
+    ) -> Float[jax.Array, "height frequencies channels"]:
         """The values' phases: the picture keeps its outlines and takes on the spectrum."""
         spectrum, mirrored = jnp.fft.rfft2(values, axes=(0, 1)), _mirrored(*shape[:2])
         phase = jnp.arctan2(spectrum.imag, spectrum.real)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 
 from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,14 +30,18 @@ class Pixels(Parametrization):
     def __post_init__(self):
         check_number(self, "sd")
 
-    def init(self, key: jax.Array, shape: Shape) -> jax.Array:
+    def init(self, key: jax.Array, shape: Shape) -> Float[jax.Array, "height width channels"]:
         """Values (H, W, C)."""
         return self.sd * jax.random.normal(key, shape, jnp.float32)
 
-    def values(self, parameters: jax.Array, shape: Shape) -> jax.Array:
+    def values(
+        self, parameters: Float[jax.Array, "height width channels"], shape: Shape
+    ) -> Float[jax.Array, "height width channels"]:
         """The parameters themselves."""
         return parameters
 
-    def from_values(self, values: jax.Array, shape: Shape) -> jax.Array:
+    def from_values(
+        self, values: Float[jax.Array, "height width channels"], shape: Shape
+    ) -> Float[jax.Array, "height width channels"]:
         """The values themselves."""
         return values

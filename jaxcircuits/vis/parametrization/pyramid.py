@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,9 @@ from jaxcircuits.vis.parametrization.base import (
 )
 from jaxcircuits.vis.parametrization.fourier import Fourier
 from jaxcircuits.vis.parametrization.rgba import RGBA
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 MOST_LEVELS = 32
 """Each is compiled by itself."""
@@ -58,11 +61,11 @@ class Pyramid(Parametrization):
             for k, level in zip(keys, self.levels)
         )
 
-    def values(self, parameters: tuple[jax.Array, ...], shape: Shape) -> jax.Array:
+    def values(self, parameters: tuple[jax.Array, ...], shape: Shape) -> Float[jax.Array, "height width channels"]:
         """The sum of the enlarged levels."""
         return functools.reduce(jnp.add, (jax.image.resize(level, shape, "linear") for level in parameters))
 
-    def from_values(self, values: jax.Array, shape: Shape) -> tuple[jax.Array, ...]:
+    def from_values(self, values: Float[jax.Array, "height width channels"], shape: Shape) -> tuple[jax.Array, ...]:
         """From the coarsest level on, each takes what the coarser ones leave; level 1 makes the rest exact."""
         left, small = values, {}
         for level in sorted(self.levels, reverse=True):
@@ -110,12 +113,16 @@ class Shared(Parametrization):
         shared = self.pyramid.init(fold_in(key[0], SHARED_STREAM), shape)
         return own, tuple(self.sd * level for level in shared)
 
-    def values(self, parameters: tuple[Any, tuple[jax.Array, ...]], shape: Shape) -> jax.Array:
+    def values(
+        self, parameters: tuple[Any, tuple[jax.Array, ...]], shape: Shape
+    ) -> Float[jax.Array, "group height width channels"]:
         """(G, H, W, C)."""
         own, shared = parameters
         return jax.vmap(lambda p: self.own.values(p, shape))(own) + self.pyramid.values(shared, shape)
 
-    def from_values(self, values: jax.Array, shape: Shape) -> tuple[Any, tuple[jax.Array, ...]]:
+    def from_values(
+        self, values: Float[jax.Array, "group height width channels"], shape: Shape
+    ) -> tuple[Any, tuple[jax.Array, ...]]:
         """All of it goes into the own parameters; the shared ones are zero."""
         own = jax.vmap(lambda v: self.own.from_values(v, shape))(values)
         return own, tuple(jnp.zeros(level_shape(shape, level), jnp.float32) for level in self.levels)

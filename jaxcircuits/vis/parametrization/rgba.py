@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxcircuits.vis.parametrization.base import Parametrization, Shape, check_part, check_shape, fold_in
 from jaxcircuits.vis.parametrization.fourier import Fourier
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 BACKGROUND = Fourier(sd=0.5)
 """Whose random starts lie behind a transparent picture."""
@@ -45,12 +48,12 @@ class RGBA(Parametrization):
         """Parameters of the colours and of alpha."""
         return self.of.init(key, shape), self.of.init(fold_in(key, ALPHA_STREAM), _alpha(shape))
 
-    def picture(self, parameters: tuple[Any, Any], shape: Shape) -> jax.Array:
+    def picture(self, parameters: tuple[Any, Any], shape: Shape) -> Float[jax.Array, "*group height width channels"]:
         """Colours and alpha, (H, W, C + 1)."""
         colors, alpha = parameters
         return jnp.concatenate([self.of.picture(colors, shape), self.of.picture(alpha, _alpha(shape))], axis=-1)
 
-    def from_picture(self, picture: jax.Array, shape: Shape) -> tuple[Any, Any]:
+    def from_picture(self, picture: Float[jax.Array, "*group height width channels"], shape: Shape) -> tuple[Any, Any]:
         """Parameters for a picture with C + 1 channels, or with C: that one is opaque."""
         if picture.shape[-1] == shape[-1]:
             picture = jnp.concatenate([picture, jnp.ones_like(picture[..., :1])], axis=-1)
@@ -58,7 +61,9 @@ class RGBA(Parametrization):
         colors, alpha = picture[..., :-1], picture[..., -1:]
         return self.of.from_picture(colors, shape), self.of.from_picture(alpha, _alpha(shape))
 
-    def view(self, key: jax.Array, picture: jax.Array) -> jax.Array:
+    def view(
+        self, key: jax.Array, picture: Float[jax.Array, "height width channels"]
+    ) -> Float[jax.Array, "height width colors"]:
         """The picture over a random background."""
         colors, alpha = picture[..., :-1], picture[..., -1:]
         height, width, channels = colors.shape
