@@ -18,6 +18,7 @@ from jaxcircuits.network.graph import INPUT, Graph
 from jaxcircuits.network.grouped import grouped_convolutions
 from jaxcircuits.network.loops import loops
 from jaxcircuits.network.normalization import softmaxes
+from jaxcircuits.network.on_tpu import exchanged_on_tpu
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.run import Run
 from jaxcircuits.network.trace import Model, Program, signature, trace
@@ -127,7 +128,7 @@ class Forward:
         values = dict(zip(program.parameters, jax.tree.leaves(inner)))
         values[program.image] = self.laid_out(x)
         values.update((located.value(name), located.restored(name, value)) for name, value in given.items())
-        exchange = rules.max_pools(program) | grouped_convolutions(program)
+        exchange = rules.max_pools(program) | grouped_convolutions(program) | exchanged_on_tpu(program)
         if self.linear:
             exchange = rules.linear(program) | grouped_convolutions(program)
         elif redirect is not None:

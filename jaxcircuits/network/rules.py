@@ -31,15 +31,16 @@ _LINEAR = (
 
 @functools.lru_cache(maxsize=256)
 def max_pools(program: Program) -> dict[int, Exchange]:
-    """Max-pools as maxima over shifted slices, which say the same.
+    """Max-pools as maxima over shifted slices, which say the same; on TPUs as they are written.
 
     The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6
     times slower on a CPU. Of equals in a window the gradient goes to the one in the leftmost column, and there to the
     topmost; TensorFlow's and XLA's own go to the topmost row first. Behind a ReLU it makes no difference where the
-    equals are its zeros, which have no gradient to hand on.
+    equals are its zeros, which have no gradient to hand on. By a TPU's compiler the slices are what takes longer
+    (`benchmarks/PLAN.md`).
     """
     return {
-        operation.outputs[0]: _of(operation, _largest)
+        operation.outputs[0]: _of(operation, _largest_by_platform)
         for operation in program.flat
         if operation.name == "reduce_window_max" and _is_plain(operation)
     }
@@ -184,6 +185,10 @@ def _slices(x: jax.Array, fill: float, axis: int, size: int, stride: int, paddin
     x = lax.pad(x, jnp.asarray(fill, x.dtype), config)
     count = (x.shape[axis] - size) // stride + 1
     return [lax.slice_in_dim(x, shift, shift + (count - 1) * stride + 1, stride, axis) for shift in range(size)]
+
+
+def _largest_by_platform(operation: Operation, x: jax.Array) -> jax.Array:
+    return lax.platform_dependent(x, tpu=operation.apply, default=functools.partial(_largest, operation))
 
 
 def _largest(operation: Operation, x: jax.Array) -> jax.Array:

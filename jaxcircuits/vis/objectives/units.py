@@ -21,6 +21,7 @@ from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, no
 from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
 from jaxcircuits.vis.objectives.seen import Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
+from jaxcircuits.vis.selection import selected
 
 
 class _Named(OfLayer):
@@ -38,7 +39,7 @@ class Channel(_Named):
     units: np.ndarray
 
     def score(self, seen: Seen) -> jax.Array:
-        return mean_over_space(seen.activations[self.layer])[self.units]
+        return _of_unit(mean_over_space(seen.activations[self.layer]), self.units)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -56,7 +57,7 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return at_position(seen, self.layer, self.position)[self.units]
+        return _of_unit(at_position(seen, self.layer, self.position), self.units)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -303,6 +304,11 @@ def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, net
 def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
     exponent = "" if power is None else f"^{row_of(power, i):g}"
     return f"direction-{zlib.crc32(np.ascontiguousarray(row_of(vectors, i)).tobytes()):08x}{exponent}"
+
+
+def _of_unit(values: jax.Array, unit: Rows) -> jax.Array:
+    """The value of one unit, of (channels,)."""
+    return jax.lax.platform_dependent(values, unit, tpu=selected, default=lambda values, unit: values[unit])
 
 
 def _units(units: Units) -> np.ndarray:
