@@ -28,7 +28,7 @@ from jaxcircuits.vis.transforms.base import (
 )
 from jaxcircuits.vis.transforms.resample import sample
 from jaxcircuits.vis.transforms.smooth import gaussian_matrix
-from jaxcircuits.vis.transforms.turns import turn, turn_bounds, turn_reach
+from jaxcircuits.vis.transforms.turns import extremes, turn, turn_bounds, turn_reach
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,17 +150,11 @@ class Affine(AffineMap):
         return matrix_of(linear, product(-linear, shift))
 
     def reach(self, size: Size) -> float:
-        low, high = self.degrees
-        first = math.ceil((low - 45) / 90)
-        # Two diagonals tell as much as thousands.
-        diagonals = (45 + 90 * k for k in range(first, min(math.floor((high - 45) / 90), first + 1) + 1))
-        turned = max(turn_reach(degrees) for degrees in (low, high, *diagonals))
+        turned = max(map(turn_reach, extremes(self.degrees, 45)))
         return self.zoom[1] * turned * (1 + self._lean())
 
     def bounds(self, size: Size) -> LinearBounds:
-        low, high = self.degrees
-        first = math.ceil(low / 90)
-        turned = turn_bounds((low, high, *(90 * k for k in range(first, min(math.floor(high / 90), first + 1) + 1))))
+        turned = turn_bounds(extremes(self.degrees, 0))
         return LinearBounds(1 / self.zoom[0], np.ones(2), np.array([[1, 0], [self._lean(), 1]])) @ turned
 
     def _lean(self) -> float:
