@@ -84,15 +84,14 @@ class Arguments:
     def __repr__(self) -> str:
         what = f"{self.layer}:{self.units[0]}" if len(self.units) == 1 else f"{len(self.units)} units of {self.layer}"
         holding = sum(bool(one.holds) for one in self)
-        lines = [
-            f"Does {what} of {self.network} detect {self.stimulus} by {self.parameter}? {holding} of 7 arguments hold"
-        ]
+        verdict = f"{holding} of {len(self)} arguments hold"
+        lines = [f"Does {what} of {self.network} detect {self.stimulus} by {self.parameter}? {verdict}"]
         for one in self:
             if one.value is None or one.bound is None:
                 lines.append(f"{one.name:14}  not measured: {one.missing}")
             else:
-                verdict = "holds" if one.holds else "fails"
-                lines.append(f"{one.name:14}  {verdict}  {one.value:.3g}, beyond {one.bound:.3g} once in twenty times")
+                said = "holds" if one.holds else "fails"
+                lines.append(f"{one.name:14}  {said}  {one.value:.3g}, beyond {one.bound:.3g} once in twenty times")
         return "\n".join(lines)
 
     def __iter__(self) -> Iterator[Argument]:
