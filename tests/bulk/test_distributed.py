@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from jaxcircuits import InputError
 from jaxcircuits.bulk import DrawingPlan, meet
+from support.recorded import contents
 
 RECIPE = {"size": [32, 32], "transforms": [], "redirect_steps": 0}
 ARGUMENTS = ["render", "--layer", "conv2d0,conv2d1", "--units", "0-11", "--batch-size", "2"]
@@ -66,10 +66,6 @@ def ended(*processes):
     """Waits for processes; their outputs."""
     outputs = [process.communicate(timeout=240) for process in processes]
     return [(process.returncode, *output) for process, output in zip(processes, outputs)]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from jaxcircuits.bulk import Directions, Series, place
 from jaxcircuits.cli.examples import examples as look
 from jaxcircuits.images import contact_sheet
 from support.drawn import QUICK, draw, read_records
-from support.recorded import contents
+from support.recorded import contents, digest
 
 
 def test_pictures_are_those_of_render(drawn, slide):
@@ -225,7 +225,7 @@ def test_into_an_object_store(format, slide, tmp_path):
     fsspec.register_implementation("s3", Bucket, clobber=True)
     Bucket.store.clear()
     draw(slide, "s3://bucket/pictures", range(6), format=format)
-    there = {name.removeprefix("/bucket/pictures/"): file.getvalue() for name, file in Bucket.store.items()}
+    there = {name.removeprefix("/bucket/pictures/"): digest(file.getvalue()) for name, file in Bucket.store.items()}
     draw(slide, tmp_path, range(6), format=format)
     assert there == contents(tmp_path)
     before, _ = draw(slide, "s3://bucket/pictures", range(6), format=format)
@@ -245,7 +245,7 @@ def test_what_others_open_by_themselves_is_read_from_an_object_store(slide, tmp_
         with bulk.wiring(slide, ["conv2d1"], out) as job:
             job.run(progress=False)
         read.append(bulk.Records(out)["slide"])
-    there = {name.removeprefix("/bucket/records/"): file.getvalue() for name, file in Bucket.store.items()}
+    there = {name.removeprefix("/bucket/records/"): digest(file.getvalue()) for name, file in Bucket.store.items()}
     assert there == contents(tmp_path / "records") and "slide/conv2d1/examples/0001.png" in there
     far, near = (records["conv2d1"] for records in read)
     np.testing.assert_array_equal(far.examples.values, near.examples.values)

@@ -14,7 +14,7 @@ import time
 import pytest
 from PIL import Image
 
-from support.recorded import contents
+from support.recorded import contents, digest
 
 LIGHT = {"size": [32, 32], "transforms": [], "redirect_steps": 0, "steps": 200}
 COMMAND = ["--layer", "conv2d0,conv2d1", "--units", "all", "--batch-size", "2"]
@@ -47,7 +47,7 @@ def finish(process):
 
 
 class Watch(threading.Thread):
-    """Looks at every file under a final name, again and again, and keeps all that it ever saw of each."""
+    """Looks at every file under a final name, again and again, and keeps what it ever saw of each."""
 
     def __init__(self, folder):
         super().__init__()
@@ -57,7 +57,7 @@ class Watch(threading.Thread):
         while not self.over.is_set():
             for path in self.folder.rglob("[!.]*"):
                 if path.is_file() and ".json" not in path.name and path.name != "sheet.png":
-                    self.seen.setdefault(str(path.relative_to(self.folder)), set()).add(path.read_bytes())
+                    self.seen.setdefault(str(path.relative_to(self.folder)), set()).add(digest(path.read_bytes()))
             time.sleep(0.001)
 
     def __enter__(self):

@@ -1,6 +1,7 @@
 """Small jobs of every product of bulk."""
 
 import functools
+import hashlib
 from pathlib import Path
 
 import jaxcircuits as jc
@@ -12,8 +13,16 @@ exact = functools.cache(exact_network)
 QUICK = Recipe(size=32, steps=2, transforms=(), redirect_steps=0)
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+def digest(data: bytes) -> str:
+    """What stands for a file's bytes where files are compared: short, so that a failure can be read."""
+    return f"{len(data)} bytes, {hashlib.sha256(data).hexdigest()[:16]}"
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """The files of a folder, and what stands for the bytes of each."""
+    return {
+        str(path.relative_to(folder)): digest(path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
 
 
 def opened(product, network, out, layers, **options):
