@@ -21,7 +21,7 @@ def circuit(
     seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
     out: Annotated[Path, typer.Option(help="Files go to OUT/NETWORK/LAYER-UNIT.")] = Path("circuits"),
 ) -> None:
-    """Draw what a unit is made of: the units that excite and inhibit it most, and theirs, as figures and a page."""
+    """Show what a unit is built from: the units that excite and inhibit it most, and theirs, as figures and a page."""
     from jaxcircuits.network import load
     from jaxcircuits.pages import report_circuit
 

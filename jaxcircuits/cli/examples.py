@@ -47,9 +47,9 @@ def examples(
     processes: Processes = None,
     process: Process = None,
 ) -> None:
-    """Find what makes units fire in pictures of the world: one file a layer for all its units, a sheet for some.
+    """Find what makes units fire in pictures of the world: one file per layer for all its units, a sheet for some.
 
-    The same command started again goes on where it was stopped; layers that are added are seen in a pass of their own.
+    Started again, the same command resumes where it was stopped; layers that are added get a pass of their own.
     """
     from jaxcircuits import bulk
     from jaxcircuits.bulk import place

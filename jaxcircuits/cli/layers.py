@@ -22,8 +22,8 @@ def layers(
 ) -> None:
     """List a network's layers: channels, size at the native input, and what each is computed from.
 
-    A * marks those that all of the picture passes through, after their activation function; `all` in other commands
-    means these.
+    A * marks the stages: the layers that every path from the image to the output passes through, after their activation
+    function. In other commands `all` means these.
     """
     import jax
 

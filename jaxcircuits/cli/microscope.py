@@ -48,7 +48,7 @@ def microscope(
 ) -> None:
     """Make a page for every unit: what it looks for, what makes it fire, how it is wired.
 
-    What is missing is made first: wiring, examples, drawings. The same command started again goes on where it was
+    Missing records are made first: wiring, examples, drawings. Started again, the same command resumes where it was
     stopped; other layers, units and networks are added to the same site. `jaxcircuits serve OUT` shows it meanwhile.
     """
     from jaxcircuits import bulk

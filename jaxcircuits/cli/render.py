@@ -64,8 +64,8 @@ def render(
 ) -> None:
     """Draw what units look for: of one layer, of several, of a whole network.
 
-    The same command started again draws only what is missing. Another recipe or seed gets a folder of its own in each
-    layer's.
+    Started again, the same command draws only what is missing. Another recipe or seed gets its own folder inside the
+    folder of each layer.
     """
     from jaxcircuits import bulk
     from jaxcircuits.network import load
