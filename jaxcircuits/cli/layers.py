@@ -15,9 +15,9 @@ from jaxcircuits.zoo import ZOO
 
 def layers(
     network: NetworkName,
-    like: Annotated[str, typer.Option(help="Only layers whose name holds this text.")] = "",
+    like: Annotated[str, typer.Option(help="Only layers whose name contains this text.")] = "",
     trunk: Annotated[
-        bool, typer.Option("--trunk", help="Only those marked *: what people mean by its layers.")
+        bool, typer.Option("--trunk", help="Only the stages, marked *: what people mean by the layers.")
     ] = False,
 ) -> None:
     """List a network's layers: channels, size at the native input, and what each is computed from.
