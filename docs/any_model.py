@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 HEAD = """# Every tool on every model
 
 Which tool works on which kind of model. Each cell is a test of `tests/house/test_every_model.py`, on small models with
-random weights (`models.py`, `more_models.py` and `framework_models.py` of `tests/support/`). Where a tool does not apply,
-a number refers to the error message, in the list below the table. `docs/any_model.py` writes this page.
+random weights (`models.py`, `more_models.py` and `framework_models.py` of `tests/support/`). Where a tool does not
+apply, a number refers to the error message, in the list below the table. `docs/any_model.py` writes this page.
 """
 
 
