@@ -141,7 +141,7 @@ def test_networks_and_layers():
     assert line.split()[1:4] == ["*", "512", "14x14"]
     inner = next(line for line in layers.stdout.splitlines() if line.split()[0] == "inception_4b/3x3")
     assert "*" not in inner.split()
-    some = command("layers", "googlenet", "--trunk", "--like", "inception_4")
+    some = command("layers", "googlenet", "--stages", "--like", "inception_4")
     names = [line.split()[0] for line in some.stdout.splitlines()[1:]]
     assert names == [f"inception_4{block}/output" for block in "abcde"]
 
