@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import jax
@@ -10,6 +11,9 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxcircuits.errors import InputError, unknown
+
+_SYNSET = re.compile(r"(n\d{8})(?: |$)")
+"""WordNet's name of a class, with which labels of ImageNet begin."""
 
 
 def units(layer: str, channels: int, numbers: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -71,7 +75,7 @@ def class_index(name: str, labels: Sequence[str], label: str) -> int:
 
     Args:
       name: of the network.
-      labels: of its outputs, each a synset and comma-separated names, or names alone.
+      labels: of its outputs, each a synset (`n02110185`) and comma-separated names, or names alone.
       label: one of those, in any case of letters.
 
     Raises:
@@ -88,5 +92,8 @@ def class_index(name: str, labels: Sequence[str], label: str) -> int:
 
 
 def _names(text: str) -> list[str]:
-    synset, _, names = text.lower().partition(" ")
-    return [text.lower(), synset, *(name.strip() for name in (names if names else synset).split(","))]
+    """What a label may be called: all of it, its synset where it begins with one, and each of its names."""
+    text = text.lower()
+    synset = _SYNSET.match(text)
+    names = text[synset.end() :] if synset else text
+    return list(dict.fromkeys([text, *([synset[1]] if synset else []), *(name.strip() for name in names.split(","))]))

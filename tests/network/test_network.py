@@ -9,6 +9,7 @@ from flax import nnx
 
 import jaxcircuits as jc
 from jaxcircuits import InputConvention, InputError, Network
+from jaxcircuits.network.checks import class_index
 
 PICTURES = np.random.default_rng(0).uniform(size=(2, 12, 10, 3)).astype(np.float32)
 
@@ -203,6 +204,21 @@ def test_labels(zoo_network):
         assert network.class_index(label) == 3
     with pytest.raises(InputError, match="did you mean siberian husky"):
         network.class_index("Siberian huskey")
+
+
+@pytest.mark.parametrize(
+    "label, index",
+    [("car", 0), ("Scrambled Car", 1), ("head", 2), ("head, wrong neck", 2), ("wrong neck", 2), ("n01440764", 3)]
+    + [("tench", 3), ("Tinca tinca", 3), ("n01440764 tench, Tinca tinca", 3)],
+)
+def test_a_label_is_a_synset_with_names_or_names_alone(label, index):
+    labels = ("car", "scrambled car", "head, wrong neck", "n01440764 tench, Tinca tinca")
+    assert class_index("small", labels, label) == index
+
+
+def test_a_part_of_a_name_is_no_label():
+    with pytest.raises(InputError, match=r"unknown label 'scrambled' of small; did you mean scrambled car"):
+        class_index("small", ("car", "scrambled car"), "scrambled")
 
 
 def test_importing_is_light():
