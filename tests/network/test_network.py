@@ -208,8 +208,15 @@ def test_labels(zoo_network):
 
 @pytest.mark.parametrize(
     "label, index",
-    [("car", 0), ("Scrambled Car", 1), ("head", 2), ("head, wrong neck", 2), ("wrong neck", 2), ("n01440764", 3)]
-    + [("tench", 3), ("Tinca tinca", 3), ("n01440764 tench, Tinca tinca", 3)],
+    [
+        ("car", 0),
+        ("Scrambled Car", 1),
+        ("head", 2),
+        ("head, wrong neck", 2),
+        ("n01440764", 3),
+        ("Tinca tinca", 3),
+        ("n01440764 tench, Tinca tinca", 3),
+    ],
 )
 def test_a_label_is_a_synset_with_names_or_names_alone(label, index):
     labels = ("car", "scrambled car", "head, wrong neck", "n01440764 tench, Tinca tinca")
