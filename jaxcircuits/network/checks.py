@@ -54,7 +54,7 @@ def pictures(name: str, channels: int, images: jax.Array | np.ndarray) -> jax.Ar
         raise InputError(f"pictures of shape {images.shape}; {expected}{hint}")
     if images.shape[-1] != channels:
         hint = {
-            (1, 3): " (grey: repeat the channel with np.repeat(images, 3, -1))",
+            (1, 3): " (gray: repeat the channel with np.repeat(images, 3, -1))",
             (4, 3): " (RGBA: drop alpha with images[..., :3])",
         }.get((images.shape[-1], channels), "")
         raise InputError(f"pictures with {images.shape[-1]} channels{hint}; {expected}")
@@ -63,7 +63,7 @@ def pictures(name: str, channels: int, images: jax.Array | np.ndarray) -> jax.Ar
         raise InputError(f"pictures of type {images.dtype}; {expected}{hint}")
     if not isinstance(images, Tracer) and images.size:
         low, high = float(images.min()), float(images.max())
-        # Half a grey level of slack: resampling overshoots by rounding.
+        # Half a gray level of slack: resampling overshoots by rounding.
         if not (low >= -0.002 and high <= 1.002):
             raise InputError(f"picture values from {low:.4g} to {high:.4g}; {expected}")
     # Handed over explicitly: so it goes where implicit transfers are forbidden.

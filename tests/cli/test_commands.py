@@ -281,8 +281,8 @@ def test_contact_sheet_holds_every_picture():
     sheet = np.asarray(contact_sheet(pictures, [f"unit {i}" for i in range(5)]))
     for level in np.round(np.linspace(0.2, 1, 5) * 255):
         assert ((sheet == [level, 0, 0]).all(-1)).sum() == 16 * 20 * 30  # enlarged four times
-    grey = contact_sheet(np.full((2, 100, 100, 1), 0.5, np.float32))
-    assert (np.asarray(grey) == 128).all(-1).sum() == 2 * 100 * 100
+    gray = contact_sheet(np.full((2, 100, 100, 1), 0.5, np.float32))
+    assert (np.asarray(gray) == 128).all(-1).sum() == 2 * 100 * 100
     many = contact_sheet(np.zeros((4000, 40, 40, 3), np.float32))
     assert many.width * many.height < 4000 * 48 * 48  # not enlarged, or it would be huge
     with pytest.raises(InputError, match="picture of shape \\(4, 4\\)"):

@@ -73,8 +73,8 @@ def test_linen_module():
     result = network.activations(PICTURES)
     np.testing.assert_allclose(result["output"], expected, rtol=1e-5, atol=1e-6)
     kernel, bias = (np.asarray(variables["params"]["last"][kind]) for kind in ("kernel", "bias"))
-    centre = np.asarray(result["BatchNorm_0"])[:, 4:7, 4:7]
-    by_hand = np.einsum("nijc,ijco->no", centre, kernel) + bias
+    center = np.asarray(result["BatchNorm_0"])[:, 4:7, 4:7]
+    by_hand = np.einsum("nijc,ijco->no", center, kernel) + bias
     np.testing.assert_allclose(result["last"][:, 5, 5], by_hand, rtol=1e-4, atol=1e-5)
 
 
@@ -135,22 +135,22 @@ def test_plain_function(kind):
     )
 
 
-def test_grey_pictures_and_channel_order():
+def test_gray_pictures_and_channel_order():
     identity = lambda params, x: x  # noqa: E731
-    grey = Network.from_function(identity, (), InputConvention(size=(8, 8), channels=1, scale=255, mean=10))
-    np.testing.assert_allclose(grey.activations(PICTURES[..., :1])["output"], PICTURES[..., :1] * 255 - 10, rtol=1e-5)
+    gray = Network.from_function(identity, (), InputConvention(size=(8, 8), channels=1, scale=255, mean=10))
+    np.testing.assert_allclose(gray.activations(PICTURES[..., :1])["output"], PICTURES[..., :1] * 255 - 10, rtol=1e-5)
     bgr = Network.from_function(identity, (), InputConvention(size=(8, 8), mean=(0.1, 0.2, 0.3), order="BGR"))
     expected = PICTURES[..., ::-1] - np.array([0.1, 0.2, 0.3])
     np.testing.assert_allclose(bgr.activations(PICTURES)["output"], expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("which", ["linen", "nnx", "grey"])
+@pytest.mark.parametrize("which", ["linen", "nnx", "gray"])
 def test_any_flax_model_is_drawn(which):
     """Three lines, end to end: the pictures excite their units more than where they started."""
     if which == "linen":
         network, layer = linen_network()[0], "last"
     else:
-        channels = 1 if which == "grey" else 3
+        channels = 1 if which == "gray" else 3
         convention = InputConvention(size=(12, 12), channels=channels, mean=0.5, std=0.25)
         network, layer = Network.from_nnx(NNXCNN(channels, nnx.Rngs(1)), convention), "blocks/1"
     recipe = jc.Recipe(size=24, steps=30, transforms=())
@@ -171,7 +171,7 @@ def test_linen_ignores_nothing_that_it_needs():
 
 BAD_PICTURES = {
     "no leading axis": (PICTURES[0], "shape .*12, 10, 3.*images\\[None\\]"),
-    "grey": (PICTURES[..., :1], "1 channels \\(grey.*np.repeat"),
+    "gray": (PICTURES[..., :1], "1 channels \\(gray.*np.repeat"),
     "rgba": (np.concatenate([PICTURES, PICTURES[..., :1]], -1), "4 channels \\(RGBA.*images\\[..., :3\\]"),
     "bytes": (np.uint8(PICTURES * 255), "uint8.*divide bytes by 255"),
     "0 to 255": (PICTURES * 255, "values from .* to .*in \\[0, 1\\]"),
