@@ -245,9 +245,8 @@ def test_a_killed_download_leaves_no_lock(tmp_path):
     hold = FETCH.split("    folder.mkdir")[0] + "    print('held', flush=True); import time; time.sleep(60)"
     words = [sys.executable, "-c", hold, "url", "pin", str(tmp_path / "folder")]
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    holder = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout.readline() == "held\n"
-    holder.kill()
-    holder.wait()
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
     with downloading.alone(tmp_path / "folder"):
         pass
