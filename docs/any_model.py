@@ -13,11 +13,11 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-HEAD = """# Any model
+HEAD = """# Every tool on every model
 
-Every tool on every kind of model. Each cell is a test of `tests/house/test_every_model.py`; the models are small ones
-with random weights, `models.py`, `more_models.py` and `framework_models.py` of `tests/support/`. A number stands for
-the line that says why a tool cannot be had there. This page is written by `docs/any_model.py`.
+Which tool works on which kind of model. Each cell is a test of `tests/house/test_every_model.py`, on small models with
+random weights (`models.py`, `more_models.py` and `framework_models.py` of `tests/support/`). Where a tool does not
+apply, a number refers to the error message, in the list below the table. `docs/any_model.py` writes this page.
 """
 
 

@@ -23,9 +23,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def run(
     source: Annotated[Path | None, typer.Argument(help="File or folder with foreign weights.")] = None,
     out: Annotated[Path | None, typer.Option(help="The safetensors file to write, or a folder for it.")] = None,
-    architecture: Annotated[str | None, typer.Option(help="What they are the weights of; else told by shapes.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Text file: what the outputs stand for, one a line.")] = None,
-    check: Annotated[Path | None, typer.Option("--verify", help="A converted file to check instead.")] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Architecture of the weights; by default recognized by shapes.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="Text file with the label of each output, one per line.")] = None,
+    check: Annotated[Path | None, typer.Option("--verify", help="Check this converted file instead.")] = None,
 ) -> None:
     """Converts foreign weights to one safetensors file, or verifies such a file.
 

@@ -49,7 +49,7 @@ def arguments(
     seed: int = 0,
     progress: bool = True,
 ) -> Arguments:
-    """How well units do by the seven arguments of Zoom In, each one figure with what it would be by chance.
+    """Measures the seven arguments of Zoom In for units: each is one number, given with its value by chance.
 
     1 drawing         the percentile of its own drawing among pictures of the world
     2 examples        how many of its strongest examples look like the stimulus as it prefers it

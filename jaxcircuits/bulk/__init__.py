@@ -1,4 +1,4 @@
-"""Records of units: planned, made in shards by one or many hosts, kept, taken up again, read."""
+"""Records of units: planned, made in shards by one or many hosts, kept, resumed, read."""
 
 from jaxcircuits.bulk.crops import Crops, crops
 from jaxcircuits.bulk.drawing_plan import FORMATS, DrawingPlan, DrawingShard, recipe_hash

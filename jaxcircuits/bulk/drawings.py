@@ -47,7 +47,7 @@ def drawings(
     batch_size: int | None = None,
     hosts: Hosts = ALONE,
 ) -> Iterator[Job[Drawings]]:
-    """Opens drawings in a folder: takes up the plan that is there, or makes one.
+    """Opens a job of drawings in a folder: resumes the plan that is there, or makes one.
 
     >>> with drawings(network, [Series("mixed4b", tuple(range(512)))], Recipe(), "pictures") as job:
     ...     job.run()

@@ -29,7 +29,7 @@ P = TypeVar("P", bound=Product)
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job(Generic[P]):
-    """Work that is ready to be begun or taken up again; see `opened`.
+    """Work that is ready to be started or resumed; see `opened`.
 
     Attributes:
       product: of the plan that is kept with the records.

@@ -51,7 +51,7 @@ def examples(
     share: int | None = None,
     hosts: Hosts = ALONE,
 ) -> Iterator[Job[Passes]]:
-    """Opens a pass over pictures in a folder: takes up the one that is there, or plans one. See `evidence.examples`.
+    """Opens a pass over pictures in a folder: resumes the one that is there, or plans one. See `evidence.examples`.
 
     >>> with examples(network, open_pictures("photographs"), ["mixed3b", "mixed4c"], "records") as job:
     ...     job.run()

@@ -31,7 +31,7 @@ STEPS, MOST_STEPS = 16, 4096
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Attribution:
-    """What a target's answer on N pictures owes to each value of a layer.
+    """How much of a target's activation on N pictures is due to each value of a layer.
 
     Attributes:
       values: float32 (N, h, w, channels), or (N, channels) of layers without positions, in the target's units.
@@ -70,7 +70,7 @@ def attribute(
     steps: int | None = None,
     tolerance: float | None = None,
 ) -> Attribution:
-    """What a target's answer owes to a layer: `a * df/da`, a the layer's activation and f the answer.
+    """Attributes a target's activation f to a layer's activation a: `a * df/da`.
 
     Args:
       network: any.

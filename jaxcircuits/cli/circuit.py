@@ -14,14 +14,16 @@ from jaxcircuits.printing import plain
 def circuit(
     network: NetworkName,
     unit: Annotated[str, typer.Argument(help="LAYER:UNIT, such as mixed4b:11.", metavar="LAYER:UNIT")],
-    depth: Annotated[int, typer.Option(help="Layers to go down.")] = 2,
-    top: Annotated[int, typer.Option(help="Units to keep of each layer.")] = 8,
-    steps: Annotated[int, typer.Option(help="Of gradient ascent, a picture.")] = 256,
-    size: Annotated[int | None, typer.Option(help="In pixels; by default 96, or a smaller network's own.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
+    depth: Annotated[int, typer.Option(help="Number of layers to go down.")] = 2,
+    top: Annotated[int, typer.Option(help="Number of units to keep in each layer.")] = 8,
+    steps: Annotated[int, typer.Option(help="Steps of gradient ascent per drawing.")] = 256,
+    size: Annotated[
+        int | None, typer.Option(help="Size of drawings in pixels; by default 96, or a smaller network's own.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random starts and views.")] = 0,
     out: Annotated[Path, typer.Option(help="Files go to OUT/NETWORK/LAYER-UNIT.")] = Path("circuits"),
 ) -> None:
-    """Draw what a unit is made of: the units that excite and inhibit it most, and theirs, as figures and a page."""
+    """Show what a unit is built from: the units that excite and inhibit it most, and theirs, as figures and a page."""
     from jaxcircuits.network import load
     from jaxcircuits.pages import report_circuit
 

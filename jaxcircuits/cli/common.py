@@ -32,17 +32,19 @@ __all__ = [
     "stoppable",
 ]
 
-NetworkName = Annotated[str, typer.Argument(help=f"One of {', '.join(ZOO)}, or a converted .safetensors file.")]
+NetworkName = Annotated[
+    str, typer.Argument(help=f"{', '.join(ZOO)}; a converted .safetensors file; keras:NAME; or MODULE:FUNCTION.")
+]
 
 SCENES = "scenes:"
-SOURCES = "A folder of pictures, with a folder a class or not; tfds:NAME[:CONFIG]; or scenes:COUNT of slide's world."
+SOURCES = "A folder of pictures, with or without class folders; tfds:NAME[:CONFIG]; or scenes:COUNT, as slide saw."
 
 Distributed = Annotated[
     bool, typer.Option("--distributed", help="Share the work with the other processes of a TPU pod or SLURM job.")
 ]
-Coordinator = Annotated[str | None, typer.Option(help="HOST:PORT of process 0, to share without those.")]
-Processes = Annotated[int | None, typer.Option(help="How many share the work.")]
-Process = Annotated[int | None, typer.Option(help="Which of them this is, from 0 on.")]
+Coordinator = Annotated[str | None, typer.Option(help="HOST:PORT of process 0, to share the work elsewhere.")]
+Processes = Annotated[int | None, typer.Option(help="Number of processes that share the work.")]
+Process = Annotated[int | None, typer.Option(help="Number of this process, from 0 on.")]
 
 
 class Stopped(Exception):

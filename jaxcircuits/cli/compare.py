@@ -16,13 +16,15 @@ def compare(
     second: NetworkName,
     *,
     images: Annotated[str, typer.Option(help=SOURCES)],
-    split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
-    steps: Annotated[int, typer.Option(help="Of gradient ascent, a drawing; 0 for no drawings.")] = 96,
-    size: Annotated[
-        int | None, typer.Option(help="Of drawings, in pixels; by default 96, or a smaller network's.")
+    split: Annotated[
+        str | None, typer.Option(help="A split of a data set, such as test; or a subfolder of a folder.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the drawings and of the shuffled pictures.")] = 0,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures seen together; by default what suits.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps of gradient ascent per drawing; 0 for no drawings.")] = 96,
+    size: Annotated[
+        int | None, typer.Option(help="Size of drawings in pixels; by default 96, or a smaller network's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the drawings and of the shuffled pictures.")] = 0,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures processed together; chosen by default.")] = None,
     out: Annotated[Path, typer.Option(help="Files go to OUT/FIRST-and-SECOND.")] = Path("compared"),
 ) -> None:
     """Set two networks side by side: matched units, the depths that correspond, families of units, as a page."""

@@ -26,19 +26,19 @@ def examples(
     network: NetworkName,
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Whose units: LAYER, or LAYER:UNITS such as mixed4b:0-15; or all.", metavar="LAYER[:UNITS]"
-        ),
+        typer.Argument(help="Layers: LAYER, or LAYER:UNITS such as mixed4b:0-15; or all.", metavar="LAYER[:UNITS]"),
     ] = None,
     *,
     images: Annotated[str, typer.Option(help=SOURCES)],
-    split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="A split of a data set, such as test; or a subfolder of a folder.")
+    ] = None,
     layer: Annotated[list[str] | None, typer.Option(help="Another way to name layers.")] = None,
     units: Annotated[
-        str | None, typer.Option(help="Whose sheets are drawn, such as 0-15,20; or all. By default the first 16.")
+        str | None, typer.Option(help="Units that get a sheet, such as 0-15,20; or all. By default the first 16.")
     ] = None,
-    count: Annotated[int, typer.Option(help="Of the strongest pictures of each unit.")] = 16,
-    batch_size: Annotated[int | None, typer.Option(help="Pictures seen together; by default what suits.")] = None,
+    count: Annotated[int, typer.Option(help="Number of strongest pictures of each unit.")] = 16,
+    batch_size: Annotated[int | None, typer.Option(help="Pictures processed together; chosen by default.")] = None,
     out: Annotated[
         str, typer.Option(help="Files go to OUT/NETWORK/LAYER/examples.safetensors, sheets to .../examples/UNIT.png.")
     ] = "examples",
@@ -47,9 +47,9 @@ def examples(
     processes: Processes = None,
     process: Process = None,
 ) -> None:
-    """Find what makes units fire in pictures of the world: one file a layer for all its units, a sheet for some.
+    """Find what makes units fire in pictures of the world: one file per layer for all its units, a sheet for some.
 
-    The same command started again goes on where it was stopped; layers that are added are seen in a pass of their own.
+    Started again, the same command resumes where it was stopped; layers that are added get a pass of their own.
     """
     from jaxcircuits import bulk
     from jaxcircuits.bulk import place

@@ -15,15 +15,15 @@ from jaxcircuits.zoo import ZOO
 
 def layers(
     network: NetworkName,
-    like: Annotated[str, typer.Option(help="Only layers whose name holds this text.")] = "",
+    like: Annotated[str, typer.Option(help="Only layers whose name contains this text.")] = "",
     trunk: Annotated[
-        bool, typer.Option("--trunk", help="Only those marked *: what people mean by its layers.")
+        bool, typer.Option("--trunk", help="Only the stages, marked *: what people mean by the layers.")
     ] = False,
 ) -> None:
     """List a network's layers: channels, size at the native input, and what each is computed from.
 
-    A * marks those that all of the picture passes through, after their activation function; `all` in other commands
-    means these.
+    A * marks the stages: the layers that every path from the image to the output passes through, after their activation
+    function. In other commands `all` means these.
     """
     import jax
 

@@ -16,30 +16,34 @@ def microscope(
     network: NetworkName,
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Whose: LAYER, or LAYER:UNITS such as mixed4b:0-15; or all.", metavar="LAYER[:UNITS]"),
+        typer.Argument(help="Layers: LAYER, or LAYER:UNITS such as mixed4b:0-15; or all.", metavar="LAYER[:UNITS]"),
     ] = None,
     images: Annotated[str | None, typer.Option(help=f"{SOURCES} Without, pages have no examples.")] = None,
-    split: Annotated[str | None, typer.Option(help="Of a data set, such as test; of a folder, a subfolder.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="A split of a data set, such as test; or a subfolder of a folder.")
+    ] = None,
     layer: Annotated[list[str] | None, typer.Option(help="Another way to name layers; several with commas.")] = None,
-    units: Annotated[str | None, typer.Option(help="Which, such as 0-15,20; by default all of each layer.")] = None,
+    units: Annotated[str | None, typer.Option(help="Units, such as 0-15,20; by default all of each layer.")] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="lucid, fast, maco, or an earlier recipe.json; by default the network's own, or lucid."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default the recipe's.")] = None,
-    size: Annotated[int | None, typer.Option(help="Of drawings in pixels; by default the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
-    seeds: Annotated[int, typer.Option(help="Drawings of each unit, from as many random starts.")] = 1,
-    negative: Annotated[bool, typer.Option("--negative", help="Draw what silences each unit too.")] = False,
-    count: Annotated[int, typer.Option(help="Strongest examples of each unit; half as many of each octave below.")] = 6,
+    steps: Annotated[int | None, typer.Option(help="Steps of gradient ascent; by default the recipe's.")] = None,
+    size: Annotated[int | None, typer.Option(help="Size of drawings in pixels; by default the recipe's.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random starts and views.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Number of drawings of each unit, from different random starts.")] = 1,
+    negative: Annotated[bool, typer.Option("--negative", help="Also draw what silences each unit.")] = False,
+    count: Annotated[
+        int, typer.Option(help="Number of strongest examples per unit; half as many per octave below.")
+    ] = 6,
     tuning: Annotated[
         bool, typer.Option("--tuning", help="Measure what each unit is tuned to: curves, lines, gratings, hues.")
     ] = False,
     families: Annotated[bool, typer.Option("--families", help="Look for families of units, by stimuli.")] = False,
     match: Annotated[
-        list[str] | None, typer.Option(help="Another network, in which each unit's counterpart is looked for.")
+        list[str] | None, typer.Option(help="Another network in which to look for each unit's counterpart.")
     ] = None,
-    circuits: Annotated[bool, typer.Option("--circuits", help="Make a page of each unit's circuit too.")] = False,
+    circuits: Annotated[bool, typer.Option("--circuits", help="Also make a page of each unit's circuit.")] = False,
     draw: Annotated[bool, typer.Option("--draw/--no-draw", help="Make the drawings that are missing.")] = True,
     records: Annotated[
         Path | None, typer.Option(help="Where drawings, examples and wiring are kept; by default OUT/records.")
@@ -48,7 +52,7 @@ def microscope(
 ) -> None:
     """Make a page for every unit: what it looks for, what makes it fire, how it is wired.
 
-    What is missing is made first: wiring, examples, drawings. The same command started again goes on where it was
+    Missing records are made first: wiring, examples, drawings. Started again, the same command resumes where it was
     stopped; other layers, units and networks are added to the same site. `jaxcircuits serve OUT` shows it meanwhile.
     """
     from jaxcircuits import bulk

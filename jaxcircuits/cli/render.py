@@ -26,13 +26,13 @@ def render(
             show_default=False,
         ),
     ] = None,
-    network: Annotated[str | None, typer.Option(help="The network, where it is not named first.")] = None,
+    network: Annotated[str | None, typer.Option(help="The network, if it is not named first.")] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="Whose units; several with commas; or all. See `jaxcircuits layers NETWORK`."),
+        typer.Option(help="Layers, several with commas; or all. See `jaxcircuits layers NETWORK`."),
     ] = None,
     units: Annotated[
-        str | None, typer.Option(help="Which, such as 0-15,20; or all. By default the first 16 of each layer.")
+        str | None, typer.Option(help="Units, such as 0-15,20; or all. By default the first 16 of each layer.")
     ] = None,
     directions: Annotated[
         Path | None, typer.Option(help="An .npy file (N, channels); draw its rows in place of the layer's channels.")
@@ -41,17 +41,19 @@ def render(
         str | None,
         typer.Option(help="lucid, fast, maco, or an earlier recipe.json; by default the network's own, or lucid."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Of gradient ascent; by default the recipe's, 512.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Steps of gradient ascent; by default the recipe's (lucid: 512).")
+    ] = None,
     size: Annotated[
         int | None,
-        typer.Option(help="In pixels; by default the recipe's: 128, or a smaller network's own; 224 for maco."),
+        typer.Option(help="Pixels; by default the recipe's: 128, or a smaller network's own size; 224 for maco."),
     ] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="Of the network: float32, the default, or bfloat16 for accelerators.")
+        str | None, typer.Option(help="Arithmetic of the network: float32, the default; bfloat16 is for accelerators.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random starts and views.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random starts and views.")] = 0,
     out: Annotated[
-        str, typer.Option(help="A folder, or gs:// or s3://; pictures go to OUT/NETWORK/LAYER/UNIT.png.")
+        str, typer.Option(help="A folder, gs:// or s3://; pictures are written to OUT/NETWORK/LAYER/UNIT.png.")
     ] = "pictures",
     format: Annotated[str, typer.Option(help="png, webp, or tfds for one data set in OUT/NETWORK.")] = "png",
     batch_size: Annotated[
@@ -64,8 +66,8 @@ def render(
 ) -> None:
     """Draw what units look for: of one layer, of several, of a whole network.
 
-    The same command started again draws only what is missing. Another recipe or seed gets a folder of its own in each
-    layer's.
+    Started again, the same command draws only what is missing. Another recipe or seed gets its own folder inside the
+    folder of each layer.
     """
     from jaxcircuits import bulk
     from jaxcircuits.network import load

@@ -18,15 +18,15 @@ def serve(
     network: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Networks to load, so that pictures dropped on their pages are looked at.", metavar="[NETWORK]..."
+            help="Networks to load, so that pictures can be dropped on their pages.", metavar="[NETWORK]..."
         ),
     ] = None,
     records: Annotated[
         Path | None, typer.Option(help="Records that the pages are made of; by default DIR/records.")
     ] = None,
-    port: Annotated[int, typer.Option(help="To listen at; 0 for any that is free.")] = 8765,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any free one.")] = 8765,
     host: Annotated[
-        str, typer.Option(help="127.0.0.1 is reached from this machine alone; 0.0.0.0 from all.")
+        str, typer.Option(help="Address to listen on: 127.0.0.1 is reachable from this machine only, 0.0.0.0 from all.")
     ] = "127.0.0.1",
 ) -> None:
     """Show a microscope in the browser, also while its records are being made.

@@ -1,4 +1,4 @@
-"""What makes a unit fire: pictures of the world, synthetic stimuli, a procedural world of them, tuning curves."""
+"""What makes a unit fire: examples from pictures, responses to synthetic stimuli, tuning, meanings."""
 
 import importlib
 from typing import Any

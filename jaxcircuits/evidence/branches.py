@@ -37,7 +37,7 @@ class Branch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class BranchTest(Brief):
-    """How a family of units lies in a layer's branches.
+    """How a family of units is distributed over a layer's branches.
 
     Attributes:
       branches: of the layer.
@@ -89,7 +89,7 @@ def branches(network: Network, layer: str) -> tuple[Branch, ...]:
 
 
 def branch_test(of_layer: Sequence[Branch], units: Sequence[int] | Integer[np.ndarray, " units"]) -> BranchTest:
-    """Whether units keep to one branch more than by chance.
+    """Tests whether units are concentrated in one branch more than by chance.
 
     Args:
       of_layer: as `branches` returns them.

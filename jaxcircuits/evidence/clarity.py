@@ -61,7 +61,7 @@ def unit_embeddings(
 
 
 def redundancy(units: Num[np.ndarray, "units d"]) -> Float[np.ndarray, " units"]:
-    """How nearly each unit says what another says: the largest cosine to any other unit.
+    """How similar each unit is to the one most like it: the largest cosine to any other unit.
 
     Dreyer et al., 2025, as for `clarity`; a layer's redundancy is the mean.
 
@@ -85,7 +85,7 @@ def redundancy(units: Num[np.ndarray, "units d"]) -> Float[np.ndarray, " units"]
 def polysemanticity(
     chosen: Integer[np.ndarray, "units count"], embeddings: Num[np.ndarray, "pictures d"], *, seed: int = 0
 ) -> Float[np.ndarray, " units"]:
-    """How far a unit's pictures fall into two: 1 minus the cosine of the two centers that k-means finds.
+    """How far a unit's pictures fall into two groups: 1 minus the cosine of the two centers that k-means finds.
 
     Dreyer et al., 2025: 1 - clarity of the two centers; 0 for a unit of one meaning, whose halves are alike. Without a
     number to compare it with it does not say that there are two: `evidence.meanings` does.
@@ -121,7 +121,7 @@ def polysemanticity(
 def monosemanticity(
     activations: Num[np.ndarray, "pictures units"], embeddings: Num[np.ndarray, "pictures d"]
 ) -> Float[np.ndarray, " units"]:
-    """How much alike pictures are, the more a unit answers both: `sum a_i a_j cos_ij / sum a_i a_j` over pairs i < j.
+    """Similarity of pictures, weighted by a unit's activations: `sum a_i a_j cos_ij / sum a_i a_j` over pairs i < j.
 
     a are the unit's answers, brought to 0 for the least and 1 for the largest. With embeddings e of length 1 it is
     `(|sum a_i e_i|^2 - sum a_i^2) / ((sum a_i)^2 - sum a_i^2)`. Pach et al., Sparse autoencoders learn monosemantic

@@ -146,7 +146,7 @@ def examples(
     batch_size: int | None = None,
     progress: bool | Callable[[int, int], None] = True,
 ) -> Examples:
-    """What makes units fire: for every unit of some layers, in one pass over pictures.
+    """Finds what makes units fire, for every unit of the given layers, in one pass over pictures.
 
     The strongest and the weakest pictures and where in them, pictures from every interval of activation, the mean and
     the variance, how often it fires, a histogram from noise to the maximum, and its answer to each class.

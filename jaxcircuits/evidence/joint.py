@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class JointTuning(Brief):
-    """Answers of a family to its units' examples, transformed.
+    """Responses of a family to its units' examples, transformed.
 
     Attributes:
       layer: of the family.
@@ -63,7 +63,7 @@ def joint_tuning(
     size: int | None = None,
     progress: bool = True,
 ) -> JointTuning:
-    """Transforms the strongest examples of a family's units and asks all of the family, in one pass.
+    """Transforms the strongest examples of a family's units and measures all of the family's responses, in one pass.
 
     Args:
       network: whose units.

@@ -136,7 +136,7 @@ def meanings(
     draws: int = 99,
     seed: int = 0,
 ) -> Meanings:
-    """The meanings of a unit.
+    """Finds the meanings of a unit.
 
     Args:
       network: any.
@@ -185,7 +185,7 @@ def attributions(
     images: Float[np.ndarray | jax.Array, "pictures height width channels"],
     places: Integer[np.ndarray, "pictures 2"],
 ) -> Float[np.ndarray, "pictures sources"]:
-    """What a unit's answers at given places owe to each channel of a layer below: gradient times activation.
+    """How much of a unit's activation at given places each channel of a layer below causes: gradient times activation.
 
     Args:
       network: any.

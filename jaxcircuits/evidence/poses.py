@@ -101,7 +101,7 @@ SHIFT = 1 / 8
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Invariance(Brief):
-    """How much of their answer to their own examples units keep when those are posed otherwise.
+    """How much of their response to their own examples units keep when these are in other poses.
 
     A figure is the mean answer, read in the middle of the map where the example lies, to the examples in all other
     poses, over that to the examples as they are: 1 where the pose does not matter, 0 where it decides. What is below
@@ -139,7 +139,7 @@ def invariance(
     size: int | None = None,
     progress: bool = True,
 ) -> Invariance:
-    """How much of their answer units keep when their own strongest examples are mirrored, turned, scaled and shifted.
+    """How much of their response units keep when their strongest examples are mirrored, turned, scaled and shifted.
 
     Args:
       network: whose units.

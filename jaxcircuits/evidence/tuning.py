@@ -48,7 +48,7 @@ def tuning(
     batch_size: int | None = None,
     progress: bool | Callable[[int, int], None] = True,
 ) -> Tuning:
-    """What all units of some layers answer to a stimulus, at every point of a grid of its parameters.
+    """Measures the responses of all units of some layers to a stimulus, at every point of a grid of its parameters.
 
     The drawing is compiled once for a stimulus, the network once for all stimuli of one size; numbers compile nothing.
 

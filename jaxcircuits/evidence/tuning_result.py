@@ -22,7 +22,7 @@ TURN = 2 * np.pi
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Tuning(Lookup[str, np.ndarray]):
-    """Answers of units to a stimulus over a grid of its parameters, by layer: `tuning["mixed3b"]` is (units, *grid).
+    """Responses of units to a stimulus over a grid of its parameters, by layer: `tuning["mixed3b"]` is (units, *grid).
 
     Parameters that go round a circle have a `period`, that of an orientation in radians by default; lines and gratings
     are the same after half a turn, `period=np.pi`.

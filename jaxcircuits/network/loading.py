@@ -20,7 +20,7 @@ _FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 
 
 def load(name_or_path: str | os.PathLike) -> Network:
-    """A network of the zoo by its name, a converted weights file, a model of `keras.applications`, or one's own.
+    """Loads a network: by its name in the zoo, from a converted weights file, from `keras.applications`, or your own.
 
     Weights are looked for in `$JAXCIRCUITS_WEIGHTS` (a folder with NAME.safetensors), then in the user's cache folder,
     then at the published source, which is downloaded, checked against its pinned hash, converted and cached.

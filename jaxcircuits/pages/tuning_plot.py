@@ -33,7 +33,7 @@ def tuning_plot(
     kind: Kind = "polar",
     period: float = 2 * np.pi,
 ) -> Path:
-    """Draws what units answer along one parameter, on average over the others, and writes the plot.
+    """Plots units' responses along one parameter, averaged over the others, and writes the plot.
 
     Args:
       tuning: from `evidence.tuning`.

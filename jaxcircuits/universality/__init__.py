@@ -1,4 +1,4 @@
-"""Two networks at once: whether the same features, and the same circuits, are in both.
+"""Comparison of two networks: whether the same features, and the same circuits, are in both.
 
 Claim 3 of Olah et al., Zoom In: An Introduction to Circuits (Distill, 2020), as a measurement.
 """

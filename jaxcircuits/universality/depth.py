@@ -41,7 +41,7 @@ def weights_before(network: Network, layers: Sequence[str]) -> np.ndarray:
 
 
 def apart(network: Network, layers: Sequence[str], least: int = 2) -> list[str]:
-    """Of layers in order, those that so many weights or more part from the one before: no two of one bottleneck."""
+    """Selects layers that are each at least so many weights after the last one selected: no two share a bottleneck."""
     kept, last = [], -least
     for name, count in zip(layers, weights_before(network, layers)):
         if count >= last + least:

@@ -130,7 +130,7 @@ def car_circuit(
     others: Float[np.ndarray, "others _ _ channels"],
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The unit that cars move most and that minds their being upside down, and where its weights want its inputs.
+    """The unit that cars raise most and that responds less to them upside down; where its weights expect its inputs.
 
     Args:
       network: whose units.

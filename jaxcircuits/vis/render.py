@@ -47,7 +47,7 @@ def render(
       seed: of the random starts and views; several draw several pictures of one objective.
       start: a picture to begin with in place of a random one, (H, W, channels) in [0, 1] of the recipe's size, or one
         for each row.
-      batch_size: pictures drawn together; by default two a core of a CPU, 16 at most; 64 on an accelerator, a
+      batch_size: pictures drawn together; by default two per core of a CPU, 16 at most; on accelerators 64 per
         device.
       snapshots: numbers of steps after which to keep the unfinished pictures too.
       progress: show a bar, where there is a terminal or notebook to show it; or a function that is told, after every

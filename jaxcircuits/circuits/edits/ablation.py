@@ -84,7 +84,7 @@ def resample(
     pictures: Float[np.ndarray | jax.Array, "pictures height width channels"],
     key: jax.Array,
 ) -> Network:
-    """Gives units the answers that they have to other pictures: what they say is kept, what it is about is not.
+    """Replaces units' activations by those on other pictures: values stay typical, but are unrelated to the picture.
 
     The pictures are drawn without repetition, all units' answers from the same one (resampling ablation; Chan et al.,
     Causal Scrubbing, 2022).

@@ -124,7 +124,7 @@ def set_weights(
 
 
 def transplant(network: Network, sources: Units, targets: Units, donor: Network | None = None) -> Network:
-    """Gives units the weights and the bias of others: each target answers as its source does, to the same layer before.
+    """Gives units the weights and biases of others: each target then reads the layer before as its source does.
 
     Args:
       network: any.

@@ -1,4 +1,4 @@
-"""Motifs: patterns that circuits share, found in weights, each with a score and those of its own shuffled weights.
+"""Motifs: patterns that circuits share, found in weights, each with its score and the scores of shuffled weights.
 
 Who reports the best of a list reports its `adjusted_p_value`; `p_value` is for one that was chosen before looking.
 

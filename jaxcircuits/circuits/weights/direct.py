@@ -144,7 +144,7 @@ def layer_weights(
     target_layer: str,
     units: list[int] | Integer[np.ndarray, " units"] | None = None,
 ) -> Float[np.ndarray, "h w sources units"]:
-    """`direct_weights` with the units last, (h, w, source channels, units); use that, whose order is everyone's."""
+    """`direct_weights` with the units last, (h, w, source channels, units); use `direct_weights` in new code."""
     warnings.warn("layer_weights has the units last; use direct_weights, (units, h, w, source)", FutureWarning, 2)
     return np.moveaxis(direct_weights(network, source_layer, target_layer, units), 0, 3)
 

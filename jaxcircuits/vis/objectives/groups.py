@@ -84,7 +84,7 @@ class Alignment(_OfGroup):
 
 
 def diversity(layer: str, group: int = 4) -> Objective:
-    """How alike the pictures of a group are, to be subtracted: shows the several things that one unit looks for.
+    """How similar the pictures of a group are; subtracted, it shows the different things that one unit looks for.
 
     Sum over the others of the group of the cosine between Gram matrices of activations (channels x channels, summed
     over positions). Olah et al., Feature Visualization, 2017, with weight 100. Lucid's value is the mean of this over
@@ -98,7 +98,7 @@ def diversity(layer: str, group: int = 4) -> Objective:
 
 
 def alignment(layer: str, group: int, decay_ratio: float = 2.0) -> Objective:
-    """How well the pictures of a group line up, to be added: minus the mean squared difference from neighbours.
+    """How well the pictures of a group line up, to be added: minus the mean squared difference between neighbors.
 
     Neighbours d pictures apart, up to four, count `decay_ratio ** -d`. Lucid's value is the sum of this over the group,
     as its `channel_interpolate` is the sum of ours.
