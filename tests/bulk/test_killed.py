@@ -38,6 +38,7 @@ def start(tmp_path_factory):
     yield start
     for process in started:
         process.kill()
+        process.communicate()
 
 
 def finish(process):
