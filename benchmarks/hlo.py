@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "c64": 8}
 
@@ -17,6 +18,12 @@ _COMPUTATION = re.compile(r"(?:ENTRY )?%?([\w.\-]+) \(.*\{$")
 
 _FREE = ("get-tuple-element", "tuple", "bitcast", "parameter", "constant", "copy-done", "slice-done", "after-all")
 """Instructions that move nothing, or whose first half was counted."""
+
+_BRANCH = "conditional"
+"""Moves what its branches move. Those of a drawing's steps do nothing but in the first, redirected ones."""
+
+_ASIDE = ("copy-start", "slice-start", "custom-call", "opt-barrier", "while", "async-start", "async-done", "iota")
+"""Of instructions for which the compiler gives no cycles: what runs beside others, or takes no time to speak of."""
 
 
 def loop_body(program: str) -> list[str]:
@@ -48,10 +55,30 @@ def moved(lines: list[str]) -> int:
             total += size(_arrays(shape)[1].replace("S(1)", ""))
         elif operation == "copy-start":
             total += sum(size(array) for array in _arrays(shape)[:2])
-        elif operation not in _FREE:
+        elif operation not in (*_FREE, _BRANCH):
             operands = re.findall(r"%([\w.\-]+)", rest.split("), ")[0])
             total += size(shape) + sum(size(shapes.get(operand, "")) for operand in operands)
     return total
+
+
+def without_cycles(lines: list[str]) -> Counter[str]:
+    """Bytes that instructions read and write for which the compiler gives no cycles, by what they do.
+
+    Wherever the arrays lie, on the chip or in its memory.
+    """
+    shapes, found = {}, Counter()
+    for line in lines:
+        if not (parts := _INSTRUCTION.match(line)):
+            continue
+        name, shape, operation, rest = parts.groups()
+        shapes[name] = shape
+        if '"estimated_cycles"' in line or operation in (*_FREE, *_ASIDE, _BRANCH):
+            continue
+        operands = re.findall(r"%([\w.\-]+)", rest.split("), ")[0])
+        everywhere = (one.replace("S(1)", "") for one in (shape, *(shapes.get(operand, "") for operand in operands)))
+        if read := sum(map(size, everywhere)):
+            found[operation] += read
+    return found
 
 
 def size(shape: str) -> int:

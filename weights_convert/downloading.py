@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import queue
 import random
 import threading
 import time
@@ -16,6 +15,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,7 @@ def download(remote: Remote, folder: Path, progress: Progress) -> Path:
                 break
             reason = "the connection was cut; call again to go on"
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
             reason = f"the server answers {error.code} {' '.join(str(error.reason).split())}"
             if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and before:
                 part.unlink()
@@ -195,22 +196,26 @@ class _Connection:
 
     def _answer(self, request: urllib.request.Request) -> Any:
         """The server's answer; its head may come byte by byte too, so all of it has a deadline."""
-        answers: queue.SimpleQueue = queue.SimpleQueue()
+        answer: futures.Future = futures.Future()
 
         def ask() -> None:
             try:
-                answers.put(urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT))
+                answer.set_result(urllib.request.build_opener(_Redirects).open(request, timeout=TIMEOUT))
             except BaseException as error:
-                answers.put(error)
+                answer.set_exception(error)
 
         threading.Thread(target=ask, daemon=True).start()
-        try:
-            answer = answers.get(timeout=PERIOD)
-        except queue.Empty:
-            raise InputError(f"{request.full_url}: no answer for {PERIOD:.0f} s") from None
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
+        if not futures.wait([answer], PERIOD).done:
+            answer.add_done_callback(_hang_up)
+            raise InputError(f"{request.full_url}: no answer for {PERIOD:.0f} s")
+        return answer.result()
+
+
+def _hang_up(answer: futures.Future) -> None:
+    """Closes an answer that came when nobody waited for it any more."""
+    came = answer.exception() or answer.result()
+    if isinstance(came, (http.client.HTTPResponse, urllib.error.HTTPError)):
+        came.close()
 
 
 class _Clock:
@@ -234,6 +239,12 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to web servers only; urllib goes to FTP servers too, and round in circles ten times."""
 
     max_redirections = 5
+
+    def http_error_302(self, req, fp, code, msg, headers):
+        with contextlib.closing(fp):  # also where it leads nowhere, of which urllib keeps the connection
+            return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
         _check_scheme(newurl)

@@ -103,9 +103,7 @@ def read_crops(path: str | os.PathLike, unit: int) -> tuple[CropBand, ...]:
     Raises:
       InputError: for a file that is damaged, is something else or does not have the unit.
     """
-    tensors, metadata = read_tensors(path, "a file of crops", LARGEST)
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: not a file of crops; expected {FORMAT!r}, not {metadata.get('format')!r:.40}")
+    tensors, metadata = read_tensors(path, "a file of crops", LARGEST, FORMAT)
     try:
         about = parse_json(metadata.get("about", "null"), "what a file of crops holds", LONGEST)
         bands = conforming(about, dict[str, list[_Band]], "what a file of crops holds").get(str(unit))

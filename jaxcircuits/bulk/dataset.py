@@ -67,7 +67,8 @@ class DataSet:
 
     def prepare(self) -> None:
         """Writes the recipe."""
-        place.remove_remains(self.root)
+        # Plans, of which other products have theirs here, see to themselves.
+        place.prepare([self.root], lambda name: not name.startswith("plan."))
         if "recipe.json" not in place.names(self.root):
             place.write(self.root / "recipe.json", self.plan.recipe.to_json().encode() + b"\n")
 

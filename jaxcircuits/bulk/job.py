@@ -128,9 +128,9 @@ def opened(ours: P, hosts: Hosts = ALONE) -> Iterator[Job[P]]:
                 _refuse_foreign(here, range(len(kept.shards) if kept else 0, len(plan.shards)))
                 place.make(here.root)
                 place.write(here.root / here.plan_name, plan.to_json().encode())
-            if missing:
-                place.make(here.index.folder)
-                here.prepare()
+            place.prepare([here.index.folder])
+            place.prepare([here.root], lambda name: name == here.plan_name)
+            here.prepare()
         said = {"plan": plan.to_json(), "variant": here.variant}
         return said | {"asked": asked, "missing": missing, "damaged": damaged}
 

@@ -167,7 +167,8 @@ class Passes(Product):
 
     def prepare(self) -> None:
         """See `Product`."""
-        place.prepare([self._parts, self.index.folder, *(self._path(layer).parent for layer in self.plan.layers)])
+        place.prepare([self._parts])
+        place.prepare((self._path(layer).parent for layer in self.plan.layers), lambda name: name == FILE)
 
     def finished(self) -> set[int]:
         """The shares that need not be seen: they are there, or all that they are needed for is."""

@@ -77,7 +77,9 @@ class Pictures:
     def prepare(self) -> None:
         """Makes the folders, with the recipe in each."""
         recipe = self.plan.recipe.to_json().encode() + b"\n"
-        place.prepare(self.root / folder for folder in self.folders)
+        own = ("recipe.json", SHEET)
+        folders = (self.root / folder for folder in self.folders)
+        place.prepare(folders, lambda name: name in own or name[:1].isdigit())
         for folder in self.folders:
             if "recipe.json" not in place.names(self.root / folder):
                 place.write(self.root / folder / "recipe.json", recipe)

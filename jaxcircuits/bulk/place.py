@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Schema = TypeVar("Schema")
 
-_REMAINS = re.compile(r"\..+\.[0-9a-f]+\.tmp")
+_REMAINS = re.compile(r"\.(.+)\.[0-9a-f]+\.tmp")
 """Names that `replacing` gives to files that are being written."""
 
 LARGEST_RECORD = 4 * 2**30
@@ -186,18 +186,19 @@ def first_there(paths: Iterable[epath.Path]) -> epath.Path | None:
     return next((path for path in paths if path.name in names(path.parent)), None)
 
 
-def prepare(folders: Iterable[epath.Path]) -> None:
-    """Makes folders, and removes what killed commands left in them."""
+def prepare(folders: Iterable[epath.Path], own: Callable[[str], bool] = lambda name: True) -> None:
+    """Makes folders, and removes what killed commands left in them.
+
+    Args:
+      folders: which.
+      own: whether a file of that name belongs to who asks; by default all in these folders do. Others may be written
+        by another command meanwhile.
+    """
     for folder in folders:
         make(folder)
-        remove_remains(folder)
-
-
-def remove_remains(folder: epath.Path) -> None:
-    """Removes temporary files that a killed command left."""
-    for name in names(folder):
-        if _REMAINS.fullmatch(name):
-            remove(folder / name)
+        for name in names(folder):
+            if (temporary := _REMAINS.fullmatch(name)) and own(temporary[1]):
+                remove(folder / name)
 
 
 @contextlib.contextmanager

@@ -57,10 +57,11 @@ from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
 from jaxcircuits.bulk.product import PLAN, entry_name
 from jaxcircuits.bulk.wiring_plan import WiringPlan
 from jaxcircuits.circuits import LayerWiring, read_wiring
-from jaxcircuits.errors import InputError, shown, unknown
+from jaxcircuits.errors import InputError, shown
 from jaxcircuits.evidence import Examples
 from jaxcircuits.evidence.examples import Shown
 from jaxcircuits.evidence.layer_examples import LayerExamples
+from jaxcircuits.lookup import Lookup
 
 PRODUCTS = ("drawings", "examples", "wiring")
 """What may be on record of a unit."""
@@ -150,7 +151,7 @@ class LayerRecords:
         return self.network._read("examples", self.network._entry("examples", self.layer), read)
 
 
-class NetworkRecords(Mapping[str, LayerRecords]):
+class NetworkRecords(Lookup[str, LayerRecords]):
     """What is on record of a network, by layer.
 
     Args:
@@ -208,19 +209,9 @@ class NetworkRecords(Mapping[str, LayerRecords]):
         """The plan of one of `PRODUCTS`, or of `drawings.VARIANT`; it has the recipe, or what was shown."""
         return self._plans.get(product)
 
-    def __getitem__(self, layer: str) -> LayerRecords:
-        if layer not in self.layers:
-            raise unknown("layer", layer, self.layers, f"the records of {self.name}")
-        return LayerRecords(layer, self)
-
-    def __contains__(self, layer: object) -> bool:
-        return layer in self.layers
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)
+    def _held(self) -> tuple[str, Mapping[str, LayerRecords], str]:
+        # New ones every time: each keeps what it has read.
+        return "layer", {layer: LayerRecords(layer, self) for layer in self.layers}, f"the records of {self.name}"
 
     def _plan(self, product: str, name: str, kind: type[Kind]) -> None:
         try:
@@ -301,7 +292,7 @@ class NetworkRecords(Mapping[str, LayerRecords]):
             return None
 
 
-class Records(Mapping[str, NetworkRecords]):
+class Records(Lookup[str, NetworkRecords]):
     """What is on record below a folder, by network.
 
     Args:
@@ -326,19 +317,8 @@ class Records(Mapping[str, NetworkRecords]):
         """Their names."""
         return tuple(self._networks)
 
-    def __getitem__(self, network: str) -> NetworkRecords:
-        if network not in self._networks:
-            raise unknown("network", network, self._networks, f"the records in {self.folder}")
-        return self._networks[network]
-
-    def __contains__(self, network: object) -> bool:
-        return network in self._networks
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._networks)
-
-    def __len__(self) -> int:
-        return len(self._networks)
+    def _held(self) -> tuple[str, Mapping[str, NetworkRecords], str]:
+        return "network", self._networks, f"the records in {self.folder}"
 
 
 def _layers_of(plan: Plan) -> Iterator[str]:

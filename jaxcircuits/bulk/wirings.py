@@ -92,7 +92,8 @@ class Wirings(Product):
 
     def prepare(self) -> None:
         """See `Product`."""
-        place.prepare(self._path(shard).parent for shard in range(len(self.plan.shards)))
+        folders = (self._path(shard).parent for shard in range(len(self.plan.shards)))
+        place.prepare(folders, lambda name: name == FILE)
 
     def make(
         self, shards: Sequence[int], check: Callable[[], None], progress: bool = True

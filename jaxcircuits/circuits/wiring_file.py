@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from jaxcircuits.circuits.wiring import CLASSES, NONE, Classes, Connections, LayerWiring, Side
-from jaxcircuits.errors import InputError, shown
+from jaxcircuits.errors import InputError
 from jaxcircuits.files import conforming, parse_json, read_tensors, tensor_bytes
 
 FORMAT = "jaxcircuits wiring 1"
@@ -76,9 +76,7 @@ def read_wiring(path: str | os.PathLike) -> LayerWiring:
     Raises:
       InputError: for a file that is damaged or something else.
     """
-    stored, metadata = read_tensors(path, "a file of wiring", MOST_BYTES)
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: not a file of wiring; expected {FORMAT!r}, not {shown(metadata.get('format'))}")
+    stored, metadata = read_tensors(path, "a file of wiring", MOST_BYTES, FORMAT)
     try:
         about = conforming(
             parse_json(metadata.get("about", "null"), "the description of the wiring", LONGEST),

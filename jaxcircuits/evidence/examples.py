@@ -16,19 +16,20 @@ import dataclasses
 import functools
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from jaxcircuits.brief import Brief
-from jaxcircuits.errors import InputError, unknown, whole
+from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence.examples_file import layer_bytes, read_layer
 from jaxcircuits.evidence.layer_examples import LayerExamples, from_tally
 from jaxcircuits.evidence.tally import LATER, Tally, Tallying
 from jaxcircuits.files import below, replacing
 from jaxcircuits.images import Pictures, open_pictures
+from jaxcircuits.lookup import Lookup
 from jaxcircuits.network import Network, stream
 from jaxcircuits.network.tokens import grids
 
@@ -64,7 +65,7 @@ class Shown:
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Examples(Brief, Mapping[str, LayerExamples]):
+class Examples(Brief, Lookup[str, LayerExamples]):
     """Examples of layers, by name.
 
     Attributes:
@@ -77,19 +78,8 @@ class Examples(Brief, Mapping[str, LayerExamples]):
     seen: Shown
     unreadable: tuple[str, ...] = ()
 
-    def __getitem__(self, layer: str) -> LayerExamples:
-        if layer not in self.layers:
-            raise unknown("layer", layer, self.layers, f"examples of {self.seen.network}")
-        return self.layers[layer]
-
-    def __contains__(self, layer: object) -> bool:
-        return layer in self.layers
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.layers)
-
-    def __len__(self) -> int:
-        return len(self.layers)
+    def _held(self) -> tuple[str, Mapping[str, LayerExamples], str]:
+        return "layer", self.layers, f"examples of {self.seen.network}"
 
     def merged(self, later: Examples) -> Examples:
         """These and those of the pictures that follow them, as if they had been seen in one pass.

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 
-from jaxcircuits.errors import InputError, shown
+from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import Chosen, LayerExamples
 from jaxcircuits.evidence.tally import NONE, SLOTS
@@ -94,12 +94,7 @@ def read_layer(path: Path, fields: Mapping[str, str]) -> tuple[LayerExamples, di
     Raises:
       InputError: for a file that is damaged or something else.
     """
-    try:
-        stored, metadata = read_tensors(path, "a file of examples", MOST_BYTES)
-    except InputError as error:
-        raise InputError(f"{path}: cannot be read as examples ({error})") from None
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: not a file of examples; expected {FORMAT!r}, not {shown(metadata.get('format'))}")
+    stored, metadata = read_tensors(path, "a file of examples", MOST_BYTES, FORMAT)
     try:
         described = {name: parse_json(metadata.get(name, "null"), f"{name} of examples", LONGEST) for name in _NUMBERS}
         described["layer"] = metadata.get("layer")

@@ -27,7 +27,7 @@ from jaxcircuits.errors import InputError, whole
 from jaxcircuits.evidence.crops import sheet_of
 from jaxcircuits.evidence.examples import Examples, examples
 from jaxcircuits.evidence.layer_examples import Chosen
-from jaxcircuits.evidence.meanings_number import heaps
+from jaxcircuits.evidence.meanings_number import directions, heaps
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.graph import INPUT
@@ -72,7 +72,7 @@ class Meanings(Brief):
 
     @property
     def p_value(self) -> float:
-        """Of there being several meanings: the larger of the two."""
+        """Of there being several meanings: that of the reference which is harder to surpass."""
         return float(self.p_values.max())
 
     @property
@@ -83,8 +83,8 @@ class Meanings(Brief):
     @property
     def centers(self) -> Float[np.ndarray, "meanings sources"]:
         """float32 (meanings, channels): the mean direction of each meaning's attributions, of length 1."""
-        rows = _directions(self.attributions)
-        return _directions(np.stack([rows[self.labels == k].mean(0) for k in range(self.count)]))
+        rows = directions(self.attributions)
+        return directions(np.stack([rows[self.labels == k].mean(0) for k in range(self.count)]))
 
     @property
     def probes(self) -> Float[np.ndarray, "meanings sources"]:
@@ -94,14 +94,14 @@ class Meanings(Brief):
         """
         if self.count == 1:
             return self.centers
-        rows = _directions(self.attributions)
-        return _directions(
+        rows = directions(self.attributions)
+        return directions(
             np.stack([rows[self.labels == k].mean(0) - rows[self.labels != k].mean(0) for k in range(self.count)])
         )
 
     def nearest(self, attributions: Num[np.ndarray, "m sources"]) -> Int[np.ndarray, " m"]:
         """int (m,): the meaning whose center is nearest to each of other attributions (m, channels), by the cosine."""
-        return (_directions(np.asarray(attributions, np.float32)) @ self.centers.T).argmax(1)
+        return (directions(np.asarray(attributions, np.float32)) @ self.centers.T).argmax(1)
 
     def sheet(self, network: Network, pictures: Pictures, meaning: int, count: int = 16) -> Image.Image:
         """What the unit saw in the strongest pictures of one meaning.
@@ -175,9 +175,7 @@ def meanings(
         raise InputError(f"{of} answers {kept.sum()} pictures by {layer}; expected {FEWEST} or more")
     found = heaps(owed[kept], most=most, draws=draws, seed=seed)
     chosen = Chosen(*(part[kept] for part in strongest))
-    return Meanings(
-        of, layer, chosen, owed[kept], found.labels, found.silhouettes, found.null, found.p_values, seen.seen.size
-    )
+    return Meanings(of, layer, chosen, owed[kept], **found._asdict(), size=seen.seen.size)
 
 
 def attributions(
@@ -243,8 +241,3 @@ def _compiled(forward: Forward, source: str, target: str):
         return jax.lax.map(one, (images, cells), batch_size=TOGETHER)
 
     return run
-
-
-def _directions(rows: np.ndarray) -> np.ndarray:
-    """Rows of length 1; zero ones stay so."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)

@@ -14,9 +14,8 @@ heaps only where both are surpassed:
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,8 +28,7 @@ REFERENCES = ("one heap", "shuffled")
 """What rows are compared with."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Heaps:
+class Heaps(NamedTuple):
     """Rows in one heap or several.
 
     Attributes:
@@ -45,16 +43,6 @@ class Heaps:
     silhouettes: np.ndarray
     null: np.ndarray
     p_values: np.ndarray
-
-    @property
-    def p_value(self) -> float:
-        """Of there being several heaps: that of the reference which is harder to surpass."""
-        return float(self.p_values.max())
-
-    @property
-    def count(self) -> int:
-        """How many heaps there are."""
-        return int(self.labels.max()) + 1
 
 
 def heaps(rows: np.ndarray, *, most: int = 4, draws: int = 99, seed: int = 0) -> Heaps:
@@ -77,7 +65,7 @@ def heaps(rows: np.ndarray, *, most: int = 4, draws: int = 99, seed: int = 0) ->
     from threadpoolctl import threadpool_limits
 
     given = np.asarray(rows, np.float64)
-    rows = _unit(given)
+    rows = directions(given)
     if not 2 <= most < len(rows):
         raise InputError(f"up to {most} clusters of {len(rows)} rows; expected from 2 to fewer than there are rows")
     if draws < 1:
@@ -90,12 +78,12 @@ def heaps(rows: np.ndarray, *, most: int = 4, draws: int = 99, seed: int = 0) ->
     off = center @ center - inside @ inside
     along = np.concatenate([inside, [np.sqrt(max(off, 0.0))]])
     references = (
-        lambda rng: _directions(_even(rng, len(rows), deviations), along),
-        lambda rng: _unit(rng.permuted(given, axis=0)),
+        lambda rng: _about(_even(rng, len(rows), deviations), along),
+        lambda rng: directions(rng.permuted(given, axis=0)),
     )
     # Of so few rows threads take longer to meet than to compute.
     with threadpool_limits(1):
-        labels, silhouettes = _clustered(means, _directions(scores, along), most, seed)
+        labels, silhouettes = _clustered(means, _about(scores, along), most, seed)
         null = np.array(
             [
                 [_clustered(means, draw(rng), most, seed)[1] for rng in np.random.default_rng(seed).spawn(draws)]
@@ -124,13 +112,14 @@ def _even(rng: np.random.Generator, count: int, deviations: np.ndarray) -> np.nd
     return rng.uniform(-np.sqrt(3), np.sqrt(3), (count, len(deviations))) * deviations
 
 
-def _directions(scores: np.ndarray, along: np.ndarray) -> np.ndarray:
+def _about(scores: np.ndarray, along: np.ndarray) -> np.ndarray:
     """Rows of length 1 of scores about a mean, which has one more number than they."""
-    return _unit(np.concatenate([scores, np.zeros((len(scores), 1))], 1) + along)
+    return directions(np.concatenate([scores, np.zeros((len(scores), 1))], 1) + along)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+def directions(rows: np.ndarray) -> np.ndarray:
+    """Rows of length 1; zero ones stay so."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
 
 
 def _clustered(means: Any, rows: np.ndarray, most: int, seed: int) -> tuple[list[np.ndarray], np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from jaxcircuits.errors import LARGEST, InputError, shown
+from jaxcircuits.errors import LARGEST, InputError
 from jaxcircuits.files import conforming, parse_json, read_tensors, replacing
 
 FORMAT = "jaxcircuits tuning 1"
@@ -55,9 +55,7 @@ def read_tuning(path: Path) -> dict[str, Any]:
     Raises:
       InputError: for a file that is damaged or something else.
     """
-    stored, metadata = read_tensors(path, "a file of tuning", MOST_BYTES)
-    if metadata.get("format") != FORMAT:
-        raise InputError(f"{path}: not a file of tuning; expected {FORMAT!r}, not {shown(metadata.get('format'))}")
+    stored, metadata = read_tensors(path, "a file of tuning", MOST_BYTES, FORMAT)
     try:
         plain = parse_json(metadata.get("tuning", "null"), "the description of a tuning", LONGEST)
         found = conforming(plain, _Description, "the description of a tuning")

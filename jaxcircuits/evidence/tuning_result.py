@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.evidence import circular
 from jaxcircuits.evidence.tuning_file import read_tuning, write_tuning
+from jaxcircuits.lookup import Lookup
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Shaped
@@ -20,7 +21,7 @@ TURN = 2 * np.pi
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Tuning(Mapping[str, np.ndarray]):
+class Tuning(Lookup[str, np.ndarray]):
     """Responses of units to a stimulus over a grid of its parameters, by layer: `tuning["mixed3b"]` is (units, *grid).
 
     Parameters that go round a circle have a `period`, that of an orientation in radians by default; lines and gratings
@@ -43,19 +44,8 @@ class Tuning(Mapping[str, np.ndarray]):
     grid: Mapping[str, Shaped[np.ndarray, "values ..."]]
     answers: Mapping[str, Float[np.ndarray, " units *grid"]]
 
-    def __getitem__(self, layer: str) -> Float[np.ndarray, " units *grid"]:
-        if layer not in self.answers:
-            raise unknown("layer", layer, self.answers, f"tuning of {self.network}")
-        return self.answers[layer]
-
-    def __contains__(self, layer: object) -> bool:
-        return layer in self.answers
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.answers)
-
-    def __len__(self) -> int:
-        return len(self.answers)
+    def _held(self) -> tuple[str, Mapping[str, Float[np.ndarray, " units *grid"]], str]:
+        return "layer", self.answers, f"tuning of {self.network}"
 
     def __repr__(self) -> str:
         grid = " x ".join(f"{len(values)} {name}" for name, values in self.grid.items()) or "one picture"

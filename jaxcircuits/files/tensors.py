@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
 from jaxcircuits.files.data import parse_json
 from jaxcircuits.files.reading import read_bytes
 
@@ -67,13 +67,16 @@ class Stored:
         return np.frombuffer(self.data, DTYPES[self.dtype]).reshape(self.shape)
 
 
-def read_tensors(path: str | os.PathLike, what: str, most: int) -> tuple[dict[str, Stored], dict[str, str]]:
+def read_tensors(
+    path: str | os.PathLike, what: str, most: int, format: str | None = None
+) -> tuple[dict[str, Stored], dict[str, str]]:
     """The tensors and the metadata of a safetensors file.
 
     Args:
       path: of the file.
       what: it is expected to be, for messages.
       most: bytes of such a file.
+      format: that its metadata have to name, of this package's own files.
 
     Returns:
       name -> tensor in the file's order, and the metadata.
@@ -103,6 +106,8 @@ def read_tensors(path: str | os.PathLike, what: str, most: int) -> tuple[dict[st
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise bad("metadata that is not text")
+    if format is not None and metadata.get("format") != format:
+        raise InputError(f"{os.fspath(path)}: not {what}; expected {format!r}, not {shown(metadata.get('format'))}")
     body = memoryview(data)[8 + size :]
     tensors, place = {}, 0
     listed = {name: _entry(entry) for name, entry in header.items()}

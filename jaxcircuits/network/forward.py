@@ -18,9 +18,11 @@ from jaxcircuits.network.graph import INPUT, Graph
 from jaxcircuits.network.grouped import grouped_convolutions
 from jaxcircuits.network.loops import loops
 from jaxcircuits.network.normalization import softmaxes
+from jaxcircuits.network.on_tpu import exchanged_on_tpu
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.run import Run
 from jaxcircuits.network.trace import Model, Program, signature, trace
+from jaxcircuits.platforms import on_tpu
 from jaxcircuits.zoo import InputConvention
 
 if TYPE_CHECKING:
@@ -130,11 +132,12 @@ class Forward:
         values = dict(zip(program.parameters, jax.tree.leaves(inner)))
         values[program.image] = self.laid_out(x)
         values.update((located.value(name), located.restored(name, value)) for name, value in given.items())
-        exchange = rules.max_pools(program) | grouped_convolutions(program)
+        exchange = exchanged_on_tpu(program) if on_tpu() else rules.max_pools(program)
         if self.linear:
-            exchange = rules.linear(program) | grouped_convolutions(program)
+            exchange = rules.linear(program)
         elif redirect is not None:
             exchange = exchange | rules.redirections(program, located.axes, graph.loops, redirect)
+        exchange = exchange | grouped_convolutions(program)
         run = Run(program, values, exchange, hooks(self.patches, arrays, located) if self.patches else {})
         answers = run.get([located.value(name) for name in names])
         return {name: located.canonical(name, answer)[:count] for name, answer in zip(names, answers)}

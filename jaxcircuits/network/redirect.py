@@ -18,6 +18,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxcircuits.platforms import by_platform
+
 
 @jax.custom_vjp
 def redirected_relu(x: jax.Array, redirect: jax.Array) -> jax.Array:
@@ -38,9 +40,8 @@ def _forward(x, redirect):
 
 def _backward(residuals, gradient):
     x, redirect = residuals
-    active = x >= 0
-    through = jnp.where(active, gradient, 0)
-    return _rule(through, jnp.where(active | (gradient < 0), gradient, 0), redirect), None
+    otherwise = jnp.where((x >= 0) | (gradient < 0), gradient, 0)
+    return _rule(lambda x, gradient: jnp.where(x >= 0, gradient, 0), x, gradient, otherwise, redirect), None
 
 
 redirected_relu.defvjp(_forward, _backward)
@@ -68,15 +69,42 @@ def _forward_any(function, x, redirect):
 
 def _backward_any(function, residuals, gradient):
     x, slope, redirect = residuals
-    through = slope * gradient
     inward = jnp.where(x < function.middle, gradient < 0, gradient > 0)
-    return _rule(through, jnp.where(slope != 0, through, jnp.where(inward, gradient, 0)), redirect), None
+    otherwise = jnp.where(slope != 0, slope * gradient, jnp.where(inward, gradient, 0))
+    return _rule(jnp.multiply, slope, gradient, otherwise, redirect), None
 
 
 redirected.defvjp(_forward_any, _backward_any)
 
 
-def _rule(through: jax.Array, otherwise: jax.Array, redirect: jax.Array) -> jax.Array:
-    """The ordinary gradient, or the other for pictures that are to be redirected and have none."""
-    silent = ~(through != 0).any(tuple(range(1, through.ndim)), keepdims=True)
-    return jnp.where(redirect.reshape(silent.shape) & silent, otherwise, through)
+def _rule(
+    pass_on: Callable[[jax.Array, jax.Array], jax.Array],
+    first: jax.Array,
+    gradient: jax.Array,
+    otherwise: jax.Array,
+    redirect: jax.Array,
+) -> jax.Array:
+    """The ordinary gradient, or the other for pictures that are to be redirected and have none.
+
+    Args:
+      pass_on: (first, gradient) -> the ordinary gradient.
+      first: (N, ...).
+      gradient: likewise, by the function's value.
+      otherwise: likewise, the other gradient.
+      redirect: bool (N,).
+    """
+
+    def asked(first, gradient, redirect):
+        through = pass_on(first, gradient)
+        silent = ~(through != 0).any(tuple(range(1, through.ndim)), keepdims=True)
+        return redirect.reshape(silent.shape) & silent
+
+    def asked_if_need_be(first, gradient, redirect):
+        nobody = jnp.zeros((len(redirect), *(1,) * (gradient.ndim - 1)), bool)
+        return jax.lax.cond(redirect.any(), asked, lambda *_: nobody, first, gradient, redirect)
+
+    # To read every gradient for the answer takes a TPU a seventh of a step by its compiler, and most steps redirect
+    # nobody. So the branch is given what the gradient is made of, that the gradient itself need not be kept. On other
+    # devices it is computed in both places, which is once to XLA.
+    chosen = by_platform(first, gradient, redirect, tpu=asked_if_need_be, default=asked)
+    return jnp.where(chosen, otherwise, pass_on(first, gradient))

@@ -31,12 +31,13 @@ _LINEAR = (
 
 @functools.lru_cache(maxsize=256)
 def max_pools(program: Program) -> dict[int, Exchange]:
-    """Max-pools as maxima over shifted slices, which say the same.
+    """Max-pools as maxima over shifted slices, which say the same; TPUs keep what is written.
 
     The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6
     times slower on a CPU. Of equals in a window the gradient goes to the one in the leftmost column, and there to the
     topmost; TensorFlow's and XLA's own go to the topmost row first. Behind a ReLU it makes no difference where the
-    equals are its zeros, which have no gradient to hand on.
+    equals are its zeros, which have no gradient to hand on. By a TPU's compiler the slices are what takes longer
+    (`benchmarks/PLAN.md`).
     """
     return {
         operation.outputs[0]: _of(operation, _largest)

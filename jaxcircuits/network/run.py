@@ -146,10 +146,9 @@ class Run:
                 self._set(value, self.exchange[value](self.read))
         if all(value in self.values for value in operation.outputs if value in needed):
             return
-        equation = operation.equation
-        inputs = [self.read(atom) for atom in operation.inputs]
-        answer = equation.primitive.bind(*inputs, **equation.primitive.get_bind_params(equation.params))
-        for value, made in zip(operation.outputs, answer if equation.primitive.multiple_results else [answer]):
+        answer = operation.apply(*map(self.read, operation.inputs))
+        several = operation.equation.primitive.multiple_results
+        for value, made in zip(operation.outputs, answer if several else [answer]):
             if value not in self.values:
                 self._set(value, made)
 

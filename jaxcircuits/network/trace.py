@@ -66,6 +66,11 @@ class Operation:
         """The values among its inputs."""
         return tuple(i for i in self.inputs if isinstance(i, int))
 
+    def apply(self, *inputs: Any) -> Any:
+        """What the primitive computes of these inputs: an array, or a list where it has several results."""
+        primitive = self.equation.primitive
+        return primitive.bind(*inputs, **primitive.get_bind_params(self.params))
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Program:

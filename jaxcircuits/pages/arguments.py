@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import colorsys
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from jaxcircuits import __version__
 from jaxcircuits.arguments import Argument, Arguments
 from jaxcircuits.files import replacing
 from jaxcircuits.images.sheet import png_bytes, to_image
-from jaxcircuits.pages.page import template
+from jaxcircuits.pages.templating import data_url, template
 
 TITLES = {
     "drawing": "Drawing",
@@ -131,4 +130,4 @@ def _units(arguments: Arguments) -> list[dict[str, Any]]:
 
 
 def _embedded(picture: np.ndarray) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png_bytes(to_image(picture))).decode()}"
+    return data_url("png", png_bytes(to_image(picture)))

@@ -6,7 +6,6 @@ nothing.
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from PIL import Image
 from jaxcircuits import __version__
 from jaxcircuits.images.sheet import to_image
 from jaxcircuits.network.units import Unit
-from jaxcircuits.pages.page import template
+from jaxcircuits.pages.templating import data_url, template
 from jaxcircuits.universality import DepthMap, Families, Matching
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ def embedded(picture: np.ndarray, side: int = 128) -> str:
     image = image.resize([max(round(length * scale), 1) for length in image.size], Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=82)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url("webp", buffer.getvalue())
 
 
 def _blue(share: float) -> str:

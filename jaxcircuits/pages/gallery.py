@@ -8,7 +8,6 @@ five minutes for the network in the box. The page is one file, under 2 MB, and f
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import io
 import time
@@ -24,7 +23,7 @@ from jaxcircuits import vis
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import replacing
 from jaxcircuits.network import Network, load
-from jaxcircuits.pages.page import template
+from jaxcircuits.pages.templating import data_url, template
 from jaxcircuits.slide.scenes import CLASSES, scene_of
 from jaxcircuits.vis import Rendering, to_image
 
@@ -237,7 +236,7 @@ def _pictures(result: Rendering | np.ndarray) -> np.ndarray:
 def _embedded(picture: np.ndarray) -> str:
     buffer = io.BytesIO()
     to_image(picture).save(buffer, "WEBP", quality=88)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url("webp", buffer.getvalue())
 
 
 def _film(rendering: Rendering) -> str:
@@ -245,7 +244,7 @@ def _film(rendering: Rendering) -> str:
     frames = [to_image(images[0]) for images in rendering.snapshots.values()]
     buffer = io.BytesIO()
     frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], duration=120, loop=0, quality=75)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url("webp", buffer.getvalue())
 
 
 def main(

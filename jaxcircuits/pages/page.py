@@ -6,11 +6,7 @@ at shows its weights with numbers. The template is escaped throughout, so names 
 
 from __future__ import annotations
 
-import base64
-import functools
 from typing import Any
-
-import jinja2
 
 from jaxcircuits import __version__
 from jaxcircuits.circuits import Circuit
@@ -18,6 +14,7 @@ from jaxcircuits.images.sheet import png_bytes
 from jaxcircuits.pages.colors import STOPS, heatmap
 from jaxcircuits.pages.layout import CAPTION, FIRST_CAPTION, Line, lay_out
 from jaxcircuits.pages.painting import Pictures, bar_labels, share, unit_image
+from jaxcircuits.pages.templating import data_url, template
 
 
 def circuit_page(circuit: Circuit, pictures: Pictures, about: str = "") -> str:
@@ -107,17 +104,4 @@ def circuit_page(circuit: Circuit, pictures: Pictures, about: str = "") -> str:
 
 
 def _embedded(image) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png_bytes(image)).decode()}"
-
-
-@functools.cache
-def template(name: str) -> jinja2.Template:
-    """A page's template, by its file's name; what is put into it is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jaxcircuits.pages"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+    return data_url("png", png_bytes(image))

@@ -22,6 +22,7 @@ from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.evidence import examples
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.images import Pictures, open_pictures
+from jaxcircuits.lookup import Lookup
 from jaxcircuits.network import Network
 from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
@@ -115,7 +116,7 @@ class Related(Brief):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Families(Brief, Mapping[tuple[str, str], Found]):
+class Families(Brief, Lookup[tuple[str, str], Found]):
     """Families by (family, network), and what they have to do with one another.
 
     Attributes:
@@ -134,16 +135,8 @@ class Families(Brief, Mapping[tuple[str, str], Found]):
     answers: Mapping[str, Answers]
     pictures: int
 
-    def __getitem__(self, key: tuple[str, str]) -> Found:
-        if key not in self.found:
-            raise unknown("family and network", str(key), map(str, self.found), "what was looked for")
-        return self.found[key]
-
-    def __iter__(self):
-        return iter(self.found)
-
-    def __len__(self) -> int:
-        return len(self.found)
+    def _held(self) -> tuple[str, Mapping[tuple[str, str], Found], str]:
+        return "family and network", self.found, "what was looked for"
 
     def rows(self) -> list[dict[str, Any]]:
         """Every family in every network as plain JSON types, found or not."""

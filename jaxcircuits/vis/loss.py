@@ -61,8 +61,10 @@ def scores(
     """
     objective, recipe = batch.objective, structure.recipe(batch.numbers)
     # Pictures of a group share their views, so that they can be compared cell by cell.
-    leaders = np.arange(len(batch.keys)) // objective.group * objective.group
-    keys = jax.vmap(jax.random.fold_in)(typed(batch.keys)[leaders], step + 1)
+    leaders = typed(batch.keys)
+    if objective.group > 1:
+        leaders = leaders[np.arange(len(leaders)) // objective.group * objective.group]
+    keys = jax.vmap(jax.random.fold_in)(leaders, step + 1)
     progress = jnp.clip(step / jnp.maximum(recipe.steps, 1), 0, 1)
 
     def views(pictures: Rows, laid: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
@@ -70,7 +72,8 @@ def scores(
 
         def view(key, progress, picture):
             background, place = jax.random.split(key)
-            return random_view(recipe.transforms, place, laid(background, picture), progress, structure.reaches)
+            shown = laid(background, picture)
+            return random_view(recipe.transforms, place, shown, progress, structure.bounds, recipe.dtype)
 
         # One vmap over all views: nested ones take longer to compile.
         count = recipe.views

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxcircuits.vis.parts import Part
 from jaxcircuits.vis.recipe import Recipe
-from jaxcircuits.vis.transforms.view import reaches
+from jaxcircuits.vis.transforms.view import RunBounds, bounds
 
 Numbers = Any
 """A pytree of float32 and int32 arrays."""
@@ -34,11 +34,11 @@ class Structure:
 
     Attributes:
       form: the recipe, with placeholders for its numbers.
-      reaches: of its runs of geometric transforms, see `jaxcircuits.vis.transforms.view.reaches`.
+      bounds: of its runs of geometric transforms, see `jaxcircuits.vis.transforms.view.bounds`.
     """
 
     form: Recipe
-    reaches: tuple[float | None, ...]
+    bounds: tuple[RunBounds, ...]
 
     def recipe(self, numbers: Numbers) -> Recipe:
         """The recipe with these numbers, which may be traced."""
@@ -47,7 +47,7 @@ class Structure:
 
 def divided(recipe: Recipe) -> tuple[Structure, Numbers]:
     """A recipe as its structure and its numbers."""
-    return Structure(_emptied(recipe), reaches(recipe.transforms, recipe.size)), _numbers(recipe)
+    return Structure(_emptied(recipe), bounds(recipe.transforms, recipe.size)), _numbers(recipe)
 
 
 def _free(part: Any) -> tuple[str, ...]:

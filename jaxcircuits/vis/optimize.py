@@ -169,7 +169,7 @@ class Programs:
     def _steps(self, batch: Batch, state: State, count: jax.Array) -> tuple[State, jax.Array]:
         def one(i, carry):
             state, found = self._step(batch, carry[0])
-            return state, carry[1].at[i].set(found)
+            return state, jax.lax.dynamic_update_index_in_dim(carry[1], found, i, 0)
 
         history = jnp.zeros((STEPS_A_CALL, *state.step.shape), jnp.float32)
         return jax.lax.fori_loop(0, count, one, (state, history))

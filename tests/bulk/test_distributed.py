@@ -47,6 +47,7 @@ def start(tmp_path_factory):
     yield start
     for process in started:
         process.kill()
+        process.communicate()
 
 
 def coordinator() -> str:

@@ -100,6 +100,23 @@ def test_damaged_records_are_named_and_made_again(product, damage, recorded, sli
     assert contents(folder) == whole
 
 
+@pytest.mark.parametrize("product", FILES)
+def test_what_a_killed_command_left_goes_and_what_another_writes_stays(product, recorded, slide, tmp_path):
+    """A temporary file beside every file: the product's own go, wherever they are; others may be at work on theirs."""
+    folder = copied(recorded, tmp_path)
+    pictures = np.random.default_rng(0).uniform(size=(20, 48, 48, 3)).astype(np.float32)
+    options = {"pictures": pictures, "batch_size": None} if product == "examples" else {}
+    layers = {"drawings": ["conv2d0", "conv2d1"], "examples": ["conv2d1", "conv2d2"], "wiring": ["conv2d0", "conv2d1"]}
+    made(product, slide, tmp_path / "alone", layers[product], **options)
+    own = contents(tmp_path / "alone" / "slide").keys()
+    planted = {name: (folder / name).with_name(f".{Path(name).name}.0a1b2c3d.tmp") for name in contents(folder)}
+    for path in planted.values():
+        path.write_bytes(b"half of it")
+    with opened(product, slide, tmp_path, layers[product], **options) as job:
+        assert not job.todo
+    assert {name for name, path in planted.items() if not path.exists()} == own
+
+
 @pytest.mark.parametrize("cut", [b"", 100, b"\x89PNG\r\n\x1a\nno"])
 def test_a_damaged_sheet_is_written_again(cut, recorded, slide, tmp_path):
     folder = copied(recorded, tmp_path)

@@ -73,6 +73,7 @@ def test_blocks_are_found():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:dtype bfloat16")  # a block is for accelerators
 @pytest.mark.parametrize("i", range(len(PYTHON)))
 def test_python(i, session, tmp_path, monkeypatch):
     """In order: later blocks use what earlier ones made; `network` is the one in the box at the start of each."""

@@ -318,10 +318,10 @@ def test_files_are_read_back_and_damage_is_said(tmp_path):
             evidence.Examples.read(damaged)
         assert "\n" not in str(caught.value) and str(damaged) in str(caught.value)
 
-    said("cannot be read as examples")
+    said("there is no such file")
     for content in (b"", b"text", whole[:-7], whole[: len(whole) // 2]):
         damaged.write_bytes(content)
-        said("cannot be read as examples")
+        said("expected a file of examples")
     save_file(tensors, damaged, {"format": "else"})
     said("not a file of examples")
     save_file(tensors | {"mean": tensors["mean"].astype(np.float32)}, damaged, header)

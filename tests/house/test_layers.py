@@ -13,6 +13,8 @@ RANKS = {
     "files": 0,
     "printing": 0,
     "naming": 0,
+    "brief": 0,
+    "platforms": 0,
     "caching": 0,
     "progress": 0.5,
     "zoo": 1,

@@ -48,4 +48,5 @@ def test_wheel_draws_without_a_connection(wheel, tmp_path):
     for sheet in sheets:
         assert str(sheet.relative_to(empty)) in done.stdout
         assert sorted(p.name for p in sheet.parent.glob("0*.png")) == ["0000.png", "0003.png"]
-        assert Image.open(sheet).size[0] > 2 * 96
+        with Image.open(sheet) as picture:
+            assert picture.width > 2 * 96

@@ -398,7 +398,8 @@ def test_command(tmp_path):
     circuit = Circuit.from_json((folder / "circuit.json").read_text())
     assert circuit.layers == ("conv2d2", "conv2d1") and len(circuit.rows[1]) == 2
     assert "Pictures of units: 2 steps at 32 px, seed 0." in (folder / "circuit.html").read_text()
-    assert Image.open(folder / "circuit.png").size[0] > 1000
+    with Image.open(folder / "circuit.png") as picture:
+        assert picture.width > 1000
     done = command("circuit", "slide", "conv2d2", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("jaxcircuits: unit 'conv2d2'; expected LAYER:NUMBER") and done.stderr.count("\n") == 1

@@ -258,9 +258,11 @@ def test_a_rendering_is_a_sequence_that_is_saved(tiny, tmp_path):
 
     np.testing.assert_allclose(np.asarray(Image.open(files[1])) / 255, drawn.images[1], atol=0.51 / 255)
     (sheet,) = drawn.save(tmp_path / "sheet.png")
-    assert Image.open(sheet).width > 2 * 96
+    with Image.open(sheet) as picture:
+        assert picture.width > 2 * 96
     (one,) = drawn[0].save(tmp_path / "one.jpg")
-    assert Image.open(one).size == (16, 16)
+    with Image.open(one) as picture:
+        assert picture.size == (16, 16)
     with pytest.raises(InputError, match=r"units\.tiff: pictures are saved as"):
         drawn.save(tmp_path / "units.tiff")
     assert repr(drawn[0]) == "Rendering(1 picture of 16x16 px: relu:4)"
@@ -285,7 +287,8 @@ def test_four_channels_are_no_alpha(tmp_path):
     clear = jc.render(network, "relu:1", Recipe(size=16, steps=1, transforms=(), parametrization="RGBA"))
     assert clear.images.shape[-1] == 5 and clear.transparent
     (file,) = clear.save(tmp_path / "clear.png")
-    assert Image.open(file).mode == "RGBA"
+    with Image.open(file) as picture:
+        assert picture.mode == "RGBA"
 
 
 def test_networks_of_the_zoo_are_pickled(tiny):

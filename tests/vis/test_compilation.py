@@ -131,7 +131,7 @@ def test_told_numbers_make_the_views_of_written_ones(transforms):
 
     @jax.jit
     def told(numbers):
-        return random_view(structure.recipe(numbers).transforms, key, picture, 0.3, structure.reaches)
+        return random_view(structure.recipe(numbers).transforms, key, picture, 0.3, structure.bounds)
 
     written = jax.jit(lambda: random_view(transforms, key, picture, 0.3))()
     np.testing.assert_allclose(told(numbers), written, atol=2e-6)

@@ -185,6 +185,28 @@ def test_a_trickle_ends(answer, server, tmp_path, monkeypatch):
         download(remote, tmp_path, ignore)
 
 
+@pytest.mark.parametrize("status", [200, 503])
+def test_an_answer_that_comes_too_late_is_hung_up_on(status, server, tmp_path, monkeypatch):
+    said = []
+
+    def late(handler):
+        handler.server.stopped.wait(0.5)
+        handler.send_response(status)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        said.append(handler.rfile.read(1))  # nothing, once the other end is closed
+
+    monkeypatch.setattr(downloading, "PERIOD", 0.2)
+    remote = server.remote("weights", CONTENT)
+    server.answers["/weights"] = [late]
+    with pytest.raises(InputError, match="no answer for"):
+        download(remote, tmp_path, ignore)
+    end = time.monotonic() + 20
+    while not said and time.monotonic() < end:
+        time.sleep(0.02)
+    assert said == [b""]
+
+
 def test_files_without_an_end_are_cut_off(server, tmp_path, monkeypatch):
     monkeypatch.setattr(downloading, "MOST_BYTES", 2**20)
     remote = server.remote("weights", CONTENT)
@@ -245,9 +267,8 @@ def test_a_killed_download_leaves_no_lock(tmp_path):
     hold = FETCH.split("    folder.mkdir")[0] + "    print('held', flush=True); import time; time.sleep(60)"
     words = [sys.executable, "-c", hold, "url", "pin", str(tmp_path / "folder")]
     environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    holder = subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True)
-    assert holder.stdout.readline() == "held\n"
-    holder.kill()
-    holder.wait()
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        holder.kill()
     with downloading.alone(tmp_path / "folder"):
         pass

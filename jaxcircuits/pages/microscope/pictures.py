@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 
 from jaxcircuits.files import replacing
 from jaxcircuits.pages.colors import heat
+from jaxcircuits.pages.templating import data_url
 
 THUMB = 72
 """Side of the drawings in walls and lists, in pixels."""
@@ -164,7 +164,7 @@ def weights_url(maps: Sequence[np.ndarray], scale: float) -> str:
       scale: the weight of the strongest color.
     """
     beside = np.concatenate([*maps, np.zeros_like(maps[0])], axis=1)
-    return _data_url(Image.fromarray(heat(beside, scale if scale > 0 else 1.0)))
+    return _png_url(Image.fromarray(heat(beside, scale if scale > 0 else 1.0)))
 
 
 def masks_url(heats: Sequence[np.ndarray | None]) -> tuple[str, list[int | None]]:
@@ -197,13 +197,13 @@ def masks_url(heats: Sequence[np.ndarray | None]) -> tuple[str, list[int | None]
         count += 1
     file = io.BytesIO()
     sheet.convert("RGBA").save(file, "WEBP", quality=30, alpha_quality=60, method=4)
-    return f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}", places
+    return data_url("webp", file.getvalue()), places
 
 
-def _data_url(image: Image.Image) -> str:
+def _png_url(image: Image.Image) -> str:
     file = io.BytesIO()
     image.quantize(min(256, image.width * image.height), dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     plain = io.BytesIO()
     image.save(plain, "PNG", optimize=True)
     smaller = min(file.getvalue(), plain.getvalue(), key=len)
-    return f"data:image/png;base64,{base64.b64encode(smaller).decode()}"
+    return data_url("png", smaller)

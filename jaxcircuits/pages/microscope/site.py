@@ -20,6 +20,7 @@ from jaxcircuits.files import replacing
 from jaxcircuits.pages.microscope import addresses, charts
 from jaxcircuits.pages.microscope.pictures import Thumb, Thumbs
 from jaxcircuits.pages.microscope.views import LayerView, NetworkView
+from jaxcircuits.pages.templating import environment
 
 HERE = "jaxcircuits.pages.microscope"
 
@@ -172,12 +173,6 @@ def compact(value: Any) -> str:
 
 @functools.cache
 def _templates() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"short": charts.short, "percent": charts.percent}
-    return environment
+    templates = environment(HERE)
+    templates.filters |= {"short": charts.short, "percent": charts.percent}
+    return templates

@@ -17,11 +17,13 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Network
+from jaxcircuits.platforms import by_platform
 from jaxcircuits.vis.objectives.arguments import Units, number_rows, row_of, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node
 from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
 from jaxcircuits.vis.objectives.seen import Rows, Seen
 from jaxcircuits.vis.recipe import Recipe
+from jaxcircuits.vis.selection import selected
 
 if TYPE_CHECKING:
     from jaxtyping import Num
@@ -42,7 +44,7 @@ class Channel(_Named):
     units: np.ndarray
 
     def score(self, seen: Seen) -> jax.Array:
-        return mean_over_space(seen.activations[self.layer])[self.units]
+        return _of_unit(mean_over_space(seen.activations[self.layer]), self.units)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -60,7 +62,7 @@ class Neuron(_Named):
     position: np.ndarray | None
 
     def score(self, seen: Seen) -> jax.Array:
-        return at_position(seen, self.layer, self.position)[self.units]
+        return _of_unit(at_position(seen, self.layer, self.position), self.units)
 
     def check(self, network: Network, recipe: Recipe) -> None:
         network.check_units(self.layer, self.units)
@@ -313,6 +315,11 @@ def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, net
 def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
     exponent = "" if power is None else f"^{row_of(power, i):g}"
     return f"direction-{zlib.crc32(np.ascontiguousarray(row_of(vectors, i)).tobytes()):08x}{exponent}"
+
+
+def _of_unit(values: jax.Array, unit: Rows) -> jax.Array:
+    """The value of one unit, of (channels,)."""
+    return by_platform(values, unit, tpu=selected, default=lambda values, unit: values[unit])
 
 
 def _units(units: Units) -> np.ndarray:

@@ -9,10 +9,13 @@ points of its view lie in its input; the last one is asked first, and the pictur
 up. So content is blurred once, however long the chain, and nothing that one transform moved past its edge is lost to
 the next: what lies around a picture is mid-gray, 0.5, without end. A photometric transform ends a run.
 
-Where all of a run are affine (all but `Homography` and `Elastic`) and enlarge less than 2.5 times, they are one matrix,
-whose gradient is a gather; else the gradient is a scatter. Milliseconds for the gradient of a picture of 128 px on two
-cores: `LUCID` 0.10 by gathering and 1.1 by scattering, `CAPTUM` 0.19, `Homography` 0.6, `Elastic` 2.3; `MACO`'s crops
-to 224 px 2.5, and 3.8 from 512 px.
+On TPUs, whose gathers are slow, an affine run is two passes of interpolation along one axis each instead, by products,
+where none of its draws turns too far (`products.py`): the same draws, the same gray, the same blur, another way to it.
+
+Elsewhere, where all of a run are affine (all but `Homography` and `Elastic`) and enlarge less than 2.5 times, they are
+one matrix, whose gradient is a gather; else the gradient is a scatter. Milliseconds for the gradient of a picture of
+128 px on two cores: `LUCID` 0.10 by gathering and 1.1 by scattering, `CAPTUM` 0.19, `Homography` 0.6, `Elastic` 2.3;
+`MACO`'s crops to 224 px 2.5, and 3.8 from 512 px.
 
 **Lucid.** `LUCID` draws from the distributions of Lucid's `standard_transforms` and deviates from it in four ways:
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcircuits.errors import MOST_PIXELS, InputError, real, shown, whole
+from jaxcircuits.platforms import by_platform
 from jaxcircuits.vis.parts import Part
+from jaxcircuits.vis.selection import selected
 
 Size = tuple[int, int]
 
@@ -53,6 +58,31 @@ class Geometric(Transform):
         raise NotImplementedError
 
 
+class LinearBounds(NamedTuple):
+    """Bounds of the linear part of a random affine matrix over all draws; it is written as a zoom times a 2x2 matrix.
+
+    Attributes:
+      zoom: upper bound of the zoom.
+      least: (2,), lower bounds of the magnitudes on the diagonal of the 2x2 matrix.
+      most: (2, 2), upper bounds of the magnitudes of its entries.
+    """
+
+    zoom: float
+    least: np.ndarray
+    most: np.ndarray
+
+    def __matmul__(self, other: LinearBounds) -> LinearBounds:
+        """Bounds of the products of such matrices with others."""
+        aside = np.array([self.most[0, 1] * other.most[1, 0], self.most[1, 0] * other.most[0, 1]])
+        least = np.maximum(self.least * other.least - aside, 0)
+        return LinearBounds(self.zoom * other.zoom, least, self.most @ other.most)
+
+
+def zoomed(zoom: float) -> LinearBounds:
+    """Bounds of a matrix that does no more than shift, mirror, and show `zoom` times as much at most."""
+    return LinearBounds(zoom, np.ones(2), np.eye(2))
+
+
 class AffineMap(Geometric):
     """A geometric transform that is a matrix. By itself it changes nothing."""
 
@@ -66,6 +96,10 @@ class AffineMap(Geometric):
         It bounds the largest absolute row sum of the inverse matrix's 2x2 part, so reaches of a chain multiply.
         """
         return 1.0
+
+    def bounds(self, size: Size) -> LinearBounds | None:
+        """Bounds of the matrix's linear part, for pictures of `size`; None where they are not known."""
+        return None
 
     def look(self, key, y, x, size, progress):
         return moved(self.matrix(key, size, progress), y, x)
@@ -81,6 +115,21 @@ def moved(matrix: jax.Array, y: jax.Array, x: jax.Array) -> tuple[jax.Array, jax
     return y, x
 
 
+def matrix_of(linear: jax.Array, shift: jax.Array) -> jax.Array:
+    """The (3, 3) affine matrix of a linear part (2, 2) and a shift (2,)."""
+    return jnp.concatenate([jnp.column_stack([linear, shift]), jnp.array([[0.0, 0.0, 1.0]])])
+
+
+def product(*matrices: jax.Array) -> jax.Array:
+    """The product of float32 matrices, which a TPU by itself would round to bfloat16 first."""
+
+    def chained(*matrices: jax.Array, precision: str | None = None) -> jax.Array:
+        return functools.reduce(functools.partial(jnp.matmul, precision=precision), matrices)
+
+    unrounded = functools.partial(chained, precision="highest")
+    return by_platform(*matrices, tpu=unrounded, default=chained)
+
+
 Range = tuple[float, float]
 """Least and largest value of what is drawn uniformly between them."""
 
@@ -88,6 +137,16 @@ Range = tuple[float, float]
 def draw(key: jax.Array, between: Range) -> jax.Array:
     """One number, uniformly from a range."""
     return jax.random.uniform(key, (), minval=between[0], maxval=between[1])
+
+
+def choose(key: jax.Array, choices: tuple[float, ...] | jax.Array) -> jax.Array:
+    """One of several numbers, each as likely: the one that `jax.random.choice` draws."""
+
+    def by_selection(key: jax.Array, values: jax.Array) -> jax.Array:
+        return selected(values, jax.random.randint(key, (), 0, len(values)))
+
+    values = jnp.asarray(choices, jnp.float32)
+    return by_platform(key, values, tpu=by_selection, default=jax.random.choice)
 
 
 def is_off(number: float | jax.Array) -> bool:

@@ -7,21 +7,28 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcircuits.errors import pixels
 from jaxcircuits.vis.transforms.base import (
     AffineMap,
     Geometric,
+    LinearBounds,
     Range,
     Size,
     check_choices,
     check_number,
     check_range,
     check_whole,
+    choose,
     draw,
+    matrix_of,
+    product,
+    zoomed,
 )
 from jaxcircuits.vis.transforms.resample import sample
 from jaxcircuits.vis.transforms.smooth import gaussian_matrix
+from jaxcircuits.vis.transforms.turns import extremes, turn, turn_bounds, turn_reach
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +42,9 @@ class Pad(AffineMap):
 
     def size(self, size: Size) -> Size:
         return size[0] + 2 * self.pixels, size[1] + 2 * self.pixels
+
+    def bounds(self, size: Size) -> LinearBounds:
+        return zoomed(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +69,10 @@ class Jitter(AffineMap):
 
     def matrix(self, key, size, progress):
         offsets = jax.random.randint(key, (self.times, 2), 0, self.pixels + 1) - self.pixels / 2
-        return jnp.eye(3).at[:2, 2].set(offsets.sum(0))
+        return matrix_of(jnp.eye(2), offsets.sum(0))
+
+    def bounds(self, size: Size) -> LinearBounds:
+        return zoomed(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +86,14 @@ class Scale(AffineMap):
         check_choices(self, "scales", least=1e-3)
 
     def matrix(self, key, size, progress):
-        zoom = 1 / jax.random.choice(key, jnp.asarray(self.scales))
+        zoom = 1 / choose(key, self.scales)
         return jnp.diag(jnp.stack([zoom, zoom, jnp.ones(())]))
 
     def reach(self, size: Size) -> float:
         return max(self.scales)
+
+    def bounds(self, size: Size) -> LinearBounds:
+        return zoomed(1 / min(self.scales))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +107,14 @@ class Rotate(AffineMap):
         check_choices(self, "degrees")
 
     def matrix(self, key, size, progress):
-        angle = jnp.deg2rad(jax.random.choice(key, jnp.asarray(self.degrees, jnp.float32)))
-        return jnp.eye(3).at[:2, :2].set(_turn(angle))
+        angle = jnp.deg2rad(choose(key, self.degrees))
+        return matrix_of(turn(angle), jnp.zeros(2))
 
     def reach(self, size: Size) -> float:
-        return max(_turn_reach(degrees) for degrees in self.degrees)
+        return max(turn_reach(degrees) for degrees in self.degrees)
+
+    def bounds(self, size: Size) -> LinearBounds:
+        return turn_bounds(self.degrees)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,17 +144,21 @@ class Affine(AffineMap):
         of_degrees, of_shift, of_zoom, of_shear = jax.random.split(key, 4)
         shift = jax.random.uniform(of_shift, (2,), minval=self.shift[0], maxval=self.shift[1])
         lean = jnp.tan(jnp.deg2rad(draw(of_shear, self.shear)))
-        unshear = jnp.eye(2).at[1, 0].set(lean)
-        linear = unshear @ _turn(jnp.deg2rad(draw(of_degrees, self.degrees))) / draw(of_zoom, self.zoom)
-        return jnp.eye(3).at[:2, :2].set(linear).at[:2, 2].set(-linear @ shift)
+        unshear = jnp.array([[1.0, 0.0], [lean, 1.0]])
+        turned = turn(jnp.deg2rad(draw(of_degrees, self.degrees)))
+        linear = product(unshear, turned) / draw(of_zoom, self.zoom)
+        return matrix_of(linear, product(-linear, shift))
 
     def reach(self, size: Size) -> float:
-        low, high = self.degrees
-        first = math.ceil((low - 45) / 90)
-        # Two diagonals tell as much as thousands.
-        diagonals = (45 + 90 * k for k in range(first, min(math.floor((high - 45) / 90), first + 1) + 1))
-        turn = max(_turn_reach(degrees) for degrees in (low, high, *diagonals))
-        return self.zoom[1] * turn * (1 + math.tan(math.radians(max(map(abs, self.shear)))))
+        turned = max(map(turn_reach, extremes(self.degrees, 45)))
+        return self.zoom[1] * turned * (1 + self._lean())
+
+    def bounds(self, size: Size) -> LinearBounds:
+        turned = turn_bounds(extremes(self.degrees, 0))
+        return LinearBounds(1 / self.zoom[0], np.ones(2), np.array([[1, 0], [self._lean(), 1]])) @ turned
+
+    def _lean(self) -> float:
+        return math.tan(math.radians(max(map(abs, self.shear))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +181,9 @@ class Flip(AffineMap):
     def matrix(self, key, size, progress):
         flipped = jax.random.uniform(key, (2,)) < jnp.array([self.up_down, self.left_right])
         return jnp.diag(jnp.append(jnp.where(flipped, -1.0, 1.0), 1.0))
+
+    def bounds(self, size: Size) -> LinearBounds:
+        return zoomed(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,10 +227,13 @@ class Crop(AffineMap):
         center = self.off_center * jax.random.normal(of_center, (2,)) * jnp.array(size)
         mean = self.first + (self.last - self.first) * progress
         side = jnp.clip(mean + self.spread * jax.random.normal(of_side), self.least, 1)
-        return jnp.eye(3).at[:2, :2].multiply(side * self._whole(size)).at[:2, 2].set(center)
+        return matrix_of(side * self._whole(size) * jnp.eye(2), center)
 
     def reach(self, size: Size) -> float:
         return 1 / (self.least * self._whole(size))
+
+    def bounds(self, size: Size) -> LinearBounds:
+        return zoomed(self._whole(size))
 
     def _whole(self, size: Size) -> float:
         """Picture pixels a view pixel, for the largest box."""
@@ -242,6 +271,10 @@ class Native(AffineMap):
 
     def _sizes(self) -> tuple[Size, Size]:
         return pixels("Native: view", self.view), pixels("Native: picture", self.picture)
+
+    def bounds(self, size: Size) -> LinearBounds:
+        zoom = np.divide(self.picture, self.view)
+        return LinearBounds(1, zoom, np.diag(zoom))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -307,16 +340,6 @@ class Elastic(Geometric):
         within = (jnp.clip(p, -(n - 1) / 2, (n - 1) / 2) for p, n in zip((y, x), size))
         aside = sample(field, *within)
         return y + aside[..., 0], x + aside[..., 1]
-
-
-def _turn(angle: jax.Array) -> jax.Array:
-    """The (2, 2) matrix from view to picture of a counterclockwise turn by `angle` in radians."""
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    return jnp.array([[cos, sin], [-sin, cos]])
-
-
-def _turn_reach(degrees: float) -> float:
-    return abs(math.cos(math.radians(degrees))) + abs(math.sin(math.radians(degrees)))
 
 
 def _cross(a: jax.Array, b: jax.Array) -> jax.Array:
