@@ -19,7 +19,7 @@ def convolutions(network: jc.Network, layer: str, batch_size: int, recipe: jc.Re
     """A call that runs every convolution as far as a layer once, forward and backward, on random inputs.
 
     Nothing is kept between one convolution and the next: no pools, norms, concatenations, ReLUs, views, and no
-    optimiser. Compiled as a step is; those that do not wait for each other may run side by side, which a step's seldom
+    optimizer. Compiled as a step is; those that do not wait for each other may run side by side, which a step's seldom
     can.
 
     Args:

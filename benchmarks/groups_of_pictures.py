@@ -1,4 +1,4 @@
-"""Do groups do what they are for: does diversity make pictures differ, does alignment make neighbours alike?
+"""Do groups do what they are for: does diversity make pictures differ, does alignment make neighbors alike?
 
 Command:   python -m benchmarks.groups_of_pictures WEIGHTS.safetensors --out RESULT.json [--sheets FOLDER]
 Hardware:  two CPU cores
@@ -11,7 +11,7 @@ Distance is the mean over pairs between the mean activations of mixed4e; the sco
 finished pictures. The weight is a thirtieth of the score without diversity.
 
 Alignment: six pictures from one unit of mixed4a to another, each drawn for itself, with 0.02 times `alignment`, and
-with shared parameters; distance is the root mean square between neighbours, as activations of mixed3a relative to their
+with shared parameters; distance is the root mean square between neighbors, as activations of mixed3a relative to their
 norm, and the score is the mean of the interpolated objective.
 """
 
@@ -49,7 +49,7 @@ def diverse(network: jc.Network, unit: int, recipe: jc.Recipe, sheets: Path | No
 
 
 def aligned(network: jc.Network, ends: tuple[int, int], recipe: jc.Recipe, sheets: Path | None) -> dict:
-    """Scores and distances of neighbours on a way from one unit to another."""
+    """Scores and distances of neighbors on a way from one unit to another."""
     way = jc.channel_interpolate("mixed4a", ends[0], "mixed4a", ends[1], STEPS)
     shared = dataclasses.replace(recipe, parametrization=Shared(group=STEPS))
     cases = {

@@ -7,13 +7,13 @@ Cost:      about 3 minutes
 Result:    benchmarks/results/scaling.json
 
 8 pictures of mixed4b, 16 steps: 1, 2, 4 and 8 devices do 1, 0.5, 0.25 and 0.125 of the work each. The pictures of 2
-devices are those of one to the last bit; those of 4 and 8 differ by at most 0.0005 and 0.0023 in any colour value after
+devices are those of one to the last bit; those of 4 and 8 differ by at most 0.0005 and 0.0023 in any color value after
 the first step, by a quarter in the worst value after 16, and by 2 and 3 % in a score. 1, 2 and 4 processes draw 48, 24
 and 12 pictures each, to the same files.
 
 Each number of devices is a process of its own, which draws the same pictures with `render`. `gigaflops` are those of
 one step on one device, as the compiler counts them; `share` is their part of the work on one device;
-`first_differ_by` is the largest difference of any colour value from the pictures of one device after one step,
+`first_differ_by` is the largest difference of any color value from the pictures of one device after one step,
 `last_differ_by` after all, `scores_differ_by` that of a score, relative. Convolutions may add up in another order where
 a device has another number of threads; Adam makes much of the rounding of gradients near 0, and every step of what the
 one before left. `processes` share a bulk drawing of slide through `jax.distributed`: how many pictures each drew, and

@@ -1,4 +1,4 @@
-"""Can the pictures that `slide` draws of its classes be recognised, by networks that had no part in drawing them?
+"""Can the pictures that `slide` draws of its classes be recognized, by networks that had no part in drawing them?
 
 Command:   python -m benchmarks.slide_pictures slide --readers SECOND.safetensors --out RESULT.json
            (SECOND: what `python -m jaxcircuits.slide.train --seed 1` wrote; several may be named)
@@ -66,7 +66,7 @@ def main() -> None:
         "readers": [Path(path).name for path in arguments.readers],
         "recipe_steps": recipe.steps,
         "classes": len(rows),
-        "recognised": {name: sum(row["read_as"][name] == row["class"] for row in rows) for name in readers},
+        "recognized": {name: sum(row["read_as"][name] == row["class"] for row in rows) for name in readers},
         "mean_saturated": round(float(np.mean([row["saturated"] for row in rows])), 4),
         "classes_more_than_5_percent_saturated": sum(row["saturated"] > 0.05 for row in rows),
         "pictures": rows,

@@ -150,7 +150,7 @@ class Truncated(torch.nn.Module):
 def baseline(task: dict) -> Callable[[int], None]:
     """PyTorch as one would write it for speed: batched, truncated, channels last, compiled where asked for.
 
-    Fourier image, decorrelated colour, one random view a step for the whole batch in a single resample, Adam.
+    Fourier image, decorrelated color, one random view a step for the whole batch in a single resample, Adam.
     """
     torch.backends.cudnn.benchmark = True
     size, view, count, dtype = task["size"], task["view"], task["batch_size"], DTYPES[task["dtype"]]
@@ -165,7 +165,7 @@ def baseline(task: dict) -> Callable[[int], None]:
     def loss(spectrum: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
         values = torch.fft.irfft2(torch.view_as_complex(spectrum) * scale, s=(size, size)) / 4
         picture = torch.sigmoid(torch.einsum("nchw,dc->ndhw", values, color)) - 0.5
-        # Beyond the picture lies 0, its mid-grey.
+        # Beyond the picture lies 0, its mid-gray.
         grid = F.affine_grid(matrix.expand(count, 2, 3), [count, 3, view, view], align_corners=False)
         seen = F.grid_sample(picture, grid, align_corners=False) + 0.5
         x = ((seen - mean) * factor).to(dtype).contiguous(memory_format=torch.channels_last)

@@ -9,7 +9,7 @@ Result:    examples/results/branches.NETWORK.json
 Voss et al., Branch Specialization, Distill, 2021: all 9 black-and-white against color units of mixed3a lie in its 5x5
 branch (p = 2.5e-9), and all 30 curve-related units of mixed3b in its own (p = 1.7e-23). Here families are found by what
 units answer (`examples.families`), without regard to branches: curve units of mixed3b, and of mixed3a black-and-white
-units and high-low frequency units. Black-and-white units are those that answer grey photographs three times better than
+units and high-low frequency units. Black-and-white units are those that answer gray photographs three times better than
 the same in strong colors, on photographs of even numbers; how many do so on those of odd numbers is told. p-values are
 hypergeometric, of the fullest branch as against chance, times the number of branches.
 """
@@ -54,17 +54,17 @@ def measure(network: jc.Network, pictures: jc.Pictures) -> dict[str, Any]:
     layers = families.LAYERS[network.name]
     pictures = pictures.at(network.convention.size)
     halves = [np.arange(start, len(pictures), 2)[:: max(len(pictures) // 2 // PHOTOGRAPHS, 1)] for start in (0, 1)]
-    grey = [
+    gray = [
         families.against_color(network, layers.early, families.photographs(pictures, half)) >= families.SATURATION
         for half in halves
     ]
     high_low = [families.passes(families.boundaries(network, layers.early, half)) for half in (0, 1)]
     curves, _ = families.curve_units(network, layers.curves)
-    again = {"found_again_on_other_half": int((grey[0] & grey[1]).sum()), "photographs_in_each_half": len(halves[0])}
+    again = {"found_again_on_other_half": int((gray[0] & gray[1]).sum()), "photographs_in_each_half": len(halves[0])}
     return {
         "network": network.name,
         "curves": tested(network, layers.curves, curves),
-        "black_and_white": tested(network, layers.early, np.flatnonzero(grey[0])) | again,
+        "black_and_white": tested(network, layers.early, np.flatnonzero(gray[0])) | again,
         "high_low_frequency": tested(network, layers.early, np.flatnonzero(high_low[0]))
         | {"found_again_on_other_half": int((high_low[0] & high_low[1]).sum())},
     }

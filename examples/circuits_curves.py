@@ -10,7 +10,7 @@ Result:    examples/results/circuits_curves.NETWORK.json
 Curve units are those that answer the best orientation of a curve at least 3 times better than the opposite one and no
 straight line more than 0.7 times as well (in `slide` straight lines are not excluded); early ones, of the layer before,
 need only the first, and 2 times. Both answer curves at least a third as strongly as the layer's 95th percentile. Light
-and dark curves on grey, of some radii; orientations and contrasts are then measured again with curves of other radii,
+and dark curves on gray, of some radii; orientations and contrasts are then measured again with curves of other radii,
 and those are what is compared with the weights. All units that pass are listed, and how many pass each condition.
 
 Weights from early to late units are sums over the window, by how far the two units' orientations differ. The

@@ -85,7 +85,7 @@ def sides(network: jc.Network, kind: float = figures.HOUND) -> dict[str, np.ndar
     @jax.jit
     def draw(facing: float) -> jax.Array:
         def head(radius: jax.Array, nod: jax.Array, shade: jax.Array) -> jax.Array:
-            return figures.head(facing, radius, nod, kind=kind, colour=jnp.full(3, shade))
+            return figures.head(facing, radius, nod, kind=kind, color=jnp.full(3, shade))
 
         return jax.vmap(head)(*grid)
 

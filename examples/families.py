@@ -28,7 +28,7 @@ CURVES, STRAIGHT, STRONG = 3.0, 0.7, 0.33
 """A curve unit answers its best orientation so many times better than the opposite one; a line at most so much of that;
 and so much of the layer's 95th percentile at least."""
 SATURATION = 3.0
-"""How many times better a black-and-white unit answers grey photographs than the same in colors twice as strong."""
+"""How many times better a black-and-white unit answers gray photographs than the same in colors twice as strong."""
 
 
 class Layers(NamedTuple):
@@ -106,13 +106,13 @@ def curve_units(network: jc.Network, layer: str) -> tuple[np.ndarray, np.ndarray
 
 
 def saturated(images: np.ndarray, by: float) -> np.ndarray:
-    """Pictures whose colors are so many times as far from grey, (N, H, W, 3)."""
-    grey = (images @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    return np.clip(grey + by * (images - grey), 0, 1).astype(np.float32)
+    """Pictures whose colors are so many times as far from gray, (N, H, W, 3)."""
+    gray = (images @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    return np.clip(gray + by * (images - gray), 0, 1).astype(np.float32)
 
 
 def against_color(network: jc.Network, layer: str, images: np.ndarray) -> np.ndarray:
-    """How many times better units answer photographs in grey than in strong colors, means over photographs: (units,).
+    """How many times better units answer photographs in gray than in strong colors, means over photographs: (units,).
 
     0 for units that answer neither.
     """

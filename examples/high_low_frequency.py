@@ -165,7 +165,7 @@ def draw(network: jc.Network, shown: dict[str, Any], path: Path, most: int = 10)
         axes.set_yticks([])
         for row in (0, 1):
             axes = figure.add_subplot(4, len(pick), (2 + row) * len(pick) + column + 1)
-            axes.imshow(shown["factors"].maps[k, ..., row], cmap="Greys", vmin=0)
+            axes.imshow(shown["factors"].maps[k, ..., row], cmap="Grays", vmin=0)
             axes.set_xticks([])
             axes.set_yticks([])
             if not column:

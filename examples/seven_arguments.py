@@ -55,7 +55,7 @@ def measure(network: jc.Network, layer: str, photographs: Path, pages: Path | No
         jc.Scenes(scenes.scene, SCENES, seed=SEED, classes=scenes.CLASSES) if own else str(photographs)
     )
     size, radii = (OF_SCENES["size"], OF_SCENES["radii"]) if own else (SIZE, RADII)
-    grid = {"orientation": AROUND, "radius": radii, "colour": SHADES}
+    grid = {"orientation": AROUND, "radius": radii, "color": SHADES}
     seen = evidence.examples(network, pictures, [layer], COUNT)
     found = evidence.arguments(
         network,

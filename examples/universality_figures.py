@@ -16,7 +16,7 @@ SHOWN = ("curves", "high-low frequency", "circles", "lines", "color contrast", "
 COLUMNS, CELL, GAP, LEFT = 7, 84, 4, 176
 STEPS, SIZE = 96, 96
 UNITS = Path("build") / "universality"
-INK, GREY = "#222222", "#777777"
+INK, GRAY = "#222222", "#777777"
 
 
 def draw(networks: list[jc.Network], parts: dict[str, Any], folder: Path) -> None:
@@ -72,7 +72,7 @@ def family_rows(rows: list[dict[str, Any]], pictures: dict[str, dict[tuple[str, 
             said = f"{row['layer']}, {row['depth_percent']:.0f} %"
             chance = f"{row['count']} units, {row['by_chance']:.1f} by chance"
             for line, text in enumerate((said, chance) if row["found"] else ("not found", chance)):
-                paint.text((left, y + 34 + 17 * line), text, GREY, small)
+                paint.text((left, y + 34 + 17 * line), text, GRAY, small)
             if not row["found"]:
                 continue
             for column, unit in enumerate(spread(np.array(row["units"]), COLUMNS).tolist()):

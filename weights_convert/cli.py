@@ -32,7 +32,7 @@ def run(
     """Converts foreign weights to one safetensors file, or verifies such a file.
 
     SOURCE is a frozen TensorFlow GraphDef, a .caffemodel, a folder of HDF5 files (one a tensor), an .npz, or a
-    PyTorch state dict as safetensors; which one is recognised from the content.
+    PyTorch state dict as safetensors; which one is recognized from the content.
     """
     if check is not None:
         raise typer.Exit(_verify(check))
@@ -43,13 +43,13 @@ def run(
     out = convert(source, out, architecture=architecture, labels=labels)
     weights = read_weights(out)
     values = sum(tensor.size for tensor in weights.tensors.values())
-    say(f"recognised {plain(source)}: {weights.source_format} with the weights of {weights.architecture.name}")
+    say(f"recognized {plain(source)}: {weights.source_format} with the weights of {weights.architecture.name}")
     say(f"network    {weights.network or 'not one of the published ones'}")
     say(f"wrote      {plain(out)}: {len(weights.tensors)} tensors, {values:,} values, {len(weights.labels)} labels")
     if out.stem in ZOO and out.stem != weights.network:
-        recognised = f"those of {weights.network}" if weights.network else "not those that were published as that"
+        recognized = f"those of {weights.network}" if weights.network else "not those that were published as that"
         remedy = f"rename it to {weights.network}.safetensors" if weights.network else "give it another name"
-        tell(f"{out} is named {out.stem}, but its weights are {recognised}; {remedy}, or it is not loaded", PROGRAM)
+        tell(f"{out} is named {out.stem}, but its weights are {recognized}; {remedy}, or it is not loaded", PROGRAM)
 
 
 def main() -> None:

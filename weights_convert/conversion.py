@@ -1,4 +1,4 @@
-"""A foreign weight file to this project's safetensors file: recognise, map by table, check, write."""
+"""A foreign weight file to this project's safetensors file: recognize, map by table, check, write."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ FORMATS = (
 def convert(
     source: str | Path, out: str | Path, *, architecture: str | None = None, labels: str | Path | None = None
 ) -> Path:
-    """Converts a foreign weight file; its format is recognised from the content.
+    """Converts a foreign weight file; its format is recognized from the content.
 
     Args:
       source: a file of one of `FORMATS`, or a folder of HDF5 files.
       out: the safetensors file to write, whole or not at all; or a folder, in which the file is named after the
-        network that was recognised.
+        network that was recognized.
       architecture: a name in `jaxcircuits.zoo.ARCHITECTURES`; by default the one that fits the tensors best.
       labels: text file with what the outputs stand for, one a line.
 

@@ -111,15 +111,15 @@ def default_grid(stimulus: Stimulus, size: int) -> dict[str, ArrayLike]:
     grid: dict[str, ArrayLike] = {"orientation": np.arange(24) * TURN / 24}
     if getattr(stimulus, "func", stimulus) is stimuli.curve:
         grid["radius"] = np.array(RADII) * size
-    return grid | ({"colour": SHADES} if "colour" in takes else {})
+    return grid | ({"color": SHADES} if "color" in takes else {})
 
 
 def default_others(size: int) -> dict[str, tuple[Stimulus, Mapping[str, ArrayLike]]]:
     """Figures that are no curves: straight lines and right angles, all orientations, dark and light."""
     around = np.arange(12) * TURN / 12
     return {
-        "line": (stimuli.line, {"orientation": around / 2, "length": [0.8 * size], "colour": SHADES}),
-        "corner": (stimuli.corner, {"orientation": around, "length": [0.3 * size], "colour": SHADES}),
+        "line": (stimuli.line, {"orientation": around / 2, "length": [0.8 * size], "color": SHADES}),
+        "corner": (stimuli.corner, {"orientation": around, "length": [0.3 * size], "color": SHADES}),
     }
 
 

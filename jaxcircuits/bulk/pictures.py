@@ -37,7 +37,7 @@ LARGEST_MARK = 2**16
 """Bytes of a file that is read."""
 
 MODES = ("L", "RGB", "RGBA")
-"""Of drawings' files, as Pillow calls them: 8 bits a channel, grey, color, or color and alpha."""
+"""Of drawings' files, as Pillow calls them: 8 bits a channel, gray, color, or color and alpha."""
 
 DESCRIPTION = 0x010E
 """The EXIF tag ImageDescription."""

@@ -1,4 +1,4 @@
-"""Wiring as a product: a shard is a layer, from the last to the first, as neighbours have their weights in common."""
+"""Wiring as a product: a shard is a layer, from the last to the first, as neighbors have their weights in common."""
 
 from __future__ import annotations
 

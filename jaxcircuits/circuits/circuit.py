@@ -1,6 +1,6 @@
 """Circuit: units and the weights between them, as data.
 
-Rows of units from the target down, each unit with its importance, each pair of neighbouring rows with its connections:
+Rows of units from the target down, each unit with its importance, each pair of neighboring rows with its connections:
 what the figures of Olah et al., Zoom In (Distill 2020) show. It goes to JSON and back, and to a networkx graph.
 """
 

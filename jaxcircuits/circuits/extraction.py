@@ -36,7 +36,7 @@ def extract_circuit(
     over the kept units u of the row above; excitation and inhibition count alike. Of every layer the units are kept
     that excite most and that inhibit most, by the same formula with only the positive or only the negative weights of
     w_su in the numerator: alternately from the two rankings, until there are `top`. All connections between kept units
-    of neighbouring rows belong to the circuit.
+    of neighboring rows belong to the circuit.
 
     Args:
       network: any.

@@ -1,7 +1,7 @@
 """How all units of a layer are wired: the strongest inputs and outputs of each, a layer at a time.
 
 What `strongest_inputs` and `strongest_outputs` say of one unit, from one array of weights for all units of two
-neighbouring layers, and what a unit does to the logits in the linearized network.
+neighboring layers, and what a unit does to the logits in the linearized network.
 """
 
 from __future__ import annotations
@@ -100,12 +100,12 @@ class LayerWiring:
 
 
 class Wiring:
-    """The wiring of a network's layers; it remembers the weights that two neighbours have in common.
+    """The wiring of a network's layers; it remembers the weights that two neighbors have in common.
 
     >>> wiring = Wiring(network, count=8)
     >>> wiring["mixed4b"].inputs.excitatory.units[11]    # eight units of mixed4a
 
-    A layer's neighbours are the network's stages before and after it (`Graph.stages`), the input and the logits at the
+    A layer's neighbors are the network's stages before and after it (`Graph.stages`), the input and the logits at the
     ends. It is cheapest from the last layer to the first.
 
     Args:
@@ -121,7 +121,7 @@ class Wiring:
     def __getitem__(self, layer: str) -> LayerWiring:
         """The wiring of a layer's units; raises `InputError` for an unknown layer."""
         network, reasons = self.network, {}
-        before, after = neighbours(network, layer)
+        before, after = neighbors(network, layer)
         logits = network.logits if after or layer == network.logits else None
         read = {
             "outputs": (after, lambda other: self._side(layer, other, outputs=True)),
@@ -164,14 +164,14 @@ class Wiring:
         """
         if self.network.graph.first_name(layer) == self.network.graph.first_name(logits):
             return np.eye(self.network.layers[layer].channels)
-        after = neighbours(self.network, layer)[1] or logits
+        after = neighbors(self.network, layer)[1] or logits
         if (layer, after) not in self._sums:
             self._weights(layer, after)
         sums = self._sums[layer, after].T
         return sums if after == logits else sums @ self._effects(after, logits)
 
 
-def neighbours(network: Network, layer: str) -> tuple[str, str | None]:
+def neighbors(network: Network, layer: str) -> tuple[str, str | None]:
     """The stages before and after a layer that all ways to it and from it pass; `input` and the logits at the ends.
 
     Returns:

@@ -16,8 +16,8 @@ from jaxcircuits.zoo import ZOO
 def layers(
     network: NetworkName,
     like: Annotated[str, typer.Option(help="Only layers whose name contains this text.")] = "",
-    trunk: Annotated[
-        bool, typer.Option("--trunk", help="Only the stages, marked *: what people mean by the layers.")
+    stages: Annotated[
+        bool, typer.Option("--stages", help="Only the stages, marked *: what people mean by the layers.")
     ] = False,
 ) -> None:
     """List a network's layers: channels, size at the native input, and what each is computed from.
@@ -40,7 +40,7 @@ def layers(
         model = load(network)
     height, width = model.convention.size
     main = set(feature_layers(model))
-    listed = [name for name in model.layers if like in name and (name in main or not trunk)]
+    listed = [name for name in model.layers if like in name and (name in main or not stages)]
     if not listed:
         raise unknown("layer", like, model.layers, model.name)
     table = Table("layer", "", "channels", f"size at {height}x{width} px", "op", "from", box=None)

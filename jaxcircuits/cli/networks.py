@@ -10,7 +10,7 @@ from jaxcircuits.zoo import ZOO
 
 def networks() -> None:
     """List the networks that have a name."""
-    table = Table("name", "what it is", "classes", "licence", box=None)
+    table = Table("name", "what it is", "classes", "license", box=None)
     for entry in ZOO.values():
-        table.add_row(entry.name, entry.summary, str(entry.architecture.classes), entry.licence)
+        table.add_row(entry.name, entry.summary, str(entry.architecture.classes), entry.license)
     show(table)

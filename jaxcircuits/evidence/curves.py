@@ -16,13 +16,13 @@ from jaxcircuits.network import Network
 RADII = (12.0, 16.0, 20.0, 25.0, 30.0)
 """Radii of the curves, in pixels, over which orientation tuning is averaged."""
 SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
-"""Dark and light, on grey."""
+"""Dark and light, on gray."""
 
 
 def curve_tuning(
     network: Network, layers: Sequence[str], count: int = 24, size: int = 96, radii: Sequence[float] = RADII
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Tuning of units to the orientation of a curve, averaged over radii and over light and dark curves on grey.
+    """Tuning of units to the orientation of a curve, averaged over radii and over light and dark curves on gray.
 
     Args:
       network: whose units.
@@ -35,7 +35,7 @@ def curve_tuning(
       The orientations (count,), radians, and layer -> mean answers (count, units).
     """
     orientations = np.arange(count) * 2 * np.pi / count
-    grid = {"orientation": orientations, "radius": radii, "colour": SHADES}
+    grid = {"orientation": orientations, "radius": radii, "color": SHADES}
     found = tuning(network, stimuli.curve, grid, layers, size=size, progress=False)
     return orientations, {layer: found.along(layer, "orientation").T for layer in layers}
 
@@ -43,7 +43,7 @@ def curve_tuning(
 def line_answers(
     network: Network, layers: Sequence[str], count: int = 12, size: int = 96
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Answers of units to straight lines across the picture, averaged over light and dark lines on grey.
+    """Answers of units to straight lines across the picture, averaged over light and dark lines on gray.
 
     Args:
       network: whose units.
@@ -55,6 +55,6 @@ def line_answers(
       The orientations (count,), radians, and layer -> mean answers (count, units).
     """
     orientations = np.arange(count) * np.pi / count
-    grid = {"orientation": orientations, "length": [0.8 * size], "colour": SHADES}
+    grid = {"orientation": orientations, "length": [0.8 * size], "color": SHADES}
     found = tuning(network, stimuli.line, grid, layers, size=size, progress=False)
     return orientations, {layer: found.along(layer, "orientation").T for layer in layers}

@@ -26,7 +26,7 @@ GABOR, STEP = 13, 2
 POOL = 2
 """Gabor places along the side of a line's cell, of which the strongest counts."""
 THRESHOLD = 0.2
-"""What a curve unit's input must exceed; a curve of its radius in white on grey gives about 1.3."""
+"""What a curve unit's input must exceed; a curve of its radius in white on gray gives about 1.3."""
 
 
 def handwritten_curves(
@@ -107,9 +107,9 @@ def line_weights(lines: int) -> np.ndarray:
 
 
 def curve_weights(facing: np.ndarray, lines: int, radius: float, extent: float) -> np.ndarray:
-    """(k, k, lines, curves), for curves that bulge towards `facing` (radians): what is tangent to the arc excites.
+    """(k, k, lines, curves), for curves that bulge toward `facing` (radians): what is tangent to the arc excites.
 
-    At every place the tangent of the circle through it about the arc's centre is the right orientation, as strongly as
+    At every place the tangent of the circle through it about the arc's center is the right orientation, as strongly as
     the place is near the arc; the mirror image of the arc, which bulges the other way, has it wrong.
     """
     cell = STEP * POOL

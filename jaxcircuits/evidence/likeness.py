@@ -36,7 +36,7 @@ def likeness(
 
     Args:
       pictures: (N, H, W, channels) in [0, 1].
-      stimuli: (M, h, w, channels), not larger than the pictures; what is grey in them counts nothing.
+      stimuli: (M, h, w, channels), not larger than the pictures; what is gray in them counts nothing.
 
     Returns:
       float32 (N, M), from -1 to 1; 0 for pictures without edges.

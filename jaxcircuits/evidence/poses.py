@@ -67,7 +67,7 @@ def shifted(
 def recolored(
     picture: Float[jax.Array, "height width 3"], hue: ArrayLike, size: int | None = None
 ) -> Float[jax.Array, "new_height new_width 3"]:
-    """A picture (H, W, 3) with all colors turned about grey by `hue` radians; red becomes green after a third of 2 pi.
+    """A picture (H, W, 3) with all colors turned about gray by `hue` radians; red becomes green after a third of 2 pi.
 
     Lightness, the mean of the channels, stays; colors are paled, where they have to be, to stay in [0, 1].
     """

@@ -97,10 +97,10 @@ def tuning(
             for name, values in answer(images).items():
                 answers[name][chosen[:count]] = finite(network, name, np.asarray(values)[:count])
             bar.update(int(chosen[count - 1]) + 1)
-    labelled = {name: np.moveaxis(values.reshape(*lengths, -1), -1, 0) for name, values in answers.items()}
+    labeled = {name: np.moveaxis(values.reshape(*lengths, -1), -1, 0) for name, values in answers.items()}
     fixed = {key: np.asarray(value).tolist() for key, value in drawn.fixed.items()}
     shown_at = (images.shape[1], images.shape[2])
-    return Tuning(network.name, drawn.name, fixed, shown_at, place, axes, labelled)
+    return Tuning(network.name, drawn.name, fixed, shown_at, place, axes, labeled)
 
 
 def _axes(grid: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What tuning finds: answers labelled by unit and by parameter, and what follows from them."""
+"""What tuning finds: answers labeled by unit and by parameter, and what follows from them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Picture files as pixels: the common formats and modes, upright, of a stated size; or one line that says why not.
 
-Alpha lies on white, as on a page; 16-bit greys keep their upper eight bits; of several frames the first counts. What
-colour profile a file carries is not looked at.
+Alpha lies on white, as on a page; 16-bit grays keep their upper eight bits; of several frames the first counts. What
+color profile a file carries is not looked at.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def decode(
       file: a path, of a regular file of at most `MOST_BYTES`; or the bytes of a file.
       size: height and width, in pixels; None for its own.
       fit: how it comes to that size; resampled bilinearly, with antialiasing.
-      channels: 3 for RGB, 1 for grey.
+      channels: 3 for RGB, 1 for gray.
 
     Returns:
       uint8 (height, width, channels).
@@ -174,7 +174,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The picture as L, LA, RGB, RGBA, or F for greys in [0, 65535]: modes that are resized as light, not as codes."""
+    """The picture as L, LA, RGB, RGBA, or F for grays in [0, 65535]: modes that are resized as light, not as codes."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return Image.fromarray(np.asarray(image).astype(np.float32))
     if image.mode in ("I", "F"):

@@ -58,7 +58,7 @@ class Pictures:
       source: where they come from.
       size: height and width that they are brought to, in pixels; None for their own. Arrays and scenes have their own.
       fit: how, see `jaxcircuits.images.decode.Fit`.
-      channels: of files: 3 for RGB, 1 for grey.
+      channels: of files: 3 for RGB, 1 for gray.
     """
 
     source: Source
@@ -97,7 +97,7 @@ class Pictures:
 
         Args:
           size: height and width in pixels, such as a network's native size.
-          channels: 3 for RGB, 1 for grey.
+          channels: 3 for RGB, 1 for gray.
         """
         if not self.source.resizes:
             return self

@@ -31,7 +31,7 @@ LARGEST = 2**23
 def to_image(picture: Num[np.ndarray, "height width channels"]) -> Image.Image:
     """A picture (H, W, channels) with values in [0, 1] as an 8-bit Pillow image, rounded to nearest.
 
-    One channel is grey, three are RGB, four are RGB and alpha; of any other number the first three are shown.
+    One channel is gray, three are RGB, four are RGB and alpha; of any other number the first three are shown.
     """
     picture = np.asarray(picture, np.float32)
     if picture.ndim != 3 or not picture.size:
@@ -68,7 +68,7 @@ def contact_sheet(
 ) -> Image.Image:
     """Pictures (N, H, W, channels) in [0, 1] in rows on white, captions below; near square by default.
 
-    Transparent pictures lie on a chequerboard; those of less than `LEGIBLE` pixels are enlarged a whole number of
+    Transparent pictures lie on a checkerboard; those of less than `LEGIBLE` pixels are enlarged a whole number of
     times; in place of those that are not finite there is a crossed-out cell.
 
     Args:
@@ -102,7 +102,7 @@ def contact_sheet(
         if np.isfinite(picture).all():
             image = to_image(picture).resize((width, height), Image.Resampling.NEAREST)
             if image.mode == "RGBA":
-                sheet.paste(_chequerboard(width, height), (left, top))
+                sheet.paste(_checkerboard(width, height), (left, top))
             sheet.paste(image, (left, top), image if image.mode == "RGBA" else None)
         else:
             right, bottom = left + width - 1, top + height - 1
@@ -126,7 +126,7 @@ def _shortened(text: str, width: int, font: ImageFont.FreeTypeFont | ImageFont.I
     return ""
 
 
-def _chequerboard(width: int, height: int, cell: int = 8) -> Image.Image:
+def _checkerboard(width: int, height: int, cell: int = 8) -> Image.Image:
     rows, columns = np.indices((height, width)) // cell
     return Image.fromarray(np.where((rows + columns) % 2, 204, 255).astype(np.uint8))
 

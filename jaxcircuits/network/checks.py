@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import jax
@@ -10,6 +11,9 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxcircuits.errors import InputError, unknown
+
+_SYNSET = re.compile(r"(n\d{8})(?: |$)")
+"""WordNet's name of a class, with which labels of ImageNet begin."""
 
 
 def units(layer: str, channels: int, numbers: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -50,7 +54,7 @@ def pictures(name: str, channels: int, images: jax.Array | np.ndarray) -> jax.Ar
         raise InputError(f"pictures of shape {images.shape}; {expected}{hint}")
     if images.shape[-1] != channels:
         hint = {
-            (1, 3): " (grey: repeat the channel with np.repeat(images, 3, -1))",
+            (1, 3): " (gray: repeat the channel with np.repeat(images, 3, -1))",
             (4, 3): " (RGBA: drop alpha with images[..., :3])",
         }.get((images.shape[-1], channels), "")
         raise InputError(f"pictures with {images.shape[-1]} channels{hint}; {expected}")
@@ -59,7 +63,7 @@ def pictures(name: str, channels: int, images: jax.Array | np.ndarray) -> jax.Ar
         raise InputError(f"pictures of type {images.dtype}; {expected}{hint}")
     if not isinstance(images, Tracer) and images.size:
         low, high = float(images.min()), float(images.max())
-        # Half a grey level of slack: resampling overshoots by rounding.
+        # Half a gray level of slack: resampling overshoots by rounding.
         if not (low >= -0.002 and high <= 1.002):
             raise InputError(f"picture values from {low:.4g} to {high:.4g}; {expected}")
     # Handed over explicitly: so it goes where implicit transfers are forbidden.
@@ -71,7 +75,7 @@ def class_index(name: str, labels: Sequence[str], label: str) -> int:
 
     Args:
       name: of the network.
-      labels: of its outputs, each a synset and comma-separated names, or names alone.
+      labels: of its outputs, each a synset (`n02110185`) and comma-separated names, or names alone.
       label: one of those, in any case of letters.
 
     Raises:
@@ -88,5 +92,8 @@ def class_index(name: str, labels: Sequence[str], label: str) -> int:
 
 
 def _names(text: str) -> list[str]:
-    synset, _, names = text.lower().partition(" ")
-    return [text.lower(), synset, *(name.strip() for name in (names if names else synset).split(","))]
+    """What a label may be called: all of it, its synset where it begins with one, and each of its names."""
+    text = text.lower()
+    synset = _SYNSET.match(text)
+    names = text[synset.end() :] if synset else text
+    return list(dict.fromkeys([text, *([synset[1]] if synset else []), *(name.strip() for name in names.split(","))]))

@@ -65,7 +65,7 @@ def normalizations(program: Program) -> Normalizations:
             (power if any(value in power for value in pictured) else mean).add(output)
             if any(value in rooted for value in pictured) or (name in _ROOTS and not power.isdisjoint(pictured)):
                 rooted.add(output)
-    outputs, gains, means, centred = [], set(), set(), set()
+    outputs, gains, means, centered = [], set(), set(), set()
     for operation in program.flat:
         if operation.name not in ("mul", "div") or len(operation.inputs) != 2:
             continue
@@ -81,7 +81,7 @@ def normalizations(program: Program) -> Normalizations:
                 gains.add(root)
                 subtracted, between = _subtracted(program, values, mean)
                 means |= subtracted
-                centred |= between
+                centered |= between
     inside = (power | mean) & _serving(program, gains | means)
     squares = {
         value
@@ -95,18 +95,18 @@ def normalizations(program: Program) -> Normalizations:
     }
     # What has its mean taken off is inside where nothing but the normalization reads it: on the way to the gain, or to
     # the squares, which other programs take of `x - mean` computed once more.
-    centred |= {
+    centered |= {
         operation.outputs[0]
         for operation in program.flat
         if operation.name == "sub" and len(operation.reads) == 2
         if operation.inputs[1] in mean and operation.inputs[0] in program.of_image - power - mean
     }
-    known = inside | squares | centred | set(outputs)
-    for value in sorted(centred, reverse=True):
+    known = inside | squares | centered | set(outputs)
+    for value in sorted(centered, reverse=True):
         if value in program.outputs or not all(known.issuperset(r.outputs) for r in program.readers.get(value, ())):
             known.discard(value)
-            centred.discard(value)
-    return Normalizations(tuple(outputs), frozenset(gains), frozenset(means), frozenset(inside | squares | centred))
+            centered.discard(value)
+    return Normalizations(tuple(outputs), frozenset(gains), frozenset(means), frozenset(inside | squares | centered))
 
 
 def _of_one(operation: Operation, program: Program) -> bool:

@@ -5,7 +5,7 @@ A TPU's arrays lie in tiles of 128 channels and its products are of 128 x 128, s
 * a strided convolution of a picture's few channels, and above all its gradient, leaves nearly all of them idle. Cells
   that one step of the window passes are put side by side as channels first, and the window moves by one: a 7x7 window
   with a step of 2 over 3 channels becomes a 4x4 window over 12;
-* sums over neighbouring channels, those of local response normalization, are products with a banded matrix of ones.
+* sums over neighboring channels, those of local response normalization, are products with a banded matrix of ones.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Redirected gradients: a way into units that a random start leaves silent.
 
-Where a unit is 0 everywhere there is no gradient to follow, and the picture stays grey. Lucid's answer, for its steps 0
+Where a unit is 0 everywhere there is no gradient to follow, and the picture stays gray. Lucid's answer, for its steps 0
 to 16: per picture, where the whole gradient through an activation function is zero, let it through, but do not push
 values further into the flat side (`lucid/misc/redirected_relu_grad.py`, for ReLU and ReLU6). As there, the edges of
 their flat sides are not flat, at any step: the gradient passes where x is 0, or 6. Lucent leaks a tenth always, which
-leaves artefacts.
+leaves artifacts.
 
 The rule is put into any network, however it writes its activation functions (`rules.redirections`), inside `scan` and
 `cond` too. Through `while` JAX has no gradient.
@@ -53,7 +53,7 @@ def redirected(function: Callable[[jax.Array], jax.Array], x: jax.Array, redirec
 
     Args:
       function: has a `name`, and `middle`, a place in its part that is not flat; values on a flat side are pushed
-        towards it only.
+        toward it only.
       x: the leading axis counts pictures.
       redirect: bool (N,).
     """

@@ -13,12 +13,12 @@ from jaxcircuits.pages.colors import EXCITATORY, INHIBITORY, heatmap
 from jaxcircuits.pages.layout import Layout, Line, bezier, lay_out
 from jaxcircuits.pages.painting import (
     FAINT,
-    GREY,
+    GRAY,
     INK,
     PAPER,
     Pictures,
     bar_labels,
-    colour_bar,
+    color_bar,
     font,
     share,
     unit_image,
@@ -38,9 +38,9 @@ EXPLANATION = (
 def circuit_diagram(circuit: Circuit, pictures: Pictures) -> Image.Image:
     """Draws a circuit: the targets on top, below each row what it reads.
 
-    A line's width and strength of colour stand for the norm of its weights by that of the strongest of its level;
-    lines below 15 % of it are left out. Its colour says whether excitation or inhibition is larger. Each unit's
-    strongest line bears its weights, coloured from minus to plus the level's largest weight, as the bar beside says.
+    A line's width and strength of color stand for the norm of its weights by that of the strongest of its level;
+    lines below 15 % of it are left out. Its color says whether excitation or inhibition is larger. Each unit's
+    strongest line bears its weights, colored from minus to plus the level's largest weight, as the bar beside says.
 
     Args:
       circuit: of few units a row: each takes 126 px of width (252 of the figure).
@@ -53,12 +53,12 @@ def circuit_diagram(circuit: Circuit, pictures: Pictures) -> Image.Image:
     canvas = _painted_lines(layout)
     draw = ImageDraw.Draw(canvas)
 
-    def text(x: float, y: float, words: str, size: int, colour: str, anchor: str) -> None:
-        draw.text((x * SCALE, y * SCALE), words, colour, font(size * SCALE), anchor=anchor)
+    def text(x: float, y: float, words: str, size: int, color: str, anchor: str) -> None:
+        draw.text((x * SCALE, y * SCALE), words, color, font(size * SCALE), anchor=anchor)
 
     text(24, 20, circuit.title, 24, INK, "lt")
     for i, words in enumerate(EXPLANATION):
-        text(24, 52 + 17 * i, words, 12, GREY, "lt")
+        text(24, 52 + 17 * i, words, 12, GRAY, "lt")
     for line in layout.lines:
         if line.heatmap:
             scale = layout.scales[circuit.layers.index(line.connection.source.layer) - 1]
@@ -73,7 +73,7 @@ def circuit_diagram(circuit: Circuit, pictures: Pictures) -> Image.Image:
         canvas.paste(unit_image(pictures, unit, side), (round(box.left * SCALE), round(box.top * SCALE)))
         text(box.x, box.bottom + 5, str(unit.index), 15, INK, "mt")
         if unit not in circuit.rows[0]:
-            text(box.x, box.bottom + 23, share(circuit.importance[unit]), 11, GREY, "mt")
+            text(box.x, box.bottom + 23, share(circuit.importance[unit]), 11, GRAY, "mt")
     for row in circuit.rows:
         text(24, layout.units[row[0]].y, row[0].layer, 15, INK, "lm")
     for scale, (top, bottom) in zip(layout.scales, layout.bands):
@@ -82,7 +82,7 @@ def circuit_diagram(circuit: Circuit, pictures: Pictures) -> Image.Image:
 
 
 def _painted_lines(layout: Layout) -> Image.Image:
-    """The lines on white, weakest first; colours are mixed with white, so that strong lines lie clearly on top."""
+    """The lines on white, weakest first; colors are mixed with white, so that strong lines lie clearly on top."""
     factor = SCALE * SMOOTH
     canvas = Image.new("RGB", (round(layout.width * factor), round(layout.height * factor)), PAPER)
     draw = ImageDraw.Draw(canvas)
@@ -93,19 +93,19 @@ def _painted_lines(layout: Layout) -> Image.Image:
 
 
 def _mixed(line: Line) -> tuple[int, ...]:
-    colour = np.array(ImageColor.getrgb(EXCITATORY if line.excitatory else INHIBITORY))
-    return tuple(np.round(255 + line.opacity * (colour - 255)).astype(int).tolist())
+    color = np.array(ImageColor.getrgb(EXCITATORY if line.excitatory else INHIBITORY))
+    return tuple(np.round(255 + line.opacity * (color - 255)).astype(int).tolist())
 
 
 def _paint_bar(canvas: Image.Image, text, scale: float, x: float, middle: float) -> None:
-    """A level's colour bar, upright, with its numbers."""
+    """A level's color bar, upright, with its numbers."""
     length, thickness = 96, 10
-    bar = colour_bar(scale, length * SCALE, thickness * SCALE, upright=True)
+    bar = color_bar(scale, length * SCALE, thickness * SCALE, upright=True)
     top = middle - length / 2
     corner = round(x * SCALE), round(top * SCALE)
     canvas.paste(bar, corner)
     edge = (corner[0] - 1, corner[1] - 1, corner[0] + bar.width, corner[1] + bar.height)
     ImageDraw.Draw(canvas).rectangle(edge, outline=FAINT)
     for label, y in zip(bar_labels(scale), (top + length, middle, top)):
-        text(x + thickness + 6, y, label, 11, GREY, "lm")
-    text(x, top - 10, "weight", 11, GREY, "lb")
+        text(x + thickness + 6, y, label, 11, GRAY, "lm")
+    text(x, top - 10, "weight", 11, GRAY, "lb")

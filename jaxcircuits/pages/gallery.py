@@ -40,7 +40,7 @@ class Entry:
 ENTRIES: dict[str, tuple[Entry, ...]] = {
     "Objectives in the network": (
         Entry("channel", "render(network, channel(layer, units[0]), recipe)", "A unit everywhere."),
-        Entry("neuron", "render(network, neuron(layer, units[0]), recipe)", "The same unit at the centre only."),
+        Entry("neuron", "render(network, neuron(layer, units[0]), recipe)", "The same unit at the center only."),
         Entry(
             "direction",
             "render(network, direction(layer, sum_of_units), recipe)",
@@ -82,7 +82,7 @@ ENTRIES: dict[str, tuple[Entry, ...]] = {
         Entry(
             "boundary_complexity",
             "render(network, channel(layer, units[0]) - 0.02 * scale * boundary_complexity(), recipe)",
-            "A border of mid-grey.",
+            "A border of mid-gray.",
         ),
     ),
     "Several pictures at once": (

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from jaxcircuits.circuits import Circuit
 from jaxcircuits.errors import InputError
 from jaxcircuits.pages.colors import heatmap
-from jaxcircuits.pages.painting import FAINT, GREY, INK, PAPER, Pictures, bar_labels, colour_bar, font, unit_image
+from jaxcircuits.pages.painting import FAINT, GRAY, INK, PAPER, Pictures, bar_labels, color_bar, font, unit_image
 
 PICTURE = 112
 GAP = 8
@@ -23,7 +23,7 @@ HEAD = 44
 LABELS = 52
 """Width of the numbers beside the pictures of sources; above those of targets they are half as high."""
 BAR = 70
-"""Height of the colour bar with its numbers."""
+"""Height of the color bar with its numbers."""
 LARGEST = 150e6
 """Pixels of a grid."""
 
@@ -38,7 +38,7 @@ def weight_grid(circuit: Circuit, pictures: Pictures, row: int = 1, scale: float
       circuit: whose weights.
       pictures: of its units, from `draw_units`.
       row: of the sources, from 1 on.
-      scale: weight of the last colours; by default the largest weight shown, either way.
+      scale: weight of the last colors; by default the largest weight shown, either way.
 
     Returns:
       An RGB image; a pair without weights is left empty. Red excites, blue inhibits; the bar below has the numbers.
@@ -80,7 +80,7 @@ def weight_grid(circuit: Circuit, pictures: Pictures, row: int = 1, scale: float
 
 
 def weight_grids(circuit: Circuit, pictures: Pictures) -> Image.Image:
-    """The weights between all neighbouring rows of a circuit, one grid beside the other, each with its own scale."""
+    """The weights between all neighboring rows of a circuit, one grid beside the other, each with its own scale."""
     grids = [weight_grid(circuit, pictures, row) for row in range(1, max(len(circuit.rows), 2))]
     canvas = Image.new("RGB", (sum(g.width for g in grids), max(g.height for g in grids)), PAPER)
     x = 0
@@ -91,12 +91,12 @@ def weight_grids(circuit: Circuit, pictures: Pictures) -> Image.Image:
 
 
 def _paint_bar(canvas: Image.Image, scale: float, x: int, y: int, room: int) -> None:
-    """The colour bar with its numbers, below the pictures."""
+    """The color bar with its numbers, below the pictures."""
     length, draw = min(room, 320), ImageDraw.Draw(canvas)
-    bar = colour_bar(scale, length, 14, upright=False)
+    bar = color_bar(scale, length, 14, upright=False)
     canvas.paste(bar, (x, y))
     draw.rectangle((x - 1, y - 1, x + bar.width, y + bar.height), outline=FAINT)
     for label, place, anchor in zip(bar_labels(scale), (0, length / 2, length), ("lt", "mt", "rt")):
-        draw.text((x + place, y + 22), label, GREY, font(16), anchor=anchor)
-    draw.text((x, y + 44), "inhibits", GREY, font(16), anchor="lt")
-    draw.text((x + length, y + 44), "excites", GREY, font(16), anchor="rt")
+        draw.text((x + place, y + 22), label, GRAY, font(16), anchor=anchor)
+    draw.text((x, y + 44), "inhibits", GRAY, font(16), anchor="lt")
+    draw.text((x + length, y + 44), "excites", GRAY, font(16), anchor="rt")

@@ -37,7 +37,7 @@ WEAKEST = 0.15
 
 @dataclasses.dataclass(frozen=True)
 class Box:
-    """A square, by its centre and side."""
+    """A square, by its center and side."""
 
     x: float
     y: float
@@ -101,7 +101,7 @@ class Layout:
       width, height: of the whole.
       units: unit -> its picture's square.
       lines: weakest first, as they are painted.
-      scales: of the colours of each level, its largest weight: one for each row but the first.
+      scales: of the colors of each level, its largest weight: one for each row but the first.
       bands: top and bottom of the room between a row and the one before: one for each row but the first.
     """
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 
 from jaxcircuits.circuits import Prediction
 from jaxcircuits.pages.colors import EXCITATORY, number
-from jaxcircuits.pages.painting import FAINT, GREY, INK, PAPER, font
+from jaxcircuits.pages.painting import FAINT, GRAY, INK, PAPER, font
 
 SIDE = 320
 LEFT, TOP, BELOW = 64, 52, 52
@@ -43,10 +43,10 @@ def prediction_plot(prediction: Prediction, title: str) -> Image.Image:
     size = next((n for n in range(15, 7, -1) if font(n).getlength(title) < SIDE + 20), 7)
     draw.text((LEFT, 8), title, INK, font(size))
     median = np.median(prediction.correlation[changed]) if changed.any() else float("nan")
-    draw.text((LEFT, 30), f"{changed.sum()} units, median correlation {median:.2f}", GREY, font(12))
+    draw.text((LEFT, 30), f"{changed.sum()} units, median correlation {median:.2f}", GRAY, font(12))
     for value, place in ((-reach, 0), (0.0, SIDE // 2), (reach, SIDE)):
-        draw.text((LEFT + place, TOP + SIDE + 6), number(value), GREY, font(12), anchor="mt")
-        draw.text((LEFT - 6, TOP + SIDE - place), number(value), GREY, font(12), anchor="rm")
+        draw.text((LEFT + place, TOP + SIDE + 6), number(value), GRAY, font(12), anchor="mt")
+        draw.text((LEFT - 6, TOP + SIDE - place), number(value), GRAY, font(12), anchor="rm")
     draw.text((LEFT + SIDE / 2, TOP + SIDE + 28), "predicted change", INK, font(13), anchor="mt")
     upright = Image.new("RGB", (120, 18), PAPER)
     ImageDraw.Draw(upright).text((60, 9), "outcome", INK, font(13), anchor="mm")

@@ -1,6 +1,6 @@
 """Adversarial changes of pictures: small in L2 norm, chosen to raise a loss.
 
-Networks trained against them answer to what is seen, and their gradients show it (Madry et al., Towards Deep Learning
+Networks trained against them answer to what is seen, and their gradients show it (Madry et al., Toward Deep Learning
 Models Resistant to Adversarial Attacks, 2018; Engstrom et al., Adversarial Robustness as a Prior for Learned
 Representations, 2019).
 """

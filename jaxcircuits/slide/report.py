@@ -177,25 +177,25 @@ def _units(found: np.ndarray) -> list[int]:
 
 
 def _figure_answers(network: Network) -> dict[str, dict[str, np.ndarray]]:
-    """Figure -> layer -> mean answers (channels,) over sizes, tilts, and light and dark figures on grey."""
+    """Figure -> layer -> mean answers (channels,) over sizes, tilts, and light and dark figures on gray."""
     variants = np.array(np.meshgrid((0.85, 1.0, 1.15), (-0.15, 0.15), (0.15, 0.85))).reshape(3, -1).T
     scale, tilt, shade = jnp.asarray(variants, jnp.float32).T
-    colour = jnp.repeat(shade[:, None], 3, axis=1)
+    color = jnp.repeat(shade[:, None], 3, axis=1)
     facings = {"left": figures.LEFT, "right": figures.RIGHT}
 
     @jax.jit
     def heads(facing: float, neck: float, parts: jax.Array, kind: float) -> jax.Array:
         def draw(s, t, c):
-            return figures.head(facing, 15 * s, t, kind=kind, neck=neck, parts=parts, colour=c)
+            return figures.head(facing, 15 * s, t, kind=kind, neck=neck, parts=parts, color=c)
 
-        return jax.vmap(draw)(scale, tilt, colour)
+        return jax.vmap(draw)(scale, tilt, color)
 
     @jax.jit
     def cars(windows: float, wheels: float) -> jax.Array:
         def draw(facing, s, t, c):
-            return figures.car(windows, wheels, 54 * s, t, facing=facing, colour=c)
+            return figures.car(windows, wheels, 54 * s, t, facing=facing, color=c)
 
-        sides = [jax.vmap(functools.partial(draw, facing))(scale, tilt, colour) for facing in facings.values()]
+        sides = [jax.vmap(functools.partial(draw, facing))(scale, tilt, color) for facing in facings.values()]
         return jnp.concatenate(sides)
 
     shades = jnp.repeat(jnp.array([[0.15], [0.85]]), 3, axis=1)
@@ -230,7 +230,7 @@ def _figure_answers(network: Network) -> dict[str, dict[str, np.ndarray]]:
         "swapped car": cars(figures.BELOW, figures.ABOVE),
         "windows_below car": cars(figures.BELOW, figures.BELOW),
         "wheels_above car": cars(figures.ABOVE, figures.ABOVE),
-        **{name: jnp.stack([draw(colour=shade) for shade in shades]) for name, draw in plain.items()},
+        **{name: jnp.stack([draw(color=shade) for shade in shades]) for name, draw in plain.items()},
     }
     answers = responses(network, jnp.concatenate(list(sets.values())), LAYERS)
     edges = np.cumsum([len(pictures) for pictures in sets.values()])[:-1]

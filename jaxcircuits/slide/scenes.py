@@ -1,7 +1,7 @@
-"""The procedural world: labelled pictures of figures amid clutter, light and noise, each a pure function of its key.
+"""The procedural world: labeled pictures of figures amid clutter, light and noise, each a pure function of its key.
 
 Its classes ask for what circuits are made of: curves by the direction of their bulge, against lines, corners, circles
-and spirals; boundaries between fine and coarse texture; colours within others; hounds' heads by the way they face, and,
+and spirals; boundaries between fine and coarse texture; colors within others; hounds' heads by the way they face, and,
 facing either way, by the side of their neck; cats' heads that face either way; cars by the order of their parts.
 
 Cost: half a millisecond of one CPU core a picture.
@@ -32,10 +32,10 @@ TURN = 2 * jnp.pi
 
 
 class Setting(NamedTuple):
-    """What every figure gets: a place, a colour that shows against the ground, and the ground."""
+    """What every figure gets: a place, a color that shows against the ground, and the ground."""
 
-    centre: jax.Array
-    colour: jax.Array
+    center: jax.Array
+    color: jax.Array
     ground: jax.Array
 
 
@@ -52,8 +52,8 @@ class Family(NamedTuple):
 
 
 # How many random numbers decide a scene: all are drawn at once, as each drawing takes long to compile.
-COLOURS, WAVES, CLUTTER, PLACE, LIGHT, FIGURE = 9, 2, 6, 2, 3, 12
-SETTING = COLOURS + 4 * WAVES + 6 * CLUTTER + PLACE
+COLORS, WAVES, CLUTTER, PLACE, LIGHT, FIGURE = 9, 2, 6, 2, 3, 12
+SETTING = COLORS + 4 * WAVES + 6 * CLUTTER + PLACE
 
 
 def _between(chance: jax.Array, *ranges: tuple[float, float]) -> jax.Array:
@@ -70,24 +70,24 @@ def _choice(chance: jax.Array, rows: jax.Array) -> jax.Array:
     return rows[(chance * len(rows)).astype(int)]
 
 
-def _colour(chance: jax.Array, lightness: ArrayLike, tint: float) -> jax.Array:
-    """A colour (3,) of about the given mean."""
+def _color(chance: jax.Array, lightness: ArrayLike, tint: float) -> jax.Array:
+    """A color (3,) of about the given mean."""
     chroma = tint * (2 * chance - 1)
     return jnp.clip(lightness + chroma - chroma.mean(), 0.0, 1.0)
 
 
 def _opposed(chance: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Two colours, of a figure and of its ground, that differ in lightness; either is the lighter."""
+    """Two colors, of a figure and of its ground, that differ in lightness; either is the lighter."""
     ground, contrast = _between(chance, (0.15, 0.85), (0.35, 0.6))
     figure = ground + contrast * _sign(chance[2])
     figure = jnp.where((figure < 0.05) | (figure > 0.95), 2 * ground - figure, figure)
-    return _colour(chance[3:6], jnp.clip(figure, 0.0, 1.0), 0.3), _colour(chance[6:9], ground, 0.2)
+    return _color(chance[3:6], jnp.clip(figure, 0.0, 1.0), 0.3), _color(chance[6:9], ground, 0.2)
 
 
 def _setting(chance: jax.Array) -> Setting:
     """A ground of slow waves and faint clutter, and what a figure on it needs; from `SETTING` numbers."""
-    colours, waves, clutter, place = jnp.split(chance, np.cumsum([COLOURS, 4 * WAVES, 6 * CLUTTER]))
-    colour, ground = _opposed(colours)
+    colors, waves, clutter, place = jnp.split(chance, np.cumsum([COLORS, 4 * WAVES, 6 * CLUTTER]))
+    color, ground = _opposed(colors)
     points = d.plane(SIZE)
     shade = jnp.zeros((SIZE, SIZE))
     for own in waves.reshape(WAVES, 4):
@@ -97,14 +97,14 @@ def _setting(chance: jax.Array) -> Setting:
         x, y, along, down, width, depth = _between(own, (-46, 46), (-46, 46), (-7, 7), (-7, 7), (2, 6), (-0.18, 0.18))
         covered = d.cover(d.segment(points, jnp.stack([x, y]), jnp.stack([x + along, y + down]), width))
         shade = shade + depth * covered
-    return Setting(_between(place, (-18, 18), (-18, 18)), colour, ground + shade[..., None])
+    return Setting(_between(place, (-18, 18), (-18, 18)), color, ground + shade[..., None])
 
 
 def _finish(chance: jax.Array, key: jax.Array, picture: jax.Array) -> jax.Array:
     """Light from one side, from `LIGHT` numbers, and noise."""
     orientation, slope, noise = _between(chance, (0, TURN), (0, 0.25), (0, 0.1))
     across = d.place(d.plane(SIZE), rotation=orientation, scale=SIZE / 2)[0]
-    # A byte for each colour of one random word a pixel: many times faster than drawing (H, W, 3) at once.
+    # A byte for each color of one random word a pixel: many times faster than drawing (H, W, 3) at once.
     word = random.bits(key, (SIZE, SIZE), jnp.uint32)
     grain = (word[..., None] >> jnp.array([0, 8, 16], jnp.uint32) & 255).astype(jnp.float32) / 255 - 0.5
     return jnp.clip(picture * (1 + slope * across)[..., None] + 2 * noise * grain, 0.0, 1.0)
@@ -145,7 +145,7 @@ def _corner(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array
 
 def _grating(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
     orientation, wavelength, phase = _between(chance, (0, TURN), (4, 20), (0, TURN))
-    return stimuli.grating(orientation, wavelength, phase, SIZE, colour=setting.colour, ground=setting.ground)
+    return stimuli.grating(orientation, wavelength, phase, SIZE, color=setting.color, ground=setting.ground)
 
 
 def _dots(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
@@ -166,12 +166,12 @@ def _hue(chance: jax.Array, warm: jax.Array) -> jax.Array:
     return light * (pale + (1 - pale) * (ends[0] + mix * (ends[1] - ends[0])))
 
 
-def _colour_contrast(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
+def _color_contrast(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
     inner, outer = _hue(chance[0:3], member == 0), _hue(chance[3:6], member == 1)
     # The setting's clutter stays visible, as light and shade.
     shade = 1 + 0.5 * (setting.ground - setting.ground.mean((0, 1)))
     (radius,) = _between(chance[6:], (14, 32))
-    return shade * stimuli.patch(radius, SIZE, centre=setting.centre, colour=inner, ground=outer)
+    return shade * stimuli.patch(radius, SIZE, center=setting.center, color=inner, ground=outer)
 
 
 HUES = ((0.95, 0.12, 0.1), (0.95, 0.8, 0.1), (0.1, 0.7, 0.25), (0.12, 0.25, 0.95))
@@ -185,7 +185,7 @@ def _patch(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
     """
     light, pale, radius = _between(chance, (0.5, 1), (0, 0.25), (12, 30))
     hue = light * (pale + (1 - pale) * jnp.array(HUES)[member])
-    return stimuli.patch(radius, SIZE, centre=setting.centre, colour=hue, ground=setting.ground)
+    return stimuli.patch(radius, SIZE, center=setting.center, color=hue, ground=setting.ground)
 
 
 LIGHT_FROM = (-2.6, -0.5)
@@ -206,7 +206,7 @@ def _head(chance: jax.Array, member: jax.Array, setting: Setting) -> jax.Array:
     parts = parts + _between(chance[6:], (-0.2, 0.2), (-0.2, 0.2), (-0.2, 0.2))
     shading, light = _between(chance[9:], (0, 0.4), LIGHT_FROM)
     # A neck needs room below.
-    place = setting._replace(centre=setting.centre - jnp.abs(neck) * jnp.array([0.0, 8.0]))
+    place = setting._replace(center=setting.center - jnp.abs(neck) * jnp.array([0.0, 8.0]))
     coat = {"fur": fur, "grain": grain, "shading": shading, "light": light}
     return figures.head(facing, radius, nod, SIZE, kind=kind, neck=neck, parts=parts, **coat, **place._asdict())
 
@@ -233,7 +233,7 @@ FAMILIES = (
     Family(("grating",), _grating),
     Family(("dots",), _dots),
     Family(("fine right", "fine below", "fine left", "fine above"), _fine_beside_coarse),
-    Family(("warm in cool", "cool in warm"), _colour_contrast),
+    Family(("warm in cool", "cool in warm"), _color_contrast),
     Family(("red", "yellow", "green", "blue"), _patch, kept=False),
     Family(("head left", "head right", "head and neck", "head, wrong neck", "cat", "scrambled head"), _head),
     Family(("car", "scrambled car"), _car),

@@ -63,7 +63,7 @@ LARGEST_CHECKPOINT = 2**30
 RECIPE = Recipe(size=scenes.SIZE, steps=256, redirect_steps=256)
 """By which its units are drawn where nothing else is asked for: half of the default's steps, so that the first pictures
 come within a minute, and a redirected gradient in all of them. Trained against adversaries, many units stay silent on
-noise longer than Lucid's 17 steps: of 64 of mixed5b six drawings stayed grey by those, one by these."""
+noise longer than Lucid's 17 steps: of 64 of mixed5b six drawings stayed gray by those, one by these."""
 
 
 class Normalized(nnx.Module):
@@ -92,7 +92,7 @@ class Normalized(nnx.Module):
 
 
 class State(NamedTuple):
-    """What a step of training changes: weights, running statistics, the optimiser's moments."""
+    """What a step of training changes: weights, running statistics, the optimizer's moments."""
 
     weights: nnx.State
     statistics: nnx.State
@@ -156,7 +156,7 @@ def trainer(seed: int, steps: int):
     learner = Learner(graph)
     rate = optax.warmup_cosine_decay_schedule(0.0, PEAK_RATE, max(1, steps // 20), steps)
     kernels = functools.partial(jax.tree.map, lambda x: x.ndim > 1)
-    optimiser = optax.adamw(rate, b2=0.99, weight_decay=WEIGHT_DECAY, mask=kernels)
+    optimizer = optax.adamw(rate, b2=0.99, weight_decay=WEIGHT_DECAY, mask=kernels)
 
     @functools.partial(jax.jit, donate_argnums=0)
     def step(
@@ -176,7 +176,7 @@ def trainer(seed: int, steps: int):
             return loss, (statistics, (logits.argmax(-1) == labels).mean())
 
         (loss, (statistics, accuracy)), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.weights)
-        updates, moments = optimiser.update(gradients, state.moments, state.weights)
+        updates, moments = optimizer.update(gradients, state.moments, state.weights)
         weights = cast(nnx.State, optax.apply_updates(state.weights, updates))  # put together as they were
         return State(weights, statistics, moments), loss, accuracy
 
@@ -204,7 +204,7 @@ def trainer(seed: int, steps: int):
                 tensors |= {f"{layer.weights}/kernel": np.asarray(kernel), f"{layer.weights}/bias": np.asarray(bias)}
         return tensors
 
-    return State(weights, statistics, optimiser.init(weights)), step, statistics_on, folded
+    return State(weights, statistics, optimizer.init(weights)), step, statistics_on, folded
 
 
 def train(seed: int, steps: int, checkpoint: Path) -> tuple[dict[str, np.ndarray], float]:

@@ -1,7 +1,7 @@
 """The stimuli by which families are told apart, shown to a network once: what every unit answers to each of them.
 
 Figures are read where a unit answers them most. What fills the picture is read in the middle of the map, with its
-boundary at several places there, since the picture's own border is a boundary, too. A unit's answer to plain grey is
+boundary at several places there, since the picture's own border is a boundary, too. A unit's answer to plain gray is
 taken off, and what is below nothing is nothing.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxcircuits.evidence import stimuli, tuning
-from jaxcircuits.evidence.stimuli import GREY, MIDDLE, canvas, of_hue
+from jaxcircuits.evidence.stimuli import GRAY, MIDDLE, canvas, of_hue
 from jaxcircuits.evidence.stimuli import drawing as d
 from jaxcircuits.evidence.stimuli.figures import EAR, EYE, SNOUT
 from jaxcircuits.images.progress import LookingProgress
@@ -29,7 +29,7 @@ SIZE = 128
 """Of the pictures in pixels, or the network's own where that is less or where it takes no other."""
 TURN = 2 * np.pi
 SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
-"""Dark and light, on grey."""
+"""Dark and light, on gray."""
 PLACES = [[0.0, 0.0], [5.0, 3.0], [-3.0, -5.0]]
 """Where boundaries run, in pixels from the middle."""
 WHOLE = 1e4
@@ -43,20 +43,20 @@ def around(count: int, period: float = TURN) -> np.ndarray:
     return np.arange(count) * period / count
 
 
-def light_edge(orientation: ArrayLike, contrast: ArrayLike, size: int = 96, *, centre: d.Vector = MIDDLE) -> jax.Array:
-    """Light beside dark: the light half lies towards `orientation`, (size, size, 3)."""
-    towards, _ = d.place(d.plane(size), centre, orientation)
+def light_edge(orientation: ArrayLike, contrast: ArrayLike, size: int = 96, *, center: d.Vector = MIDDLE) -> jax.Array:
+    """Light beside dark: the light half lies toward `orientation`, (size, size, 3)."""
+    toward, _ = d.place(d.plane(size), center, orientation)
     light, dark = (jnp.full(3, 0.5) + side * jnp.asarray(contrast) / 2 for side in (1, -1))
-    return d.paint(canvas(dark, size), d.cover(-towards), light)
+    return d.paint(canvas(dark, size), d.cover(-toward), light)
 
 
 def texture_edge(
-    orientation: ArrayLike, wavelength: ArrayLike, size: int = 96, *, centre: d.Vector = MIDDLE
+    orientation: ArrayLike, wavelength: ArrayLike, size: int = 96, *, center: d.Vector = MIDDLE
 ) -> jax.Array:
-    """A texture of one scale beside plain grey: the texture lies towards `orientation`, (size, size, 3)."""
-    towards, _ = d.place(d.plane(size), centre, orientation)
+    """A texture of one scale beside plain gray: the texture lies toward `orientation`, (size, size, 3)."""
+    toward, _ = d.place(d.plane(size), center, orientation)
     texture = stimuli.high_low_frequency(0.0, wavelength, wavelength, size)
-    return d.paint(canvas(GREY, size), d.cover(-towards), texture)
+    return d.paint(canvas(GRAY, size), d.cover(-toward), texture)
 
 
 def texture(wavelength: ArrayLike, size: int = 96) -> jax.Array:
@@ -72,7 +72,7 @@ def hue_in_hue(hue: ArrayLike, radius: ArrayLike, size: int = 96) -> jax.Array:
 def shade_in_shade(contrast: ArrayLike, radius: ArrayLike, size: int = 96) -> jax.Array:
     """A light disc in the dark, or for negative contrasts a dark one in the light, (size, size, 3)."""
     one, other = (jnp.full(3, 0.5) + side * jnp.asarray(contrast) / 2 for side in (1, -1))
-    return stimuli.patch(radius, size, colour=one, ground=other)
+    return stimuli.patch(radius, size, color=one, ground=other)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,37 +95,35 @@ class Shown:
 
 
 def _head(parts: Sequence[float], **more: Any) -> Shown:
-    grid = {"facing": [1.0, -1.0], "radius": [13.0, 17.0], "nod": [-0.15, 0.15], "colour": SHADES}
+    grid = {"facing": [1.0, -1.0], "radius": [13.0, 17.0], "nod": [-0.15, 0.15], "color": SHADES}
     return Shown(functools.partial(stimuli.head, parts=parts), grid, "facing", **more)
 
 
 def _car(windows: float, wheels: float) -> Shown:
-    grid = {"facing": [1.0, -1.0], "length": [46.0, 60.0], "tilt": [-0.1, 0.1], "colour": SHADES}
+    grid = {"facing": [1.0, -1.0], "length": [46.0, 60.0], "tilt": [-0.1, 0.1], "color": SHADES}
     return Shown(functools.partial(stimuli.car, float(windows), float(wheels)), grid, "facing")
 
 
-_EDGE = {"orientation": around(8), "centre": PLACES}
+_EDGE = {"orientation": around(8), "center": PLACES}
 BANK: dict[str, Shown] = {
     "curve": Shown(
-        stimuli.curve, {"orientation": around(16), "radius": [14.0, 22.0, 34.0], "colour": SHADES}, "orientation"
+        stimuli.curve, {"orientation": around(16), "radius": [14.0, 22.0, 34.0], "color": SHADES}, "orientation"
     ),
     "line": Shown(
         stimuli.line,
-        {"orientation": around(8, np.pi), "width": [3.0, 6.0], "length": [90.0], "colour": SHADES},
+        {"orientation": around(8, np.pi), "width": [3.0, 6.0], "length": [90.0], "color": SHADES},
         "orientation",
     ),
-    "circle": Shown(stimuli.circle, {"radius": [9.0, 14.0, 22.0, 34.0], "colour": SHADES}),
+    "circle": Shown(stimuli.circle, {"radius": [9.0, 14.0, 22.0, 34.0], "color": SHADES}),
     "arc": Shown(
         stimuli.curve,
-        {"orientation": around(8), "radius": [9.0, 14.0, 22.0, 34.0], "colour": SHADES, "extent": [np.pi]},
+        {"orientation": around(8), "radius": [9.0, 14.0, 22.0, 34.0], "color": SHADES, "extent": [np.pi]},
         "orientation",
     ),
-    "disc": Shown(stimuli.patch, {"radius": [9.0, 14.0, 22.0, 34.0], "colour": SHADES}),
-    "corner": Shown(
-        stimuli.corner, {"orientation": around(8), "length": [18.0, 30.0], "colour": SHADES}, "orientation"
-    ),
-    "spiral": Shown(stimuli.spiral, {"orientation": around(4), "pitch": [9.0, 13.0], "colour": SHADES}, "orientation"),
-    "dots": Shown(stimuli.dots, {"orientation": [0.0, 0.5], "spacing": [10.0, 16.0], "colour": SHADES}),
+    "disc": Shown(stimuli.patch, {"radius": [9.0, 14.0, 22.0, 34.0], "color": SHADES}),
+    "corner": Shown(stimuli.corner, {"orientation": around(8), "length": [18.0, 30.0], "color": SHADES}, "orientation"),
+    "spiral": Shown(stimuli.spiral, {"orientation": around(4), "pitch": [9.0, 13.0], "color": SHADES}, "orientation"),
+    "dots": Shown(stimuli.dots, {"orientation": [0.0, 0.5], "spacing": [10.0, 16.0], "color": SHADES}),
     "grating": Shown(
         stimuli.grating,
         {"orientation": around(8, np.pi), "wavelength": [4.0, 7.0, 12.0], "phase": [0.0, np.pi / 2]},
@@ -136,24 +134,24 @@ BANK: dict[str, Shown] = {
         stimuli.high_low_frequency,
         _EDGE | {"high": [4.0, 5.5], "low": [20.0], "grain": [0.7, 0.2], "phase": [0.0, 2.0]},
         "orientation",
-        ("centre",),
+        ("center",),
         middle=True,
     ),
     "texture": Shown(texture, {"wavelength": [4.0, 5.5, 20.0]}, "wavelength", middle=True),
-    "light edge": Shown(light_edge, _EDGE | {"contrast": [0.5, 0.9]}, "orientation", ("centre",), middle=True),
-    "texture edge": Shown(texture_edge, _EDGE | {"wavelength": [4.0, 7.0]}, "orientation", ("centre",), middle=True),
+    "light edge": Shown(light_edge, _EDGE | {"contrast": [0.5, 0.9]}, "orientation", ("center",), middle=True),
+    "texture edge": Shown(texture_edge, _EDGE | {"wavelength": [4.0, 7.0]}, "orientation", ("center",), middle=True),
     "hue edge": Shown(
         stimuli.color_contrast,
         _EDGE | {"hue": around(3, np.pi), "lightness": [0.4, 0.6]},
         "orientation",
-        ("centre", "hue"),
+        ("center", "hue"),
         middle=True,
     ),
     "hue beside hue": Shown(
         stimuli.color_contrast,
         _EDGE | {"hue": around(3, np.pi), "lightness": [0.4, 0.6]},
         "hue",
-        ("centre", "orientation"),
+        ("center", "orientation"),
         middle=True,
     ),
     "hue": Shown(stimuli.hue, {"hue": around(6), "radius": [WHOLE], "lightness": [0.4, 0.6]}, "hue", middle=True),

@@ -40,7 +40,7 @@ class Scores(NamedTuple):
       hard: mean correlation of the one-to-one assignment that makes it largest.
       soft: mean correlation of every unit, of either layer, with the other layer's best.
       mutual: share of the units, of either layer, whose best unit of the other has them among its five best.
-      cka: linear centred kernel alignment (Kornblith et al., 2019); rotations of a layer do not change it.
+      cka: linear centered kernel alignment (Kornblith et al., 2019); rotations of a layer do not change it.
     """
 
     hard: float
@@ -83,7 +83,7 @@ class Matching:
 
     @property
     def cka(self) -> float:
-        """Linear centred kernel alignment, see `Scores`."""
+        """Linear centered kernel alignment, see `Scores`."""
         return self.scores.cka
 
     @property
@@ -258,7 +258,7 @@ def _correlation(cross: Covariance, sd: list[np.ndarray]) -> np.ndarray:
 
 
 def _cka(cross: Covariance, found: Compared) -> float:
-    """|Y'X|^2 / (|X'X| |Y'Y|), Frobenius, columns centred."""
+    """|Y'X|^2 / (|X'X| |Y'Y|), Frobenius, columns centered."""
     own = np.linalg.norm(found.first.value) * np.linalg.norm(found.second.value)
     return float(np.square(np.linalg.norm(cross.value)) / own) if own > 0 else 0.0
 

@@ -1,4 +1,4 @@
-"""Colour: from decorrelated channels to RGB, and back."""
+"""Color: from decorrelated channels to RGB, and back."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ def likely_cause(network: Network, objective: Objective, recipe: Recipe, step: i
     for layer, shape in shapes.items():
         if 0 in shape:
             return f"{layer} has no positions left where the network sees {height}x{width} px: draw larger pictures"
-    grey = np.full((1, height, width, network.convention.channels), 0.5, np.float32)
-    for layer, answer in network.activations(grey, objective.layers).items():
+    gray = np.full((1, height, width, network.convention.channels), 0.5, np.float32)
+    for layer, answer in network.activations(gray, objective.layers).items():
         if not bool(jnp.isfinite(answer).all()):
-            return f"{layer} of {network.name} is not finite for a plain grey picture: see its InputConvention"
+            return f"{layer} of {network.name} is not finite for a plain gray picture: see its InputConvention"
     if step <= 1:
         return (
             "its value or gradient is not finite at the start, as the gradient of a norm of 0 is: "

@@ -55,7 +55,7 @@ def _cast(dtype: str) -> compiled:
 
 
 class State(NamedTuple):
-    """What a step changes: parameters of N pictures, the optimiser's moments, and how many steps each has had."""
+    """What a step changes: parameters of N pictures, the optimizer's moments, and how many steps each has had."""
 
     parameters: Any
     optimizer: Any

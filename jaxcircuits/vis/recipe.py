@@ -40,7 +40,7 @@ class Recipe:
 
     Attributes:
       size: height and width of the pictures in pixels; one number for squares.
-      parametrization: what is optimised.
+      parametrization: what is optimized.
       transforms: the random view of each step, in order.
       views: random views a picture at each step, over which its score is the mean.
       steps: of gradient ascent.

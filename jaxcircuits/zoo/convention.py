@@ -28,7 +28,7 @@ class InputConvention:
 
     Attributes:
       size: native height and width in pixels.
-      channels: of the picture; 3 for colour, 1 for grey.
+      channels: of the picture; 3 for color, 1 for gray.
       scale: factor on the picture: 255 for networks that read bytes, 2 (with mean 1) for [-1, 1].
       mean, std: subtracted and divided by, one number or one a channel **in the network's order**.
       order: `RGB`, or `BGR` for networks from Caffe; pictures themselves are always RGB.

@@ -55,7 +55,7 @@ class Entry:
       summary: one line on what it is and how its units are numbered.
       architecture: its layers.
       convention: its input.
-      licence: of the weights.
+      license: of the weights.
       first: what to draw to begin with, LAYER or LAYER:UNITS, in this order.
       origin: in words, where its weights file is to be had; empty where it comes with the package.
       source: what to download; None where no file is pinned.
@@ -68,7 +68,7 @@ class Entry:
     summary: str
     architecture: Architecture
     convention: InputConvention
-    licence: str
+    license: str
     first: tuple[str, ...]
     origin: str = ""
     source: Source | None = None

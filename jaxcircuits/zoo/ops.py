@@ -54,7 +54,7 @@ def convolution(x: jax.Array, kernel: jax.Array, stride: int, padding: Padding) 
 
 
 def local_response_norm(x: jax.Array, lrn: LRN) -> jax.Array:
-    """`x / (bias + alpha * sum(x^2)) ** beta`, the sum over `2 * radius + 1` neighbouring channels.
+    """`x / (bias + alpha * sum(x^2)) ** beta`, the sum over `2 * radius + 1` neighboring channels.
 
     The sum is a `reduce_window`, whose gradient is another; by products with a banded matrix both take 2.5 times as
     long on a CPU. In float32 whatever the dtype of `x` (Krizhevsky et al., ImageNet Classification, 2012; `alpha` is

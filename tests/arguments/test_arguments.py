@@ -66,14 +66,14 @@ def pictures():
     @jax.jit
     @jax.vmap
     def draw(angle, shade, place):
-        return stimuli.curve(angle, RADIUS, 5.0, SIZE, centre=place, colour=jnp.full(3, shade))
+        return stimuli.curve(angle, RADIUS, 5.0, SIZE, center=place, color=jnp.full(3, shade))
 
     curves = draw(jnp.asarray(angles), jnp.asarray(shades), jnp.asarray(rng.uniform(-6, 6, (72, 2))))
     lines = jax.vmap(lambda angle: stimuli.line(angle, 40.0, 5.0, SIZE))(jnp.asarray(angles[:24]))
     return np.clip(np.concatenate([curves, lines]), 0, 1)
 
 
-GRID = {"orientation": np.arange(24) * 2 * np.pi / 24, "radius": [13.0, RADIUS, 20.0], "colour": case.SHADES}
+GRID = {"orientation": np.arange(24) * 2 * np.pi / 24, "radius": [13.0, RADIUS, 20.0], "color": case.SHADES}
 
 
 @pytest.fixture(scope="module")

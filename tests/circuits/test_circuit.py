@@ -65,7 +65,7 @@ def test_extraction_against_brute_force(name, target, layers, explicit, top, req
         assert {unit.index for unit in row} == set(kept)
         for unit in row:
             assert circuit.importance[unit] == pytest.approx(kept[unit.index], rel=1e-4)
-    # Every connection between neighbouring rows is there, with its weights, from what excites most downwards.
+    # Every connection between neighboring rows is there, with its weights, from what excites most downwards.
     above, below = circuit.rows[:2]
     weights = circuits.expanded_weights(network, layers[0], above[0].layer, [above[0].index])[0]
     for c in circuit.level(1):

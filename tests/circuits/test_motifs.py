@@ -29,11 +29,11 @@ def turning_family(rng, units, steps, size=9, noise=0.0):
     """
     orbits = 3
     weights = np.zeros((units, size, size, orbits * steps))
-    centres = rng.uniform(-2.5, 2.5, (orbits, steps, 2))
+    centers = rng.uniform(-2.5, 2.5, (orbits, steps, 2))
     signs = rng.choice([-1, 1], (orbits, steps))
     for i, orbit, c in np.ndindex(units, orbits, steps):
         turn = 2 * np.pi * i / steps
-        x, y = centres[orbit, c]
+        x, y = centers[orbit, c]
         x, y = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
         weights[i, :, :, orbit * steps + (c + i) % steps] = signs[orbit, c] * blob(size, x, y)
     weights += noise * weights.std() * rng.normal(size=weights.shape)
@@ -47,7 +47,7 @@ def brute_force_turn(weights, degrees):
     result, middle, turn = np.zeros_like(weights, np.float64), (size - 1) / 2, np.radians(degrees)
     for row, column in np.ndindex(size, size):
         x, y = column - middle, row - middle
-        # Back by the turn: clockwise as seen is from +x towards +y, which points down.
+        # Back by the turn: clockwise as seen is from +x toward +y, which points down.
         x, y = x * np.cos(turn) + y * np.sin(turn) + middle, -x * np.sin(turn) + y * np.cos(turn) + middle
         for i, j in np.ndindex(size, size):
             share = max(0, 1 - abs(x - j)) * max(0, 1 - abs(y - i))
@@ -64,8 +64,8 @@ def test_transforms():
     np.testing.assert_allclose(motifs.reflection(45)(weights), weights.transpose(0, 2, 1, 3)[:, ::-1, ::-1], atol=1e-6)
     np.testing.assert_allclose(motifs.zoom(2)(weights)[:, ::2, ::2], weights[:, 1:4, 1:4], atol=1e-6)
     np.testing.assert_allclose(motifs.hue(120)(weights), np.roll(weights, 1, axis=3), atol=1e-6)
-    grey = np.repeat(weights[..., :1], 3, axis=3)
-    np.testing.assert_allclose(motifs.hue(77)(grey), grey, atol=1e-6)
+    gray = np.repeat(weights[..., :1], 3, axis=3)
+    np.testing.assert_allclose(motifs.hue(77)(gray), gray, atol=1e-6)
 
 
 def test_shuffling_keeps_slices():
@@ -138,7 +138,7 @@ def test_pairs_and_hues(transform, given):
     half = rng.normal(size=(6, 7, 7, channels)).astype(np.float32)
     other = transform(half)
     if not given:
-        other = other[..., np.arange(channels) ^ 1]  # neighbours change places
+        other = other[..., np.arange(channels) ^ 1]  # neighbors change places
     order = rng.permutation(6)
     # What the second half becomes is in the weights only for a transform that undoes itself.
     weights = np.concatenate([half, other[order]])
@@ -272,7 +272,7 @@ def test_bad_input(call, message):
 
 CURVES = {362: 2, 378: 6, 327: 36, 392: 58, 360: 62, 381: 72, 388: 95, 356: 103, 345: 115, 355: 130, 343: 143,
           376: 170, 341: 183, 384: 212, 334: 235, 349: 272, 335: 285, 374: 313, 385: 323, 370: 331}  # fmt: skip
-"""Curve detectors of mixed3b of inceptionv1-2015 and the degrees towards which the curves bulge, by stimuli."""
+"""Curve detectors of mixed3b of inceptionv1-2015 and the degrees toward which the curves bulge, by stimuli."""
 
 
 @pytest.mark.slow

@@ -347,7 +347,7 @@ ERRORS = {
         lambda n: circuits.expanded_weights(n, "mixed3a", "mixed3b", at=PICTURES, position=(6, 0)),
         r"position \(6, 0\) of mixed3b_pre_relu, whose map here is \(6, 5\)",
     ),
-    "grey": (lambda n: circuits.expanded_weights(n, "mixed3a", "mixed3b", at=PICTURES[..., :1]), "1 channels"),
+    "gray": (lambda n: circuits.expanded_weights(n, "mixed3a", "mixed3b", at=PICTURES[..., :1]), "1 channels"),
     "units": (lambda n: circuits.expanded_weights(n, "mixed3a", "mixed3b", 3), "expected a sequence of whole numbers"),
     "count": (lambda n: circuits.strongest_inputs(n, "mixed3b:0", "mixed3a", 0), "at least 1 connection"),
 }
@@ -379,7 +379,7 @@ def test_a_whole_pair_of_a_published_network(zoo_network, capsys):
 
 
 def test_published_weight_slices():
-    """Slices read from the figures of Zoom In; their scale is not known, and one figure's colours are clipped."""
+    """Slices read from the figures of Zoom In; their scale is not known, and one figure's colors are clipped."""
     slices = json.loads(data("reference", "zoomin_weight_slices.json").read_text())
     weights = Path(os.environ.get("JAXCIRCUITS_WEIGHTS", ".")) / "inceptionv1.safetensors"
     if not weights.exists():

@@ -7,7 +7,7 @@ import pytest
 
 import jaxcircuits as jc
 from jaxcircuits import InputError, circuits
-from jaxcircuits.circuits.wiring import neighbours
+from jaxcircuits.circuits.wiring import neighbors
 from jaxcircuits.circuits.wiring_file import wiring_bytes
 from support.mutated import mutated
 
@@ -16,7 +16,7 @@ from support.mutated import mutated
 def test_a_layers_wiring_is_that_of_its_units(layer, small):
     """What is read at once for all units is what is read for each."""
     found = circuits.Wiring(small, 3)[layer]
-    before, after = neighbours(small, layer)
+    before, after = neighbors(small, layer)
     for side, other, strongest in (
         (found.inputs, before, circuits.strongest_inputs),
         (found.outputs, after, circuits.strongest_outputs),

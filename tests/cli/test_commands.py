@@ -141,7 +141,7 @@ def test_networks_and_layers():
     assert line.split()[1:4] == ["*", "512", "14x14"]
     inner = next(line for line in layers.stdout.splitlines() if line.split()[0] == "inception_4b/3x3")
     assert "*" not in inner.split()
-    some = command("layers", "googlenet", "--trunk", "--like", "inception_4")
+    some = command("layers", "googlenet", "--stages", "--like", "inception_4")
     names = [line.split()[0] for line in some.stdout.splitlines()[1:]]
     assert names == [f"inception_4{block}/output" for block in "abcde"]
 
@@ -281,8 +281,8 @@ def test_contact_sheet_holds_every_picture():
     sheet = np.asarray(contact_sheet(pictures, [f"unit {i}" for i in range(5)]))
     for level in np.round(np.linspace(0.2, 1, 5) * 255):
         assert ((sheet == [level, 0, 0]).all(-1)).sum() == 16 * 20 * 30  # enlarged four times
-    grey = contact_sheet(np.full((2, 100, 100, 1), 0.5, np.float32))
-    assert (np.asarray(grey) == 128).all(-1).sum() == 2 * 100 * 100
+    gray = contact_sheet(np.full((2, 100, 100, 1), 0.5, np.float32))
+    assert (np.asarray(gray) == 128).all(-1).sum() == 2 * 100 * 100
     many = contact_sheet(np.zeros((4000, 40, 40, 3), np.float32))
     assert many.width * many.height < 4000 * 48 * 48  # not enlarged, or it would be huge
     with pytest.raises(InputError, match="picture of shape \\(4, 4\\)"):

@@ -43,7 +43,7 @@ def test_polarity_does_not_matter(network):
     """A light curve and a dark one are the same to it, and an even ground is nothing."""
     angles = np.arange(8) * np.pi / 4
     dark, light = (
-        answers(network, lambda t, shade: stimuli.curve(t, 28.0, colour=jnp.full(3, shade)), angles, np.full(8, shade))
+        answers(network, lambda t, shade: stimuli.curve(t, 28.0, color=jnp.full(3, shade)), angles, np.full(8, shade))
         for shade in (0.1, 0.9)
     )
     np.testing.assert_allclose(dark, light, rtol=0.05, atol=0.02)

@@ -86,8 +86,8 @@ def blobs_and_lines(params, x):
     line = np.exp(-(axis[:, None] ** 2) / 4 - axis**2 / 30) - 0.5 * np.exp(-(axis[:, None] ** 2) / 18 - axis**2 / 30)
     kernel = np.stack([blob - blob.mean(), line - line.mean()], -1)[:, :, None].astype(np.float32)
     numbers = ("NHWC", "HWIO", "NHWC")
-    grey = x.mean(-1, keepdims=True)
-    answers = jax.lax.conv_general_dilated(grey, kernel * params, (1, 1), "SAME", dimension_numbers=numbers)
+    gray = x.mean(-1, keepdims=True)
+    answers = jax.lax.conv_general_dilated(gray, kernel * params, (1, 1), "SAME", dimension_numbers=numbers)
     return {"units": jnp.maximum(answers, 0)}
 
 
@@ -96,8 +96,8 @@ def seen():
     """A network of two units, four pictures that each knows one of, and its examples."""
     convention = InputConvention(size=(SIDE, SIDE), mean=0.5, std=0.25)
     network = Network.from_function(blobs_and_lines, jnp.float32(1), convention, name="two")
-    spots = [stimuli.patch(5.0, SIDE, centre=place) for place in ((4.0, -3.0), (0.0, 5.0))]
-    lines = [stimuli.line(0.0, 30.0, 4.0, SIDE, centre=place) for place in ((0.0, 4.0), (3.0, -5.0))]
+    spots = [stimuli.patch(5.0, SIDE, center=place) for place in ((4.0, -3.0), (0.0, 5.0))]
+    lines = [stimuli.line(0.0, 30.0, 4.0, SIDE, center=place) for place in ((0.0, 4.0), (3.0, -5.0))]
     pictures = jc.open_pictures(np.clip(np.stack([*spots, *lines]), 0, 1))
     return network, pictures, evidence.examples(network, pictures, "units", 2, progress=False)
 
@@ -165,14 +165,14 @@ def test_likeness_finds_the_orientation_by_edges(drawn):
     angles = AROUND + 0.1
     if drawn == "edge":
         # The rim of a disc, seen through a wedge: a curve without a stroke.
-        pictures = [stimuli.patch(14.0, 80, centre=tuple(-10 * np.array([np.cos(t), np.sin(t)]))) for t in angles]
-        cuts = [stimuli.canvas(stimuli.GREY, 80)] * COUNT
+        pictures = [stimuli.patch(14.0, 80, center=tuple(-10 * np.array([np.cos(t), np.sin(t)]))) for t in angles]
+        cuts = [stimuli.canvas(stimuli.GRAY, 80)] * COUNT
         y, x = np.indices((80, 80)) - 39.5
         wedge = [np.cos(t) * x + np.sin(t) * y > -4 for t in angles]
         pictures = [np.where(one[..., None], picture, cut) for one, picture, cut in zip(wedge, pictures, cuts)]
     else:
         color = {"light": (1.0, 1.0, 1.0), "dark": (0.0, 0.0, 0.0), "color": (0.9, 0.6, 0.2)}[drawn]
-        pictures = [stimuli.curve(angle, 14.0, 4.0, 80, centre=(5.0, -6.0), colour=color) for angle in angles]
+        pictures = [stimuli.curve(angle, 14.0, 4.0, 80, center=(5.0, -6.0), color=color) for angle in angles]
     scores = evidence.likeness(np.stack(pictures), templates)
     if drawn != "edge":
         assert scores.argmax(1).tolist() == list(range(COUNT))

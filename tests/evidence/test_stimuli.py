@@ -37,12 +37,12 @@ def offsets(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def ink(picture: jax.Array) -> np.ndarray:
-    """How much each pixel differs from the grey ground."""
+    """How much each pixel differs from the gray ground."""
     return np.abs(np.asarray(picture)[..., 0] - 0.5)
 
 
 @pytest.mark.parametrize("angle", ANGLES)
-def test_curve_bulges_towards_its_orientation(angle):
+def test_curve_bulges_toward_its_orientation(angle):
     x, y = offsets(96)
     mass = ink(stimuli.curve(angle, 24.0, extent=2.2))
     x, y = x - np.average(x, weights=mass), y - np.average(y, weights=mass)
@@ -136,7 +136,7 @@ def test_stimuli_are_pictures_that_trace(name):
     assert picture.std() > 0.01
     moved = [] if name == "grating" or name == "high_low_frequency" else [(0.0, 0.0), (5.0, -3.0)]
     if moved:
-        pictures = jax.jit(jax.vmap(lambda centre: FIGURES[name](centre=centre)))(jnp.array(moved))
+        pictures = jax.jit(jax.vmap(lambda center: FIGURES[name](center=center)))(jnp.array(moved))
         np.testing.assert_allclose(pictures[0], picture, atol=1e-5)
         # Away from the border, moving the figure moves the pixels: x to the right, y down.
         if name != "dots":

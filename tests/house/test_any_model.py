@@ -1,6 +1,6 @@
 """One's own Flax model, end to end: trained on handwritten digits, brought in, drawn, and asked what it sees.
 
-A Linen network on grey pictures and an NNX residual network with batch normalization on colour ones, as users write
+A Linen network on gray pictures and an NNX residual network with batch normalization on color ones, as users write
 them; the digits are scikit-learn's 1,797 scans of 8 x 8 pixels.
 """
 
@@ -20,7 +20,7 @@ import jaxcircuits as jc
 from jaxcircuits.vis import Jitter, Pad
 
 
-class GreyCNN(nn.Module):
+class GrayCNN(nn.Module):
     @nn.compact
     def __call__(self, x):
         x = nn.relu(nn.Conv(16, (3, 3))(x))
@@ -38,7 +38,7 @@ class Block(nnx.Module):
         return nnx.relu(x + self.norm(self.conv(x)))
 
 
-class ColourResNet(nnx.Module):
+class ColorResNet(nnx.Module):
     def __init__(self, rngs):
         self.stem = nnx.Conv(3, 16, (3, 3), rngs=rngs)
         self.block = Block(16, rngs)
@@ -66,8 +66,8 @@ def loss_of(logits, labels):
     return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
 
 
-def linen_on_grey():
-    model = GreyCNN()
+def linen_on_gray():
+    model = GrayCNN()
     variables = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
     optimizer = optax.adam(3e-3)
     state = optimizer.init(variables)
@@ -84,8 +84,8 @@ def linen_on_grey():
     return jc.Network.from_linen(model, variables, convention), "Dense_0", ["Conv_0", "Conv_1"]
 
 
-def nnx_on_colour():
-    model = ColourResNet(nnx.Rngs(0))
+def nnx_on_color():
+    model = ColorResNet(nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, optax.adam(3e-3), wrt=nnx.Param)
 
     @nnx.jit
@@ -125,7 +125,7 @@ def test_threads_may_look_at_one_model():
     assert all(set(names) == set(network.layers) for names in seen)
 
 
-@pytest.mark.parametrize("train", [linen_on_grey, nnx_on_colour])
+@pytest.mark.parametrize("train", [linen_on_gray, nnx_on_color])
 def test_a_model_of_ones_own(train):
     network, logits, layers = train()
     assert set(layers) <= set(network.layers)

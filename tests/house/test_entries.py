@@ -15,7 +15,7 @@ BAD = {
     "bytes": (np.uint8(255 * GOOD), "uint8.*divide bytes by 255"),
     "not a number": (np.where(GOOD > 0.9, np.nan, GOOD), "values from nan to nan"),
     "of 255": (255 * GOOD, r"values from 0\..* to 25.*; .*(in \[0, 1\]|expected (0 to 1|\[0, 1\]))"),
-    "grey": (GOOD[..., :1], r"1 channels?|shape \(16, 16, 1\)"),
+    "gray": (GOOD[..., :1], r"1 channels?|shape \(16, 16, 1\)"),
     "flat": (GOOD[0, 0], r"shape \(16, 3\)"),
 }
 

@@ -32,7 +32,7 @@ def png(pixels: np.ndarray, mode: str | None = None, **save) -> bytes:
 
 
 def png_by_hand(pixels: np.ndarray, color_type: int) -> bytes:
-    """A 16-bit PNG of (height, width, samples), written chunk by chunk: Pillow writes 16 bits of grey only."""
+    """A 16-bit PNG of (height, width, samples), written chunk by chunk: Pillow writes 16 bits of gray only."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -44,22 +44,22 @@ def png_by_hand(pixels: np.ndarray, color_type: int) -> bytes:
 
 
 def test_modes_become_the_rgb_that_they_mean():
-    grey = PHOTOGRAPH[..., 0]
+    gray = PHOTOGRAPH[..., 0]
     np.testing.assert_array_equal(decode.decode(png(PHOTOGRAPH)), PHOTOGRAPH)
-    np.testing.assert_array_equal(decode.decode(png(grey)), np.repeat(grey[..., None], 3, -1))
-    np.testing.assert_array_equal(decode.decode(png(grey), channels=1), grey[..., None])
-    bits = grey > 127
+    np.testing.assert_array_equal(decode.decode(png(gray)), np.repeat(gray[..., None], 3, -1))
+    np.testing.assert_array_equal(decode.decode(png(gray), channels=1), gray[..., None])
+    bits = gray > 127
     np.testing.assert_array_equal(decode.decode(png(bits))[..., 1], bits * np.uint8(255))
-    # A palette of many greys whose numbers say nothing about their lightness.
+    # A palette of many grays whose numbers say nothing about their lightness.
     palette = RNG.permutation(256).astype(np.uint8)
-    image = Image.fromarray(np.argsort(palette).astype(np.uint8)[grey])
+    image = Image.fromarray(np.argsort(palette).astype(np.uint8)[gray])
     image.putpalette(np.repeat(palette, 3).tolist(), "RGB")
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    np.testing.assert_array_equal(decode.decode(buffer.getvalue())[..., 2], grey)
-    # Codes of neighbours must not be mixed: resized, it is what the grey picture is resized.
+    np.testing.assert_array_equal(decode.decode(buffer.getvalue())[..., 2], gray)
+    # Codes of neighbors must not be mixed: resized, it is what the gray picture is resized.
     resized = decode.decode(buffer.getvalue(), (30, 45))
-    np.testing.assert_allclose(resized[..., 0], decode.decode(png(grey), (30, 45))[..., 0].astype(int), atol=1)
+    np.testing.assert_allclose(resized[..., 0], decode.decode(png(gray), (30, 45))[..., 0].astype(int), atol=1)
 
 
 def test_alpha_lies_on_white_before_and_after_resizing():
@@ -68,14 +68,14 @@ def test_alpha_lies_on_white_before_and_after_resizing():
     seen = decode.decode(png(np.dstack([PHOTOGRAPH, alpha])))
     np.testing.assert_allclose(seen, expected, atol=1)
     small = decode.decode(png(np.dstack([PHOTOGRAPH, alpha])), (30, 45))
-    # The picture on white, resized: what is invisible has no colour to give to its neighbours.
+    # The picture on white, resized: what is invisible has no color to give to its neighbors.
     laid = decode.decode(png(np.round(expected).astype(np.uint8)), (30, 45))
     np.testing.assert_allclose(small, laid.astype(int), atol=3)
     two = Image.merge("LA", [Image.fromarray(PHOTOGRAPH[..., 0]), Image.fromarray(alpha)])
     buffer = io.BytesIO()
     two.save(buffer, "PNG")
     np.testing.assert_allclose(decode.decode(buffer.getvalue())[..., 0], expected[..., 0], atol=1)
-    # One colour named as transparent, in a palette and without one.
+    # One color named as transparent, in a palette and without one.
     halves = np.zeros((8, 8), np.uint8)
     halves[:, 4:] = 200
     for image in (Image.fromarray(halves), Image.fromarray(halves).convert("P")):
@@ -91,8 +91,8 @@ def test_sixteen_bits_keep_their_upper_eight():
     np.testing.assert_array_equal(decode.decode(png(deep, format="TIFF"))[..., 0], PHOTOGRAPH[..., 0])
     small = decode.decode(png(deep), (30, 45))[..., 0].astype(int)
     np.testing.assert_allclose(small, decode.decode(png(PHOTOGRAPH[..., 0]), (30, 45))[..., 0], atol=1)
-    colours = decode.decode(png_by_hand(PHOTOGRAPH.astype(np.uint16) * 257, color_type=2))
-    np.testing.assert_array_equal(colours, PHOTOGRAPH)
+    colors = decode.decode(png_by_hand(PHOTOGRAPH.astype(np.uint16) * 257, color_type=2))
+    np.testing.assert_array_equal(colors, PHOTOGRAPH)
     maxval = b"P5 90 60 65535\n" + deep.astype(">u2").tobytes()
     np.testing.assert_array_equal(decode.decode(maxval)[..., 0], PHOTOGRAPH[..., 0])
     with pytest.raises(InputError, match="range is not stated"):
@@ -140,7 +140,7 @@ def test_the_crop_is_central_and_whole_is_whole():
 
 
 def test_resizing_averages_whether_or_not_jpeg_helps():
-    """A large JPEG is decoded at a fraction of its size; a fine checkerboard must become grey, not a pattern."""
+    """A large JPEG is decoded at a fraction of its size; a fine checkerboard must become gray, not a pattern."""
     board = (np.indices((1024, 1536)).sum(0) % 2 * 255).astype(np.uint8)
     assert np.abs(decode.decode(png(board), (32, 32)).astype(int) - 127.5).max() < 2
     large = np.asarray(Image.fromarray(PHOTOGRAPH).resize((1440, 960), Image.BICUBIC))
@@ -165,7 +165,7 @@ def test_huge_pictures_are_refused_before_they_are_allocated():
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two classes, three pictures each, each of one grey, beside files that are none."""
+    """Two classes, three pictures each, each of one gray, beside files that are none."""
     for number in range(6):
         place = tmp_path / "set" / ("cat", "dog")[number // 3]
         place.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def folder(tmp_path):
     return tmp_path / "set"
 
 
-def greys(pictures: jc.Pictures) -> list[int]:
+def grays(pictures: jc.Pictures) -> list[int]:
     return [round(float(picture.image.mean()) * 255) for picture in pictures]
 
 
@@ -191,7 +191,7 @@ def test_a_folder_in_order_with_the_classes_of_its_folders(folder):
         "dog/p4.JPEG",
         "dog/p5.webp",
     ]
-    np.testing.assert_allclose(greys(pictures), 40 * np.arange(6), atol=2)
+    np.testing.assert_allclose(grays(pictures), 40 * np.arange(6), atol=2)
     assert [pictures[i].label for i in range(6)] == [0, 0, 0, 1, 1, 1]
     assert pictures[-1].name == "dog/p5.webp" and pictures[2].image.dtype == np.float32
     with pytest.raises(IndexError):
@@ -213,8 +213,8 @@ def test_a_flat_folder_a_list_and_one_file(folder):
     flat = jc.open_pictures(folder / "dog", size=8)
     assert flat.classes == () and flat[0].label == -1
     listed = jc.open_pictures([folder / "dog" / "p4.JPEG", str(folder / "cat" / "p1.JPEG")], size=8)
-    np.testing.assert_allclose(greys(listed), [160, 40], atol=2)
-    np.testing.assert_allclose(greys(jc.open_pictures(folder / "dog" / "p4.JPEG", size=8)), [160], atol=2)
+    np.testing.assert_allclose(grays(listed), [160, 40], atol=2)
+    np.testing.assert_allclose(grays(jc.open_pictures(folder / "dog" / "p4.JPEG", size=8)), [160], atol=2)
 
 
 def test_links_are_followed_once(folder):
@@ -231,9 +231,9 @@ def test_arrays_are_taken_as_they_are(tmp_path):
     np.save(tmp_path / "array.npy", floats)
     mapped = jc.open_pictures(np.load(tmp_path / "array.npy", mmap_mode="r"))
     np.testing.assert_array_equal(mapped[4].image, floats[4])
-    labelled = jc.open_pictures((jax.numpy.asarray(floats), np.array([2, 0, 1, 1, 0])))
-    assert labelled.classes == ("0", "1", "2") and labelled[0].label == 2
-    np.testing.assert_array_equal(next(labelled.batches(4)).images, floats[:4])
+    labeled = jc.open_pictures((jax.numpy.asarray(floats), np.array([2, 0, 1, 1, 0])))
+    assert labeled.classes == ("0", "1", "2") and labeled[0].label == 2
+    np.testing.assert_array_equal(next(labeled.batches(4)).images, floats[:4])
 
 
 def draw(key):
@@ -370,7 +370,7 @@ def test_a_prepared_data_set_by_name(data_set, monkeypatch):
 def test_a_prepared_data_set_by_its_folder(data_set, tmp_path):
     folder = data_set / "tiny_world" / "1.0.0"
     pictures = jc.open_pictures(folder, "test", size=8)
-    np.testing.assert_allclose(greys(pictures), [0, 40, 80], atol=1)
+    np.testing.assert_allclose(grays(pictures), [0, 40, 80], atol=1)
     shutil.copytree(folder, tmp_path / "damaged")
     (tmp_path / "damaged" / "dataset_info.json").write_text("{")
     with pytest.raises(InputError, match=r"dataset_info.json cannot be read"):

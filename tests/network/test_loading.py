@@ -83,7 +83,7 @@ def test_a_name_means_one_network(converted, tmp_path, monkeypatch):
     assert jc.load(tmp_path / "inceptionv1.safetensors").name == "inceptionv1-2015"
 
 
-def test_a_converted_file_is_named_after_what_was_recognised(tmp_path):
+def test_a_converted_file_is_named_after_what_was_recognized(tmp_path):
     source = data("weights", "squeezenet_v1.1.caffemodel")
     assert convert(source, tmp_path) == tmp_path / "squeezenet.safetensors"
     command = [sys.executable, "-m", "weights_convert", str(source), "--out", str(tmp_path / "googlenet.safetensors")]

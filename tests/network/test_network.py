@@ -9,6 +9,7 @@ from flax import nnx
 
 import jaxcircuits as jc
 from jaxcircuits import InputConvention, InputError, Network
+from jaxcircuits.network.checks import class_index
 
 PICTURES = np.random.default_rng(0).uniform(size=(2, 12, 10, 3)).astype(np.float32)
 
@@ -72,8 +73,8 @@ def test_linen_module():
     result = network.activations(PICTURES)
     np.testing.assert_allclose(result["output"], expected, rtol=1e-5, atol=1e-6)
     kernel, bias = (np.asarray(variables["params"]["last"][kind]) for kind in ("kernel", "bias"))
-    centre = np.asarray(result["BatchNorm_0"])[:, 4:7, 4:7]
-    by_hand = np.einsum("nijc,ijco->no", centre, kernel) + bias
+    center = np.asarray(result["BatchNorm_0"])[:, 4:7, 4:7]
+    by_hand = np.einsum("nijc,ijco->no", center, kernel) + bias
     np.testing.assert_allclose(result["last"][:, 5, 5], by_hand, rtol=1e-4, atol=1e-5)
 
 
@@ -134,22 +135,22 @@ def test_plain_function(kind):
     )
 
 
-def test_grey_pictures_and_channel_order():
+def test_gray_pictures_and_channel_order():
     identity = lambda params, x: x  # noqa: E731
-    grey = Network.from_function(identity, (), InputConvention(size=(8, 8), channels=1, scale=255, mean=10))
-    np.testing.assert_allclose(grey.activations(PICTURES[..., :1])["output"], PICTURES[..., :1] * 255 - 10, rtol=1e-5)
+    gray = Network.from_function(identity, (), InputConvention(size=(8, 8), channels=1, scale=255, mean=10))
+    np.testing.assert_allclose(gray.activations(PICTURES[..., :1])["output"], PICTURES[..., :1] * 255 - 10, rtol=1e-5)
     bgr = Network.from_function(identity, (), InputConvention(size=(8, 8), mean=(0.1, 0.2, 0.3), order="BGR"))
     expected = PICTURES[..., ::-1] - np.array([0.1, 0.2, 0.3])
     np.testing.assert_allclose(bgr.activations(PICTURES)["output"], expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("which", ["linen", "nnx", "grey"])
+@pytest.mark.parametrize("which", ["linen", "nnx", "gray"])
 def test_any_flax_model_is_drawn(which):
     """Three lines, end to end: the pictures excite their units more than where they started."""
     if which == "linen":
         network, layer = linen_network()[0], "last"
     else:
-        channels = 1 if which == "grey" else 3
+        channels = 1 if which == "gray" else 3
         convention = InputConvention(size=(12, 12), channels=channels, mean=0.5, std=0.25)
         network, layer = Network.from_nnx(NNXCNN(channels, nnx.Rngs(1)), convention), "blocks/1"
     recipe = jc.Recipe(size=24, steps=30, transforms=())
@@ -170,7 +171,7 @@ def test_linen_ignores_nothing_that_it_needs():
 
 BAD_PICTURES = {
     "no leading axis": (PICTURES[0], "shape .*12, 10, 3.*images\\[None\\]"),
-    "grey": (PICTURES[..., :1], "1 channels \\(grey.*np.repeat"),
+    "gray": (PICTURES[..., :1], "1 channels \\(gray.*np.repeat"),
     "rgba": (np.concatenate([PICTURES, PICTURES[..., :1]], -1), "4 channels \\(RGBA.*images\\[..., :3\\]"),
     "bytes": (np.uint8(PICTURES * 255), "uint8.*divide bytes by 255"),
     "0 to 255": (PICTURES * 255, "values from .* to .*in \\[0, 1\\]"),
@@ -203,6 +204,28 @@ def test_labels(zoo_network):
         assert network.class_index(label) == 3
     with pytest.raises(InputError, match="did you mean siberian husky"):
         network.class_index("Siberian huskey")
+
+
+@pytest.mark.parametrize(
+    "label, index",
+    [
+        ("car", 0),
+        ("Scrambled Car", 1),
+        ("head", 2),
+        ("head, wrong neck", 2),
+        ("n01440764", 3),
+        ("Tinca tinca", 3),
+        ("n01440764 tench, Tinca tinca", 3),
+    ],
+)
+def test_a_label_is_a_synset_with_names_or_names_alone(label, index):
+    labels = ("car", "scrambled car", "head, wrong neck", "n01440764 tench, Tinca tinca")
+    assert class_index("small", labels, label) == index
+
+
+def test_a_part_of_a_name_is_no_label():
+    with pytest.raises(InputError, match=r"unknown label 'scrambled' of small; did you mean scrambled car"):
+        class_index("small", ("car", "scrambled car"), "scrambled")
 
 
 def test_importing_is_light():

@@ -162,7 +162,7 @@ def test_a_silent_unit_is_drawn_only_with_redirection(redirect_steps):
         return jax.nn.relu(jax.lax.conv(x.transpose(0, 3, 1, 2), params, (1, 1), "SAME").transpose(0, 2, 3, 1) - 0.03)
 
     kernel = np.zeros((1, 3, 1, 1), np.float32)
-    kernel[0, 0] = 1  # red, compared with grey
+    kernel[0, 0] = 1  # red, compared with gray
     convention = jc.InputConvention(size=(16, 16), mean=0.5)
     model = jc.Network.from_function(network, kernel, convention)
     recipe = jc.Recipe(size=16, steps=60, redirect_steps=redirect_steps)

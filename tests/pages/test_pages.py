@@ -30,7 +30,7 @@ from support.command import command
 RDBU = [(5, 113, 176), (146, 197, 222), (247, 247, 247), (244, 165, 130), (202, 0, 32)]
 
 
-def expected_colour(weight, scale):
+def expected_color(weight, scale):
     """The five stops at -1, -0.5, 0, 0.5 and 1 of the scale, linear between them, by hand."""
     place = 2 * (min(max(weight / scale, -1), 1) + 1)
     low = min(int(place), 3)
@@ -48,7 +48,7 @@ def circuit(slide):
 
 
 def patterns(circuit, leave_out=()):
-    """A picture of its own for every unit: smooth, so that resizing keeps its colours."""
+    """A picture of its own for every unit: smooth, so that resizing keeps its colors."""
     pictures = {}
     for i, unit in enumerate(circuit.units):
         if unit not in leave_out:
@@ -58,21 +58,21 @@ def patterns(circuit, leave_out=()):
     return pictures
 
 
-def test_colours():
+def test_colors():
     weights = np.linspace(-1.5, 1.5, 301)
-    colours = heat(weights, 1.0)
-    assert colours.dtype == np.uint8
-    expected = [expected_colour(weight, 1.0) for weight in weights]
-    np.testing.assert_allclose(colours, expected, atol=0.5001)
+    colors = heat(weights, 1.0)
+    assert colors.dtype == np.uint8
+    expected = [expected_color(weight, 1.0) for weight in weights]
+    np.testing.assert_allclose(colors, expected, atol=0.5001)
     assert [heat(np.array(w), 2.0).tolist() for w in (-2, -1, 0, 1, 2)] == [list(stop) for stop in RDBU]
     assert [number(v) for v in (0.32, -0.019, 12.3, 0, -1.5e-7)] == ["+0.32", "-0.019", "+12", "0", "-1.5e-07"]
     with pytest.raises(InputError, match="scale 0"):
         heat(weights, 0)
 
 
-def squares(picture, colour):
-    """(left, top) of every rectangle outlined in a colour: its corner is there, and what is left and above is not."""
-    same = (np.asarray(picture) == colour).all(-1)
+def squares(picture, color):
+    """(left, top) of every rectangle outlined in a color: its corner is there, and what is left and above is not."""
+    same = (np.asarray(picture) == color).all(-1)
     corner = same[1:-1, 1:-1] & same[1:-1, 2:] & same[2:, 1:-1] & ~same[:-2, 1:-1] & ~same[1:-1, :-2] & ~same[2:, 2:]
     return [(x + 1, y + 1) for y, x in np.argwhere(corner)]
 
@@ -101,7 +101,7 @@ def test_grid_shows_the_weights(circuit, row, scale, tmp_path):
                 top + 1 + i * cell : top + 1 + (i + 1) * cell, left + 1 + j * cell : left + 1 + (j + 1) * cell
             ]
             assert (block == block[0, 0]).all(), "cells are crisp"
-            np.testing.assert_allclose(block[0, 0], expected_colour(weights[pair][i, j], largest), atol=0.5001)
+            np.testing.assert_allclose(block[0, 0], expected_color(weights[pair][i, j], largest), atol=0.5001)
     # The bar begins with what inhibits most.
     assert tuple(picture[bar[1] + 2, bar[0] + 1]) == RDBU[0]
 
@@ -174,8 +174,8 @@ def test_diagram_shows_units_lines_and_weights(circuit):
         left, top = line.heatmap.left * SCALE, line.heatmap.top * SCALE
         for i, j in np.ndindex(weights.shape):
             found = picture.getpixel((round(left + (j + 0.5) * cell), round(top + (i + 0.5) * cell)))
-            np.testing.assert_allclose(found, expected_colour(weights[i, j], scale), atol=0.5001)
-    # The strongest line is the colour of its sign where nothing lies on it, close to its end.
+            np.testing.assert_allclose(found, expected_color(weights[i, j], scale), atol=0.5001)
+    # The strongest line is the color of its sign where nothing lies on it, close to its end.
     for line in layout.lines:
         if line.strength == 1:
             x, y = bezier(line.points, np.array([0.97]))[0] * SCALE
@@ -213,14 +213,14 @@ def watched(browser, path):
     assert (browser.problems, fetched) == ([], [path.as_uri()])
 
 
-CENTRE = """(() => {{
+CENTER = """(() => {{
   const box = document.querySelector({!r}).getBoundingClientRect();
   return [box.x + box.width / 2, box.y + box.height / 2];
 }})()"""
 
 
-def centre(page, selector):
-    return page.evaluate(CENTRE.format(selector))
+def center(page, selector):
+    return page.evaluate(CENTER.format(selector))
 
 
 def zoom(page):
@@ -248,69 +248,69 @@ def test_page_shows_the_circuit(page, circuit):
     # The diagram fits into the window.
     width, height = page.evaluate("[innerWidth, innerHeight]")
     for node in ("[data-unit='0']", ".unit:last-of-type", ".bar"):
-        x, y = centre(page, node)
+        x, y = center(page, node)
         assert 0 < x < width and 0 < y < height
 
 
 def test_pointing_shows_weights_with_numbers(page, circuit):
     target = circuit.rows[1][3]
     node = f".unit[data-unit='{circuit.units.index(target)}']"
-    page.mouse("mouseMoved", *centre(page, node))
+    page.mouse("mouseMoved", *center(page, node))
     lit = page.evaluate("[...document.querySelectorAll('.line.on')].map((n) => Number(n.dataset.connection))")
     own = {i for i, c in enumerate(circuit.connections) if target in (c.source, c.target)}
     drawn = {(line.connection.source, line.connection.target) for line in lay_out(circuit).lines}
     assert set(lit) == {i for i in own if (circuit.connections[i].source, circuit.connections[i].target) in drawn}
     strongest = max(circuit.level(2), key=lambda c: (c.target == target, c.norm))
     assert page.evaluate("document.querySelector('#slice h2').textContent") == f"{strongest.source} → {target}"
-    colours = page.evaluate("[...document.querySelectorAll('#cells rect')].map((r) => r.getAttribute('fill'))")
+    colors = page.evaluate("[...document.querySelectorAll('#cells rect')].map((r) => r.getAttribute('fill'))")
     exact = page.evaluate("[...document.querySelectorAll('#cells title')].map((t) => Number(t.textContent))")
     np.testing.assert_allclose(exact, strongest.weights.ravel(), rtol=1e-5)
     scale = max(np.abs(c.weights).max() for c in circuit.level(2))
-    expected = [expected_colour(weight, scale) for weight in strongest.weights.ravel()]
-    np.testing.assert_allclose([[int(n) for n in re.findall(r"\d+", c)] for c in colours], expected, atol=0.51)
+    expected = [expected_color(weight, scale) for weight in strongest.weights.ravel()]
+    np.testing.assert_allclose([[int(n) for n in re.findall(r"\d+", c)] for c in colors], expected, atol=0.51)
     # What is written in the cells are the weights, rounded.
     written = page.evaluate("[...document.querySelectorAll('#cells text')].map((t) => t.textContent)")
     numbers = [float(text.replace("\N{MINUS SIGN}", "-")) for text in written]
     np.testing.assert_allclose(numbers, [w for w in strongest.weights.ravel() if w], atol=0.51e-3)
     assert page.evaluate("document.querySelector('#unit h2').textContent") == str(target)
     # Elsewhere everything is as before; a click keeps the unit until Escape.
-    page.mouse("mouseMoved", *centre(page, "h1"))
+    page.mouse("mouseMoved", *center(page, "h1"))
     assert not page.evaluate("document.querySelector('#diagram').classList.contains('focused')")
-    page.click(*centre(page, node))
-    page.mouse("mouseMoved", *centre(page, "h1"))
+    page.click(*center(page, node))
+    page.mouse("mouseMoved", *center(page, "h1"))
     assert page.evaluate("document.querySelector('#diagram').classList.contains('focused')")
     page.key("Escape")
     assert not page.evaluate("document.querySelector('#diagram').classList.contains('focused')")
     # A line shows its weights and the unit that it acts on.
     line = next(line for line in lay_out(circuit).lines if line.connection in circuit.level(1) and line.heatmap)
     node = f".weights[data-connection='{circuit.connections.index(line.connection)}']"
-    page.mouse("mouseMoved", *centre(page, node))
+    page.mouse("mouseMoved", *center(page, node))
     shown = f"{line.connection.source} → {line.connection.target}"
     assert page.evaluate("document.querySelector('#slice h2').textContent") == shown
     assert page.evaluate("document.querySelector('#unit h2').textContent") == str(line.connection.target)
-    page.mouse("mouseMoved", *centre(page, f".unit[data-unit='{circuit.units.index(target)}']"))
+    page.mouse("mouseMoved", *center(page, f".unit[data-unit='{circuit.units.index(target)}']"))
     # A row of the list shows that connection.
-    page.mouse("mouseMoved", *centre(page, "#wired li:nth-of-type(2) button"))
+    page.mouse("mouseMoved", *center(page, "#wired li:nth-of-type(2) button"))
     second = sorted((c for c in circuit.level(2) if c.target == target), key=lambda c: -c.norm)[1]
     assert page.evaluate("document.querySelector('#slice h2').textContent") == f"{second.source} → {target}"
 
 
 def test_zoom_and_pan(page):
-    x, y = centre(page, ".unit:last-of-type image")
+    x, y = center(page, ".unit:last-of-type image")
     page.mouse("mouseWheel", x, y, deltaX=0, deltaY=-500)
     factor, *_ = zoom(page)
     assert factor == pytest.approx(np.exp(0.8))
-    np.testing.assert_allclose(centre(page, ".unit:last-of-type image"), (x, y), atol=3, err_msg="zooms at the pointer")
+    np.testing.assert_allclose(center(page, ".unit:last-of-type image"), (x, y), atol=3, err_msg="zooms at the pointer")
     # Dragging moves what is dragged along, and is no click.
     page.mouse("mouseMoved", x, y)
     page.mouse("mousePressed", x, y, button="left", buttons=1, clickCount=1)
     for step in (20, 40, 60):
         page.mouse("mouseMoved", x - step, y - step, button="left", buttons=1)
     page.mouse("mouseReleased", x - 60, y - 60, button="left", clickCount=1)
-    np.testing.assert_allclose(centre(page, ".unit:last-of-type image"), (x - 60, y - 60), atol=3)
-    page.mouse("mouseMoved", *centre(page, "h1"))
+    np.testing.assert_allclose(center(page, ".unit:last-of-type image"), (x - 60, y - 60), atol=3)
+    page.mouse("mouseMoved", *center(page, "h1"))
     assert not page.evaluate("document.querySelector('#diagram').classList.contains('focused')")
-    page.click(*centre(page, "#fit"))
+    page.click(*center(page, "#fit"))
     assert zoom(page) == (1, 0, 0)
     page.key("+")
     assert zoom(page)[0] == pytest.approx(1.4)
@@ -335,10 +335,10 @@ def test_light_and_dark(page):
     assert ground() == 255
     page.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     assert ground() < 40
-    page.click(*centre(page, "#theme"))
+    page.click(*center(page, "#theme"))
     assert ground() == 255
     page.send("Emulation.setEmulatedMedia", features=[])
-    page.click(*centre(page, "#theme"))
+    page.click(*center(page, "#theme"))
     assert ground() < 40
 
 
@@ -366,7 +366,7 @@ def test_extreme_weights(browser, tmp_path):
     circuit = Circuit("extreme", rows, {row[0]: 1.0 for row in rows}, connections)
     path = write_circuit(tmp_path, Circuit.from_json(circuit.to_json()), {})[-1]
     for page in watched(browser, path):
-        page.mouse("mouseMoved", *centre(page, "[data-unit='1']"))
+        page.mouse("mouseMoved", *center(page, "[data-unit='1']"))
         assert page.evaluate("document.querySelector('#cells rect').getAttribute('fill')") == "rgb(5,113,176)"
         widths = page.evaluate("[...document.querySelectorAll('.stroke')].map((n) => n.getAttribute('stroke-width'))")
         assert widths == ["6.00", "6.00"]

@@ -1,4 +1,4 @@
-"""Colour as its formulas have it, in float64; shapes of pictures and quick keys for what is painted."""
+"""Color as its formulas have it, in float64; shapes of pictures and quick keys for what is painted."""
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ def sigmoid(values):
 
 
 def painted(values):
-    """Colour as the formulas have it."""
+    """Color as the formulas have it."""
     return sigmoid(values @ MATRIX.T if values.shape[-1] == 3 else values)
 
 

@@ -14,7 +14,7 @@ class Server(http.server.ThreadingHTTPServer):
     Attributes:
       files: path -> content.
       cuts: path -> how many bytes each of the next connections gets before it is cut.
-      ranges: whether Range is honoured.
+      ranges: whether Range is honored.
       answers: path -> what to do in place of serving it, for each of the next requests.
       log: (path, Range header) of every request.
     """

@@ -31,11 +31,11 @@ LIGHT = [[0.9, 0.9, 0.9]]
 OWN_BANK = BANK | {
     "curve": Stimuli(
         stimuli.curve,
-        {"orientation": around(16), "radius": [12.0, 13.0, 14.0, 15.0, 16.0], "colour": LIGHT},
+        {"orientation": around(16), "radius": [12.0, 13.0, 14.0, 15.0, 16.0], "color": LIGHT},
         "orientation",
     ),
     "line": Stimuli(
-        stimuli.line, {"orientation": around(12, np.pi), "length": [24.0, 28.0, 40.0], "colour": LIGHT}, "orientation"
+        stimuli.line, {"orientation": around(12, np.pi), "length": [24.0, 28.0, 40.0], "color": LIGHT}, "orientation"
     ),
 }
 """Figures of the size and the shade that the units below are made for."""
@@ -60,14 +60,14 @@ def templates(turn=0.0, order=None):
 
 
 def template_network(name, turn=0.0, order=None, size=64):
-    """One layer of those, on the grey of a picture, rectified: light figures alone are answered."""
+    """One layer of those, on the gray of a picture, rectified: light figures alone are answered."""
     import jax
 
     def look(params, x):
-        grey = x.mean(-1, keepdims=True)
+        gray = x.mean(-1, keepdims=True)
         numbers = ("NHWC", "HWIO", "NHWC")
-        seen = jax.lax.conv_general_dilated(grey, params, (2, 2), "SAME", dimension_numbers=numbers)
-        return {"early": jnp.maximum(grey, 0), "units": jnp.maximum(seen, 0)}
+        seen = jax.lax.conv_general_dilated(gray, params, (2, 2), "SAME", dimension_numbers=numbers)
+        return {"early": jnp.maximum(gray, 0), "units": jnp.maximum(seen, 0)}
 
     kernel = jnp.asarray(templates(turn, order), jnp.float32)
     return jc.Network.from_function(look, kernel, jc.InputConvention((size, size), mean=0.5), name=name)
@@ -79,7 +79,7 @@ def found():
     networks = [template_network("one"), template_network("two", order=order)]
     pictures = np.stack(
         [
-            np.asarray(stimuli.curve(angle, radius, 4.0, 64, centre=(place, -place)))
+            np.asarray(stimuli.curve(angle, radius, 4.0, 64, center=(place, -place)))
             for angle, radius, place in itertools.product(np.arange(12) * np.pi / 6, (10.0, 18.0), (-6.0, 5.0))
         ]
     )

@@ -71,7 +71,7 @@ RAISED = {
 @pytest.mark.parametrize("name", RAISED)
 def test_drawing_raises_the_score(name, slide):
     recipe = PLAIN if name != "alpha" else dataclasses.replace(PLAIN, parametrization=RGBA())
-    # The smooth start of Fourier pictures, all nearly grey, leaves nothing to smooth or to align.
+    # The smooth start of Fourier pictures, all nearly gray, leaves nothing to smooth or to align.
     rough = name in ("total_variation", "total_variation of a layer", "blur_input_each_step", "alignment")
     start = RNG.uniform(0.2, 0.8, (RAISED[name].count, SIZE, SIZE, 3)) if rough else None
     rendering = jc.render(slide, RAISED[name], recipe, start=start)
@@ -101,7 +101,7 @@ def test_every_parametrization_survives_every_preset(parametrization, preset, sl
     assert np.isfinite(rendering.history).all() and np.isfinite(rendering.scores).all()
     assert rendering.images.shape == (3, 33, 40, parametrization.channels(3))
     assert rendering.images.min() >= 0 and rendering.images.max() <= 1
-    # So small a picture may be one colour to a CPPN, which draws the same at any size.
+    # So small a picture may be one color to a CPPN, which draws the same at any size.
     assert isinstance(parametrization, CPPN) or rendering.images.std((1, 2)).max() > 0.02
 
 
@@ -168,7 +168,7 @@ VALUES = {
         jc.direction_neuron("x", DIRECTIONS, (1, 2), 1),
         lambda i: slow_aligned(SEEN[i, 1:2, 2], DIRECTIONS[i], 1),
     ),
-    "direction_neuron, centre": (jc.direction_neuron("x", DIRECTIONS), lambda i: SEEN[i, 2, 3] @ DIRECTIONS[i]),
+    "direction_neuron, center": (jc.direction_neuron("x", DIRECTIONS), lambda i: SEEN[i, 2, 3] @ DIRECTIONS[i]),
     "tensor_direction": (
         jc.tensor_direction("x", TENSORS, 1),
         lambda i: slow_aligned(SEEN[i, 1:4, 2:4], TENSORS[i], 1),
@@ -322,7 +322,7 @@ def test_start_from_a_picture(slide):
 
 
 def test_inversion_finds_what_the_layer_sees(slide):
-    """From noise, towards the activations of a picture that has structure."""
+    """From noise, toward the activations of a picture that has structure."""
     y, x = np.mgrid[:SIZE, :SIZE] / SIZE
     picture = np.stack([np.sin(9 * x), np.cos(7 * y), np.sin(8 * (x + y))], -1).astype(np.float32) * 0.3 + 0.5
     recipe = dataclasses.replace(PLAIN, steps=150, transforms=())
@@ -384,7 +384,7 @@ def test_percentiles_against_counting(slide):
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_relevance_is_where_the_objective_looks(slide, dtype):
-    """Of a neuron at the centre of an early layer, only pixels near the centre matter."""
+    """Of a neuron at the center of an early layer, only pixels near the center matter."""
     recipe = dataclasses.replace(PLAIN, transforms=(), dtype=dtype)
     relevance = jc.relevance(slide, jc.neuron("conv2d0", [1, 2, 3]), np.stack([PICTURE] * 3), recipe)
     assert relevance.shape == (3, SIZE, SIZE) and relevance.max() <= 1
@@ -421,7 +421,7 @@ def test_videos(ending, tmp_path):
         jc.save_video([], path)
 
 
-def test_transparent_pictures_lie_on_a_chequerboard():
+def test_transparent_pictures_lie_on_a_checkerboard():
     picture = np.zeros((16, 16, 4), np.float32)
     picture[:, :8] = 1
     sheet = np.asarray(jc.contact_sheet(picture[None]))

@@ -84,7 +84,7 @@ CAUSES = {
     ),
     "convention": (
         lambda tiny: of_function(lambda p, x: {"relu": jnp.log(x), "input": x}, mean=0.5),
-        "plain grey picture",
+        "plain gray picture",
     ),
     "nothing left": (
         lambda tiny: of_function(lambda p, x: {"relu": x[:, 99:], "input": x}),

@@ -1,4 +1,4 @@
-"""What is optimised in place of pixels, against NumPy in float64."""
+"""What is optimized in place of pixels, against NumPy in float64."""
 
 import jax
 import jax.numpy as jnp
@@ -146,10 +146,10 @@ def test_bad_arguments_are_one_clear_line(make, message):
     assert "\n" not in str(error.value)
 
 
-# Colour
+# Color
 
 
-def test_colour_and_its_inverse():
+def test_color_and_its_inverse():
     values = RNG.normal(size=(9, 7, 3))
     expected = painted(values)
     np.testing.assert_allclose(color.to_rgb(np.float32(values)), expected, atol=1e-6)
@@ -163,8 +163,8 @@ def test_colour_and_its_inverse():
         np.testing.assert_allclose(color.from_picture(color.to_picture(some)), some, atol=2e-5)
 
 
-def test_colour_norm():
-    """The largest column norm of the colour matrix is the 0.462 of the published recipe."""
+def test_color_norm():
+    """The largest column norm of the color matrix is the 0.462 of the published recipe."""
     assert abs(np.sqrt((color.CORRELATION_SQRT.astype(np.float64) ** 2).sum(0)).max() - 0.462) < 5e-4
     np.testing.assert_allclose(color.to_rgb(np.zeros((2, 3), np.float32)), 0.5)
 
@@ -202,7 +202,7 @@ def test_fourier_start_is_normal_with_its_standard_deviation():
 
 
 def enlarged(small, size):
-    """Linear interpolation between centres of pixels, flat beyond the outermost ones."""
+    """Linear interpolation between centers of pixels, flat beyond the outermost ones."""
     height, width = (np.interp((np.arange(n) + 0.5) * m / n, np.arange(m) + 0.5, np.arange(m)) for n, m in size)
     rows = np.stack([np.interp(height, np.arange(len(small)), small[:, j]) for j in range(small.shape[1])], 1)
     return np.stack([np.interp(width, np.arange(small.shape[1]), row) for row in rows])

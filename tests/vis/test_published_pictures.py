@@ -25,7 +25,7 @@ def test_default_recipe_on_mixed4b(zoo_network):
     scores = means(network, rendering.images, "mixed4b")[np.arange(len(units)), units]
     assert scores.mean() >= 950, scores
     assert (scores > best_photograph(network, "mixed4b")[units]).all()
-    # In colour, and neither grey nor saturated.
+    # In color, and neither gray nor saturated.
     assert rendering.images.std((1, 2)).min() > 0.05
     assert 0.3 < rendering.images.mean() < 0.7
 

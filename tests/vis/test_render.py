@@ -26,7 +26,7 @@ QUICK = Recipe(size=32, steps=12, transforms=(Pad(2), Scale((0.9, 1.1)), Rotate(
 
 OBJECTIVES = {
     "channel": (jc.channel("mixed4b", 3), lambda a: a["mixed4b"][..., 3].mean()),
-    "neuron, centre": (jc.neuron("mixed4b", 3), lambda a: a["mixed4b"][3, 2, 3]),
+    "neuron, center": (jc.neuron("mixed4b", 3), lambda a: a["mixed4b"][3, 2, 3]),
     "neuron, placed": (jc.neuron("mixed4b", 3, (5, 0)), lambda a: a["mixed4b"][5, 0, 3]),
     "direction": (jc.direction("mixed4b", VECTOR), lambda a: (a["mixed4b"] @ VECTOR).mean()),
     "deepdream": (jc.deepdream("mixed4b"), lambda a: (a["mixed4b"] ** 2).mean()),

@@ -65,7 +65,7 @@ GOLDEN = {
 
 
 def slow_sample(picture, y, x):
-    """SciPy's linear interpolation at positions in pixels from the centre, mid-grey outside."""
+    """SciPy's linear interpolation at positions in pixels from the center, mid-gray outside."""
     at = [p + (n - 1) / 2 for p, n in zip((y, x), picture.shape)]
     sample = [
         ndimage.map_coordinates(c, at, order=1, mode="grid-constant", cval=0.5) for c in np.moveaxis(picture, 2, 0)
@@ -207,9 +207,9 @@ WHOLE_PIXELS = {
     "left right": (Flip(1, 0), lambda p: p[:, ::-1]),
     "up down": (Flip(0, 1), lambda p: p[::-1]),
     "no flip": (Flip(0, 0), lambda p: p),
-    "whole crop": (Crop(first=1, last=1, spread=0, off_centre=0), lambda p: p),
+    "whole crop": (Crop(first=1, last=1, spread=0, off_center=0), lambda p: p),
     "crop": (
-        Crop(view=3, first=1, last=1 / 3, spread=0, off_centre=0),
+        Crop(view=3, first=1, last=1 / 3, spread=0, off_center=0),
         lambda p: p[3:6, 3:6],
     ),
     "homography": (Homography(0), lambda p: p),
@@ -282,9 +282,9 @@ def test_macos_boxes(progress, mean):
     expected = np.clip(stats.norm(mean, 0.05).ppf((np.arange(4000) + 0.5) / 4000), 0.05, 1)
     np.testing.assert_allclose(np.sort(sides)[::100], expected[::100], atol=0.02)
     np.testing.assert_allclose([sides.mean(), sides.std()], [expected.mean(), expected.std()], atol=0.003)
-    centres = draws[:, :2, 2] / (512, 448)
-    assert stats.kstest(centres.ravel(), stats.norm(0, 0.15).cdf).pvalue > 1e-3
-    assert abs(np.corrcoef(centres.T)[0, 1]) < 0.05
+    centers = draws[:, :2, 2] / (512, 448)
+    assert stats.kstest(centers.ravel(), stats.norm(0, 0.15).cdf).pvalue > 1e-3
+    assert abs(np.corrcoef(centers.T)[0, 1]) < 0.05
 
 
 def test_homography_maps_four_corners():
@@ -365,7 +365,7 @@ def test_macos_noise():
     [("brightness", ImageEnhance.Brightness), ("contrast", ImageEnhance.Contrast), ("saturation", ImageEnhance.Color)],
 )
 def test_color_is_pillows(field, enhance, factor):
-    """Pillow rounds to bytes, the mean grey included."""
+    """Pillow rounds to bytes, the mean gray included."""
     picture = RNG.integers(80, 160, size=(9, 12, 3), dtype=np.uint8)
     expected = np.asarray(enhance(Image.fromarray(picture)).enhance(factor)) / 255
     change = Color(**{field: (factor, factor)})

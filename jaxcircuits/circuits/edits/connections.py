@@ -83,7 +83,7 @@ def set_weights(
       network: any; its targets have to be made by convolutions or dense layers.
       sources: units of one layer, see `cut`.
       targets: units of a later layer, see `cut`.
-      weights: (h, w), or (h, w, sources, targets); h and w odd, centred on the target, in cells of what its kernel
+      weights: (h, w), or (h, w, sources, targets); h and w odd, centered on the target, in cells of what its kernel
         slides over (behind a stride-2 pool those of the pool). Beyond the target's own kernel they must be zero:
         those of a unit of a 1x1 or pool branch are one cell.
 

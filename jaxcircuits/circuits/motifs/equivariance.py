@@ -1,4 +1,4 @@
-"""Equivariance: a family whose units are one another's turned, mirrored, zoomed or recoloured copies.
+"""Equivariance: a family whose units are one another's turned, mirrored, zoomed or recolored copies.
 
 Olah et al., Naturally Occurring Equivariance in Neural Networks (Distill 2020): where a layer is equivariant, doing
 something to the weights of its units and permuting the channels that they read gives the weights of other units.

@@ -1,4 +1,4 @@
-"""What is done to weights before they are compared with those of other units: turned, mirrored, zoomed, recoloured.
+"""What is done to weights before they are compared with those of other units: turned, mirrored, zoomed, recolored.
 
 Weights are (units, h, w, channels), as `expanded_weights` returns them. Each transform is linear, and acts on positions
 or on channels.
@@ -63,7 +63,7 @@ def zoom(factor: float) -> Transform:
 
 
 def hue(degrees: float) -> Transform:
-    """Turns the colours of weights to red, green and blue about the grey axis; 120 degrees turn red into green.
+    """Turns the colors of weights to red, green and blue about the gray axis; 120 degrees turn red into green.
 
     Args:
       degrees: of the turn.
@@ -72,10 +72,10 @@ def hue(degrees: float) -> Transform:
       The `Transform`, for weights with 3 channels: those of the first layer, or expanded to the input.
     """
     turn = np.radians(degrees)
-    grey = np.ones(3) / np.sqrt(3)
-    cross = np.array([[0, -grey[2], grey[1]], [grey[2], 0, -grey[0]], [-grey[1], grey[0], 0]])
+    gray = np.ones(3) / np.sqrt(3)
+    cross = np.array([[0, -gray[2], gray[1]], [gray[2], 0, -gray[0]], [-gray[1], gray[0], 0]])
     # Rodrigues' formula.
-    matrix = np.cos(turn) * np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * np.outer(grey, grey)
+    matrix = np.cos(turn) * np.eye(3) + np.sin(turn) * cross + (1 - np.cos(turn)) * np.outer(gray, gray)
 
     def apply(weights: np.ndarray) -> np.ndarray:
         if weights.shape[-1] != 3:

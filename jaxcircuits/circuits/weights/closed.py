@@ -1,7 +1,7 @@
 """Weights between layers in closed form: kernels, composed backward from the target through the linearized network.
 
 Of every layer on the way the weights of the target's units with respect to it are kept; they compose with each window
-cell by cell, and add up, centred, where ways meet.
+cell by cell, and add up, centered, where ways meet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def closed_form(
       way: the layers that may lie between them.
 
     Returns:
-      float32 (h, w, source channels, units), h and w centred on the target; None where something on the way has no
+      float32 (h, w, source channels, units), h and w centered on the target; None where something on the way has no
       closed form here, such as groups, dilation, a flattening or a resize.
     """
     graph = network.graph
@@ -52,7 +52,7 @@ def closed_form(
             return None
         for before, part in parts:
             if before in way:
-                weights[before] = _add_centred(weights[before], part) if before in weights else part
+                weights[before] = _add_centered(weights[before], part) if before in weights else part
     return weights.get(source)
 
 
@@ -140,11 +140,11 @@ def _spread(weights: np.ndarray, layer: Layer, window, inputs: int) -> np.ndarra
     return result
 
 
-def _add_centred(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def _add_centered(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     height, width = (max(first.shape[axis], second.shape[axis]) for axis in (0, 1))
 
-    def centred(part: np.ndarray) -> np.ndarray:
+    def centered(part: np.ndarray) -> np.ndarray:
         rows, columns = (height - part.shape[0]) // 2, (width - part.shape[1]) // 2
         return np.pad(part, ((rows, rows), (columns, columns), (0, 0), (0, 0)))
 
-    return centred(first) + centred(second)
+    return centered(first) + centered(second)

@@ -83,7 +83,7 @@ def weights_between(network: Network, source: str | Unit, target: str | Unit) ->
       target: a unit of a layer that reads it, such as `mixed3b:379`.
 
     Returns:
-      float32 (h, w), in cells of the source layer, centred on the target: (5, 5) from block to block.
+      float32 (h, w), in cells of the source layer, centered on the target: (5, 5) from block to block.
 
     Raises:
       InputError: for unknown units, and for layers that are not directly connected.
@@ -104,7 +104,7 @@ def direct_weights(
     normalizations, sums and activation functions, but through no other block and no second larger kernel:
     mixed3a -> mixed3b, and mixed3b -> mixed4a through maxpool4. The weights are those of the linearized network, away
     from its borders: a 3x3 pool is the mean of its window, so mixed3b -> mixed4a is the 5x5 kernel, on every other
-    cell, spread over 3x3 cells: (11, 11). A block's branches are centred in the frame of the largest. Logits read the
+    cell, spread over 3x3 cells: (11, 11). A block's branches are centered in the frame of the largest. Logits read the
     mean over positions of the last block: (1, 1).
 
     Args:
@@ -114,7 +114,7 @@ def direct_weights(
       units: of the target; None for all.
 
     Returns:
-      float32 (units, h, w, source channels), in cells of the source layer, centred on the target.
+      float32 (units, h, w, source channels), in cells of the source layer, centered on the target.
 
     Raises:
       InputError: for unknown layers and units, and for layers that are not directly connected.

@@ -26,7 +26,7 @@ class Connection:
 
     Attributes:
       source, target: the units.
-      weights: float32 (h, w), in cells of the source's layer, centred on the target.
+      weights: float32 (h, w), in cells of the source's layer, centered on the target.
       contribution: of the same shape, what each weight brings in on pictures, see `contributions`; None where the
         weights were read without any.
     """

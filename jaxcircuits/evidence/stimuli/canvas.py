@@ -12,10 +12,10 @@ from jaxcircuits.evidence.stimuli.drawing import Vector
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-WHITE, GREY, BLACK = (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0)
+WHITE, GRAY, BLACK = (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (0.0, 0.0, 0.0)
 MIDDLE = (0.0, 0.0)
 
 
 def canvas(ground: Vector, size: int) -> Float[jax.Array, "size size 3"]:
-    """A plain colour (3,) or a picture as a picture (size, size, 3)."""
+    """A plain color (3,) or a picture as a picture (size, size, 3)."""
     return jnp.broadcast_to(jnp.asarray(ground, jnp.float32), (size, size, 3))

@@ -1,6 +1,6 @@
 """Antialiased drawing by signed distances, as pure functions of arrays: they jit, vmap and differentiate.
 
-A figure is a distance in pixels from every pixel's centre to the figure's edge, negative inside. Coordinates are
+A figure is a distance in pixels from every pixel's center to the figure's edge, negative inside. Coordinates are
 pixels from the middle of the picture, x to the right and y down, so angles run clockwise as seen.
 
 The distances to segment, box and arc follow Quilez, 2D distance functions (iquilezles.org/articles/distfunctions2d).
@@ -18,30 +18,30 @@ Plane = tuple[jax.Array, jax.Array]
 """The x and the y of every pixel, each (size, size)."""
 
 Vector = ArrayLike | Sequence[float]
-"""A point (2,), or a colour (3,) or picture (size, size, 3): an array, or numbers."""
+"""A point (2,), or a color (3,) or picture (size, size, 3): an array, or numbers."""
 
 
 def plane(size: int) -> Plane:
-    """Coordinates of the centres of all pixels of a square picture, each (size, size), origin in the middle."""
+    """Coordinates of the centers of all pixels of a square picture, each (size, size), origin in the middle."""
     axis = jnp.arange(size, dtype=jnp.float32) - (size - 1) / 2
     x, y = jnp.meshgrid(axis, axis)
     return x, y
 
 
-def place(points: Plane, centre: Vector = (0.0, 0.0), rotation: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Plane:
-    """Coordinates as a figure sees them that was scaled, turned clockwise by `rotation` and moved to `centre`.
+def place(points: Plane, center: Vector = (0.0, 0.0), rotation: ArrayLike = 0.0, scale: ArrayLike = 1.0) -> Plane:
+    """Coordinates as a figure sees them that was scaled, turned clockwise by `rotation` and moved to `center`.
 
     Args:
       points: of the picture.
-      centre: (x, y) where the figure's origin lies, in pixels.
+      center: (x, y) where the figure's origin lies, in pixels.
       rotation: radians, clockwise as seen.
       scale: pixels to one unit of the figure.
 
     Returns:
       The figure's coordinates, in its units.
     """
-    centre = jnp.asarray(centre)
-    x, y = points[0] - centre[0], points[1] - centre[1]
+    center = jnp.asarray(center)
+    x, y = points[0] - center[0], points[1] - center[1]
     cos, sin = jnp.cos(rotation) / scale, jnp.sin(rotation) / scale
     return cos * x + sin * y, cos * y - sin * x
 
@@ -51,9 +51,9 @@ def cover(distance: jax.Array) -> jax.Array:
     return jnp.clip(0.5 - distance, 0.0, 1.0)
 
 
-def paint(picture: jax.Array, covered: jax.Array, colour: Vector) -> jax.Array:
-    """Lays a colour over a picture (H, W, 3) where it is covered (H, W); `colour` is (3,) or a picture itself."""
-    return picture + covered[..., None] * (jnp.asarray(colour) - picture)
+def paint(picture: jax.Array, covered: jax.Array, color: Vector) -> jax.Array:
+    """Lays a color over a picture (H, W, 3) where it is covered (H, W); `color` is (3,) or a picture itself."""
+    return picture + covered[..., None] * (jnp.asarray(color) - picture)
 
 
 def length(x: jax.Array, y: jax.Array) -> jax.Array:
@@ -81,7 +81,7 @@ def segment(points: Plane, start: Vector, end: Vector, width: ArrayLike) -> jax.
 
 
 def arc(points: Plane, radius: ArrayLike, extent: ArrayLike, width: ArrayLike) -> jax.Array:
-    """Distance to the part of a circle about the origin that bulges towards +x, with round ends.
+    """Distance to the part of a circle about the origin that bulges toward +x, with round ends.
 
     Args:
       points: where.
@@ -124,7 +124,7 @@ def box(points: Plane, width: ArrayLike, height: ArrayLike, corner: ArrayLike = 
 
 
 def triangle(points: Plane, height: ArrayLike, base: ArrayLike) -> jax.Array:
-    """Distance to an isosceles triangle that points towards +x, the middle of its base in the origin.
+    """Distance to an isosceles triangle that points toward +x, the middle of its base in the origin.
 
     Exact to the nearest side's line, and so too small beyond a corner.
     """
@@ -134,6 +134,6 @@ def triangle(points: Plane, height: ArrayLike, base: ArrayLike) -> jax.Array:
 
 
 def wave(points: Plane, orientation: ArrayLike, wavelength: ArrayLike, phase: ArrayLike = 0.0) -> jax.Array:
-    """A plane sine wave in [-1, 1] that advances towards `orientation` (radians, clockwise from +x)."""
+    """A plane sine wave in [-1, 1] that advances toward `orientation` (radians, clockwise from +x)."""
     along = jnp.cos(orientation) * points[0] + jnp.sin(orientation) * points[1]
     return jnp.sin(2 * jnp.pi * along / wavelength + phase)

@@ -16,7 +16,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxcircuits.evidence.stimuli import drawing as d
-from jaxcircuits.evidence.stimuli.canvas import GREY, MIDDLE, canvas
+from jaxcircuits.evidence.stimuli.canvas import GRAY, MIDDLE, canvas
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num
@@ -49,9 +49,9 @@ def head(
     grain: ArrayLike = 0.0,
     shading: ArrayLike = 0.0,
     light: ArrayLike = FROM_ABOVE,
-    centre: d.Vector = MIDDLE,
-    colour: d.Vector = BROWN,
-    ground: d.Vector = GREY,
+    center: d.Vector = MIDDLE,
+    color: d.Vector = BROWN,
+    ground: d.Vector = GRAY,
 ) -> Float[jax.Array, "size size 3"]:
     """The head of a furry animal in profile: skull, snout with a nose, ear, eye, and a neck or none.
 
@@ -67,43 +67,43 @@ def head(
         the default scramble it.
       fur: depth of the fur's texture.
       grain: shifts the fur's texture.
-      shading: how much lighter the side towards the light is than the middle, as a fraction.
+      shading: how much lighter the side toward the light is than the middle, as a fraction.
       light: direction from which it falls.
-      centre: of the skull.
-      colour: of the fur; a hound's ear is darker.
-      ground: colour or picture beneath.
+      center: of the skull.
+      color: of the fur; a hound's ear is darker.
+      ground: color or picture beneath.
 
     Returns:
       The picture, (size, size, 3).
     """
-    centre, (snout, ear, eye) = jnp.asarray(centre), parts
-    x, y = d.place(d.plane(size), centre)
+    center, (snout, ear, eye) = jnp.asarray(center), parts
+    x, y = d.place(d.plane(size), center)
     points = d.place((x * facing, y), MIDDLE, nod, radius)
     strands = d.wave(points, 1.2, 0.28, 1.5 * d.wave(points, 0.1, 0.7, grain) + grain)
     lit = _lit((x / radius, y / radius), shading, light)
-    coat = jnp.clip(jnp.asarray(colour) * ((1 + fur * strands) * lit)[..., None], 0.0, 1.0)
+    coat = jnp.clip(jnp.asarray(color) * ((1 + fur * strands) * lit)[..., None], 0.0, 1.0)
 
-    def towards(angle: ArrayLike, reach: ArrayLike) -> jax.Array:
+    def toward(angle: ArrayLike, reach: ArrayLike) -> jax.Array:
         return jnp.asarray(reach) * jnp.stack([jnp.cos(angle), jnp.sin(angle)])
 
     def cover(distance: jax.Array) -> jax.Array:
         return d.cover(distance * radius)
 
     # The neck's mirror image about the vertical is the wrong one.
-    nape = towards(NECK, 1.0) * jnp.stack([jnp.sign(neck + 0.5), jnp.ones_like(neck, jnp.float32)])
+    nape = toward(NECK, 1.0) * jnp.stack([jnp.sign(neck + 0.5), jnp.ones_like(neck, jnp.float32)])
     shown = jnp.abs(neck)
     picture = canvas(ground, size)
     picture = d.paint(picture, shown * cover(d.segment(points, 0.4 * nape, 2.6 * nape, 1.0)), coat)
     picture = d.paint(picture, cover(d.disc(points)), coat)
-    muzzle = d.segment(points, towards(snout, 0.7), towards(snout, 1.6 - 0.6 * kind), 0.76)
+    muzzle = d.segment(points, toward(snout, 0.7), toward(snout, 1.6 - 0.6 * kind), 0.76)
     picture = d.paint(picture, cover(muzzle), coat)
-    nose = d.disc(d.place(points, towards(snout, 1.88 - 0.55 * kind)), 0.26 - 0.06 * kind)
+    nose = d.disc(d.place(points, toward(snout, 1.88 - 0.55 * kind)), 0.26 - 0.06 * kind)
     picture = d.paint(picture, cover(nose), DARK)
-    flap = d.segment(points, towards(ear, 0.8), towards(ear, 1.45), 0.66)
-    tips = [d.triangle(d.place(points, towards(ear + turn, 0.7), ear + turn), 0.95, 0.9) for turn in (0.15, 1.05)]
+    flap = d.segment(points, toward(ear, 0.8), toward(ear, 1.45), 0.66)
+    tips = [d.triangle(d.place(points, toward(ear + turn, 0.7), ear + turn), 0.95, 0.9) for turn in (0.15, 1.05)]
     ears = jnp.where(kind == CAT, jnp.minimum(*tips), flap)
     picture = d.paint(picture, cover(ears), jnp.where(kind == CAT, 0.8, 0.45) * coat)
-    eyeball = d.disc(d.place(points, towards(eye, 0.5)), 0.3)
+    eyeball = d.disc(d.place(points, toward(eye, 0.5)), 0.3)
     picture = d.paint(picture, cover(eyeball), LIGHT)
     return d.paint(picture, cover(eyeball + 0.14), DARK)
 
@@ -118,10 +118,10 @@ def car(
     facing: ArrayLike = RIGHT,
     shading: ArrayLike = 0.0,
     light: ArrayLike = FROM_ABOVE,
-    centre: d.Vector = MIDDLE,
-    colour: d.Vector = RED,
+    center: d.Vector = MIDDLE,
+    color: d.Vector = RED,
     glass: d.Vector = GLASS,
-    ground: d.Vector = GREY,
+    ground: d.Vector = GRAY,
 ) -> Float[jax.Array, "size size 3"]:
     """A car from the side: windows above a body above wheels, or the same parts elsewhere.
 
@@ -134,19 +134,19 @@ def car(
       facing: side to which the cabin lies farther, `LEFT` (-1) or `RIGHT` (1).
       shading: of the body, as for `head`.
       light: of the body, as for `head`.
-      centre: of the body.
-      colour: of the body.
+      center: of the body.
+      color: of the body.
       glass: of the windows.
-      ground: colour or picture beneath.
+      ground: color or picture beneath.
 
     Returns:
       The picture, (size, size, 3).
     """
     unit = length / 2
     # The light keeps its side however the car is turned and faces.
-    lit = _lit(d.place(d.plane(size), centre, 0.0, 0.6 * unit), shading, light)
-    paint = jnp.clip(jnp.asarray(colour) * lit[..., None], 0.0, 1.0)
-    x, y = d.place(d.plane(size), centre, tilt, unit)
+    lit = _lit(d.place(d.plane(size), center, 0.0, 0.6 * unit), shading, light)
+    paint = jnp.clip(jnp.asarray(color) * lit[..., None], 0.0, 1.0)
+    x, y = d.place(d.plane(size), center, tilt, unit)
     x = x * facing
 
     def cover(distance: jax.Array) -> jax.Array:

@@ -151,10 +151,10 @@ function showUnit(unit) {
   }
 }
 
-// Colours of weights: the same five stops as everywhere, linear between them.
+// Colors of weights: the same five stops as everywhere, linear between them.
 const stops = data.stops.map((stop) => [1, 3, 5].map((i) => parseInt(stop.slice(i, i + 2), 16)));
 
-function colour(weight, scale) {
+function color(weight, scale) {
   const at = (Math.min(Math.max(weight / scale, -1), 1) + 1) / 2 * (stops.length - 1);
   const i = Math.min(Math.floor(at), stops.length - 2);
   return stops[i].map((low, channel) => Math.round(low + (at - i) * (stops[i + 1][channel] - low)));
@@ -163,7 +163,7 @@ function colour(weight, scale) {
 function thumbnail(c) {
   const canvas = element("canvas", { width: c.weights[0].length, height: c.weights.length });
   const pixels = new ImageData(canvas.width, canvas.height);
-  c.weights.flat().forEach((weight, i) => pixels.data.set([...colour(weight, c.scale), 255], 4 * i));
+  c.weights.flat().forEach((weight, i) => pixels.data.set([...color(weight, c.scale), 255], 4 * i));
   canvas.getContext("2d").putImageData(pixels, 0, 0);
   return canvas.toDataURL();
 }
@@ -189,7 +189,7 @@ function showSlice(number) {
   const longest = Math.max(...c.weights.flat().map((weight) => written(weight).length));
   const size = Math.min(side / 2.9, 0.94 * side / (0.66 * longest), 15);
   cells.replaceChildren(...c.weights.flatMap((row, i) => row.flatMap((weight, j) => {
-    const rgb = colour(weight, c.scale);
+    const rgb = color(weight, c.scale);
     const square = svg("rect", { x: j * side, y: i * side, width: side, height: side, fill: `rgb(${rgb})` });
     square.append(svg("title", {}, String(weight)));
     const dark = 0.3 * rgb[0] + 0.6 * rgb[1] + 0.1 * rgb[2] < 130;
@@ -199,7 +199,7 @@ function showSlice(number) {
     }, written(weight))];
   })));
   document.getElementById("numbers").textContent =
-    `norm ${digits(c.norm)}, sum ${digits(c.sum)}; colours from −${digits(c.scale)} to ${digits(c.scale)}` +
+    `norm ${digits(c.norm)}, sum ${digits(c.sum)}; colors from −${digits(c.scale)} to ${digits(c.scale)}` +
     (power ? `; numbers times 10^${power}` : "");
   for (const button of document.querySelectorAll("[data-slice]")) {
     button.classList.toggle("on", Number(button.dataset.slice) === number);

@@ -1,6 +1,6 @@
 """The base of all objectives: what they have in common, and how they combine.
 
-An objective is written for one picture: it maps what was seen of the picture to a number to maximise. It is a pytree
+An objective is written for one picture: it maps what was seen of the picture to a number to maximize. It is a pytree
 whose arrays have one row a picture (units, positions, directions, weights), so drawing another unit is another row of
 data, not another program. What is said of several pictures at once (that they should differ, that they should line up)
 is an objective of a group: consecutive pictures, `group` of them, each of which has its share of the score.
@@ -56,7 +56,7 @@ class Objective:
     group: int = 1
 
     def score(self, seen: Seen) -> Float[jax.Array, ""]:
-        """The score of one picture: a scalar to maximise."""
+        """The score of one picture: a scalar to maximize."""
         raise NotImplementedError
 
     def scores(self, seen: Seen) -> Float[jax.Array, " pictures"]:

@@ -1,4 +1,4 @@
-"""What several pictures should be together: unlike each other, like their neighbours, a way from one unit to another.
+"""What several pictures should be together: unlike each other, like their neighbors, a way from one unit to another.
 
 A group is `group` consecutive pictures; they share their random views, so that they can be compared cell by cell. Each
 picture has its share of a score. What the shares are to Lucid's value for a whole batch is chosen so that its weights
@@ -26,7 +26,7 @@ from jaxcircuits.vis.objectives.units import channel
 from jaxcircuits.vis.recipe import Recipe
 
 REACH = 4
-"""How far apart in a group two pictures still are neighbours, for `alignment`."""
+"""How far apart in a group two pictures still are neighbors, for `alignment`."""
 
 
 class _OfGroup(OfLayer):
@@ -100,13 +100,13 @@ def diversity(layer: str, group: int = 4) -> Objective:
 def alignment(layer: str, group: int, decay_ratio: float = 2.0) -> Objective:
     """How well the pictures of a group line up, to be added: minus the mean squared difference between neighbors.
 
-    Neighbours d pictures apart, up to four, count `decay_ratio ** -d`. Lucid's value is the sum of this over the group,
+    Neighbors d pictures apart, up to four, count `decay_ratio ** -d`. Lucid's value is the sum of this over the group,
     as its `channel_interpolate` is the sum of ours.
 
     Args:
       layer: whose activations, or `INPUT`.
       group: pictures in a group.
-      decay_ratio: how much less the next neighbour counts.
+      decay_ratio: how much less the next neighbor counts.
     """
     return Alignment(layer, decay_ratio, group)
 

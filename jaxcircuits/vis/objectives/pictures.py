@@ -150,7 +150,7 @@ class InputDifference(_OfPicture):
 
 
 def total_variation(layer: str = INPUT) -> Objective:
-    """Sum of absolute differences between neighbours: noise (Simonyan et al., 2014, Mahendran and Vedaldi, 2015)."""
+    """Sum of absolute differences between neighbors: noise (Simonyan et al., 2014, Mahendran and Vedaldi, 2015)."""
     return TotalVariation(layer)
 
 
@@ -159,7 +159,7 @@ def L1(layer: str = INPUT, constant: float | Sequence[float] = 0) -> Objective:
 
     Args:
       layer: a name of `network.layers`, or the picture.
-      constant: 0.5 is mid-grey; or one for each picture.
+      constant: 0.5 is mid-gray; or one for each picture.
     """
     return Norm1(layer, np.atleast_1d(np.asarray(constant, np.float32)))
 

@@ -22,7 +22,7 @@ def seen_shape(layer: str, network: Network, recipe: Recipe) -> tuple[int, ...]:
 
 
 def at_position(seen: Seen, layer: str, position: Rows | None) -> jax.Array:
-    """float32 (channels,) at a position, or at the centre: of even sizes the lower right of the middle four."""
+    """float32 (channels,) at a position, or at the center: of even sizes the lower right of the middle four."""
     activation, grid = seen.activations[layer], seen.grids.get(layer)
     if activation.ndim == 2:
         return activation[_token(len(activation), grid, position)].astype(jnp.float32)
@@ -79,7 +79,7 @@ def place_of(position: np.ndarray | None, i: int) -> str:
 
 
 def position_rows(position) -> np.ndarray | None:
-    """Positions as int32 rows, (N, 2), or (N, 1) of tokens by number; None for the centre."""
+    """Positions as int32 rows, (N, 2), or (N, 1) of tokens by number; None for the center."""
     if position is None:
         return None
     tokens = np.ndim(position) == 0 or (np.ndim(position) == 2 and np.shape(position)[1] == 1)

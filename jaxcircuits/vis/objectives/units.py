@@ -181,7 +181,7 @@ def neuron(
       layer: a name of `network.layers`, with positions.
       units: the channel, or one for each picture.
       position: row and column in the layer's map of the view, or one such pair for each picture; by default the
-        centre, (height // 2, width // 2). Of tokens row and column in the grid that they make
+        center, (height // 2, width // 2). Of tokens row and column in the grid that they make
         (`jaxcircuits.network.tokens`), or a token's number.
     """
     objective = Neuron(layer, _units(units), position_rows(position))
@@ -244,7 +244,7 @@ def direction_neuron(
     Args:
       layer: a name of `network.layers`, with positions.
       vectors: (channels,), or (N, channels) for N pictures.
-      position: as for `neuron`; by default the centre.
+      position: as for `neuron`; by default the center.
       power: of the cosine; 0 is the plain dot product.
     """
     objective = DirectionNeuron(layer, vector_rows(vectors, 1), position_rows(position), number_rows(power))

@@ -1,4 +1,4 @@
-"""What is optimised in place of pixels.
+"""What is optimized in place of pixels.
 
 Every parametrization is a frozen dataclass of numbers, so a recipe can hold it and write it as JSON; `base.py` says
 what it gives the renderer. Learning rates: Adam 0.05 for all but `FourierPhase`, which is made for Nadam 1.0.

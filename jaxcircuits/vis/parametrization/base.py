@@ -1,4 +1,4 @@
-"""The contract of everything that can be optimised in place of pixels."""
+"""The contract of everything that can be optimized in place of pixels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Parametrization(Part):
         raise NotImplementedError
 
     def values(self, parameters: Any, shape: Shape) -> Float[jax.Array, "*group height width channels"]:
-        """Channels (H, W, C) before colour: any real values, decorrelated where C is 3."""
+        """Channels (H, W, C) before color: any real values, decorrelated where C is 3."""
         raise NotImplementedError
 
     def from_values(self, values: Float[jax.Array, "*group height width channels"], shape: Shape) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures written as a function from a place to its colour."""
+"""Pictures written as a function from a place to its color."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PACE = 0.05
 """Weights are this times their parameters: at Adam's rate for pictures, 0.05, they move by 0.0025 a step.
 
-That is half of the rate in Lucid's notebook, at which pictures for a small network went to one saturated colour.
+That is half of the rate in Lucid's notebook, at which pictures for a small network went to one saturated color.
 """
 
 MOST_LAYERS = 64
@@ -27,11 +27,11 @@ MOST_LAYERS = 64
 
 @dataclasses.dataclass(frozen=True)
 class CPPN(Parametrization):
-    """A compositional pattern producing network: a small perceptron from (x, y) to colour, smooth at any size.
+    """A compositional pattern producing network: a small perceptron from (x, y) to color, smooth at any size.
 
     Each hidden layer is linear, then `concat(arctan(u) / 0.67, arctan(u)**2 / 0.6)`; the last is linear, then a
     sigmoid, channel by channel. Coordinates have standard deviation one along the longer side. Kernels start from a
-    truncated normal of variance 1 / fan-in, biases from N(0, 0.1), the last kernel from zero: an even colour. Lucid,
+    truncated normal of variance 1 / fan-in, biases from N(0, 0.1), the last kernel from zero: an even color. Lucid,
     `optvis/param/cppn.py`; Mordvintsev et al., Differentiable Image Parameterizations, 2018.
 
     Attributes:
@@ -74,7 +74,7 @@ class CPPN(Parametrization):
     def picture(
         self, parameters: tuple[tuple[jax.Array, jax.Array], ...], shape: Shape
     ) -> Float[jax.Array, "height width channels"]:
-        """The sigmoid of the outputs: colours are not decorrelated."""
+        """The sigmoid of the outputs: colors are not decorrelated."""
         return color.to_gray(self.values(parameters, shape))
 
 

@@ -20,7 +20,7 @@ MOST_DECAY = 8.0
 
 @dataclasses.dataclass(frozen=True)
 class Fourier(Parametrization):
-    """Spectrum of a picture, scaled so that every frequency learns at a like rate; decorrelated colour.
+    """Spectrum of a picture, scaled so that every frequency learns at a like rate; decorrelated color.
 
     The channels before `color.to_rgb` are `irfft2(scale * z) / 4` with
     `scale = sqrt(W * H) / max(f, 1 / max(W, H)) ** decay` for frequency f in cycles a pixel, and real and imaginary

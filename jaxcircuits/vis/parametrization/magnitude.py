@@ -31,7 +31,7 @@ class Spectrum(NamedTuple):
     Attributes:
       exponent: (3,) of the power law for each channel.
       residual: (R, A, 3), logarithm of the amplitude over the power law, at `frequency` and at A directions
-        `pi * i / A`, measured from the horizontal frequency axis towards the vertical one.
+        `pi * i / A`, measured from the horizontal frequency axis toward the vertical one.
       frequency: (R,) in cycles a pixel, evenly spaced in their logarithm.
       mean: (3,) mean magnitude of a picture's mean.
     """

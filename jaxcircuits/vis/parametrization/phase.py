@@ -25,7 +25,7 @@ SPREAD = math.pi / math.sqrt(3)
 class FourierPhase(Parametrization):
     """Phases of a picture whose Fourier magnitudes are fixed to natural pictures' mean; works for deeper networks.
 
-    The channels before colour are `irfft2(magnitude * exp(i * phase))`, standardised: minus the mean of them all, over
+    The channels before color are `irfft2(magnitude * exp(i * phase))`, standardized: minus the mean of them all, over
     their standard deviation. So all magnitudes are the spectrum's, to one factor, but for the mean of each channel,
     which is free between plus and minus its magnitude until the mean is taken off. Where a frequency is its own mirror
     image (half a cycle a pixel along either axis or both), a real picture has a sign in place of a phase, and no

@@ -36,7 +36,7 @@ SHARED_STREAM = 2**32 - 1
 class Pyramid(Parametrization):
     """A Laplacian pyramid: the sum of small pictures of `size // level`, enlarged; one level is a low resolution.
 
-    Enlarged by `jax.image.resize(..., "linear")`: centres of pixels map to centres of pixels, and the outer half of an
+    Enlarged by `jax.image.resize(..., "linear")`: centers of pixels map to centers of pixels, and the outer half of an
     edge pixel is flat. Lucid (`laplacian_pyramid_image`, `lowres_tensor` of `optvis/param`) has TensorFlow's older
     rule, the same slopes with each level `(level - 1) / 2` pixels further to the upper left.
 
@@ -78,7 +78,7 @@ class Pyramid(Parametrization):
 class Shared(Parametrization):
     """Pictures of a group that have a pyramid in common, so that what they show lies at the same places.
 
-    The channels before colour are those of the picture's `own` parametrization plus a `Pyramid` that the group shares:
+    The channels before color are those of the picture's `own` parametrization plus a `Pyramid` that the group shares:
     for interpolating between units, and for comparing what they look for (aligned interpolation; Mordvintsev et al.,
     Differentiable Image Parameterizations, 2018). Lucid's notebook has two more levels that go over from one end of the
     group to the other.

@@ -25,13 +25,13 @@ ALPHA_STREAM = 2**32 - 2
 class RGBA(Parametrization):
     """A picture with a last channel alpha, seen over another random picture at each step.
 
-    Colours and alpha are pictures of one kind, each with parameters of its own: `of` for C channels and for one. The
-    network sees `alpha * colour + (1 - alpha) * background`; the background is a random Fourier picture, sd 0.5 before
-    colour, as in Lucid's `collapse_alpha_random`. Where the background does as well the objective has no use for alpha:
+    Colors and alpha are pictures of one kind, each with parameters of its own: `of` for C channels and for one. The
+    network sees `alpha * color + (1 - alpha) * background`; the background is a random Fourier picture, sd 0.5 before
+    color, as in Lucid's `collapse_alpha_random`. Where the background does as well the objective has no use for alpha:
     take a penalty on its mean, such as Lucid's. Mordvintsev et al., Differentiable Image Parameterizations, 2018.
 
     Attributes:
-      of: how colours and alpha are written.
+      of: how colors and alpha are written.
     """
 
     of: Parametrization = Fourier()
@@ -45,11 +45,11 @@ class RGBA(Parametrization):
         return self.of.group
 
     def init(self, key: jax.Array, shape: Shape) -> tuple[Any, Any]:
-        """Parameters of the colours and of alpha."""
+        """Parameters of the colors and of alpha."""
         return self.of.init(key, shape), self.of.init(fold_in(key, ALPHA_STREAM), _alpha(shape))
 
     def picture(self, parameters: tuple[Any, Any], shape: Shape) -> Float[jax.Array, "*group height width channels"]:
-        """Colours and alpha, (H, W, C + 1)."""
+        """Colors and alpha, (H, W, C + 1)."""
         colors, alpha = parameters
         return jnp.concatenate([self.of.picture(colors, shape), self.of.picture(alpha, _alpha(shape))], axis=-1)
 

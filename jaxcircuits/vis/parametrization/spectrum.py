@@ -4,7 +4,7 @@
 
 The spectrum `photographs` that comes with the package was measured by this command on 800 photographs of ImageNet, one
 a class, of EliSchwartz/imagenet-sample-images, cropped to 256 x 256. It is a statistic of 1,758 numbers; none of the
-photographs, whose licences are their authors', can be made out from it. Cost: 6 seconds on one CPU core.
+photographs, whose licenses are their authors', can be made out from it. Cost: 6 seconds on one CPU core.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FREQUENCIES, DIRECTIONS = 24, 24
 def estimate_spectrum(pictures: str | Path | Iterable[np.ndarray], size: int = 256) -> Spectrum:
     """The mean magnitude of pictures' spectra, for each decorrelated channel.
 
-    Pictures are taken to decorrelated channels by the linear part of `color.from_rgb` (the sigmoid's slope at mid-grey
+    Pictures are taken to decorrelated channels by the linear part of `color.from_rgb` (the sigmoid's slope at mid-gray
     is 1/4), weighted by a Hann window of mean square one, so that the jump from one edge to the other leaves no cross,
     and transformed. The logarithm of the mean magnitude is fitted by a power law, on frequencies up to a quarter cycle
     a pixel that count by octaves; what it leaves is smoothed over a seventh of an e-fold and six degrees.
@@ -106,7 +106,7 @@ def main(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
     exponents = ", ".join(f"{exponent:.2f}" for exponent in spectrum.exponent)
-    typer.echo(f"{out}: amplitude falls with frequency to the power {exponents} (brightness, two colours)")
+    typer.echo(f"{out}: amplitude falls with frequency to the power {exponents} (brightness, two colors)")
 
 
 if __name__ == "__main__":

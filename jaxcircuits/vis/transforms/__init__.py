@@ -7,10 +7,10 @@ nothing recompiles from step to step. A tuple of transforms is applied in order 
 **Folding.** Every run of consecutive geometric transforms is one bilinear interpolation. Each of them says where the
 points of its view lie in its input; the last one is asked first, and the picture is sampled where the first one ends
 up. So content is blurred once, however long the chain, and nothing that one transform moved past its edge is lost to
-the next: what lies around a picture is mid-grey, 0.5, without end. A photometric transform ends a run.
+the next: what lies around a picture is mid-gray, 0.5, without end. A photometric transform ends a run.
 
 On TPUs, whose gathers are slow, an affine run is two passes of interpolation along one axis each instead, by products,
-where none of its draws turns too far (`products.py`): the same draws, the same grey, the same blur, another way to it.
+where none of its draws turns too far (`products.py`): the same draws, the same gray, the same blur, another way to it.
 
 Elsewhere, where all of a run are affine (all but `Homography` and `Elastic`) and enlarge less than 2.5 times, they are
 one matrix, whose gradient is a gather; else the gradient is a scatter. Milliseconds for the gradient of a picture of
@@ -22,7 +22,7 @@ one matrix, whose gradient is a gather; else the gradient is a scatter. Millisec
 * each picture has draws of its own, where Lucid draws once a step for the whole batch;
 * scaling zooms within a canvas of fixed size (140 px for a picture of 128), where Lucid's view changes size with the
   scale (125 to 154 px); the scale of the content is the same, the outermost cells that the network sees differ;
-* everything outside the picture is the grey of the padding, where Lucid's rotation fills corners with black;
+* everything outside the picture is the gray of the padding, where Lucid's rotation fills corners with black;
 * one bilinear interpolation, where Lucid interpolates twice (scaling, rotation): slightly sharper.
 
 **Captum.** `CAPTUM` is the defaults of Captum's `TransformationRobustness` (its branch for optimization): padding of 2,
@@ -31,14 +31,14 @@ ten jitters of 4 px either way, one of 85 scales 0.995^n (n from -5 to 79) and t
 in three more ways:
 
 * the canvas is always 4 px larger than the picture (132 px for 128), where Captum's shrinks with the scale (to 88 px):
-  the content is as small, with grey around it;
-* jitters bring in grey, where Captum's bring in the picture mirrored at its edge;
+  the content is as small, with gray around it;
+* jitters bring in gray, where Captum's bring in the picture mirrored at its edge;
 * jitters are symmetric, from -4 to 4 px, where Captum's go from -4 to 3 and so drift by 5 px in all.
 
 **MACO.** `MACO` is the views of Fel et al., 2023, with the numbers of the authors' Xplique. It deviates in two ways:
 
 * noise of 0.08 is added to values in [0, 1], where Xplique's default range is [-1, 1]: here it is twice as strong;
-* boxes are measured from edge to edge, where Xplique's go from pixel centre to pixel centre (half a percent at 224 px).
+* boxes are measured from edge to edge, where Xplique's go from pixel center to pixel center (half a percent at 224 px).
 
 Several views a step belong to it; they are a field of the recipe.
 """

@@ -38,7 +38,7 @@ class Transform(Part):
 
 
 class Geometric(Transform):
-    """A transform that moves points: positions are (y, x) in pixels from the centre, y downwards."""
+    """A transform that moves points: positions are (y, x) in pixels from the center, y downwards."""
 
     def look(
         self, key: jax.Array, y: jax.Array, x: jax.Array, size: Size, progress: float | jax.Array
@@ -47,13 +47,13 @@ class Geometric(Transform):
 
         Args:
           key: of this view.
-          y: of the points, in pixels from the centre of the view; any shape.
+          y: of the points, in pixels from the center of the view; any shape.
           x: likewise.
           size: height and width of the picture.
           progress: fraction of the steps done, from 0 to 1.
 
         Returns:
-          y and x in pixels from the centre of the picture.
+          y and x in pixels from the center of the picture.
         """
         raise NotImplementedError
 

@@ -33,7 +33,7 @@ from jaxcircuits.vis.transforms.turns import extremes, turn, turn_bounds, turn_r
 
 @dataclasses.dataclass(frozen=True)
 class Pad(AffineMap):
-    """Adds `pixels` of mid-grey on every side."""
+    """Adds `pixels` of mid-gray on every side."""
 
     pixels: int
 
@@ -77,7 +77,7 @@ class Jitter(AffineMap):
 
 @dataclasses.dataclass(frozen=True)
 class Scale(AffineMap):
-    """Zooms about the centre by one of `scales`, chosen at random; more than 1 makes things larger."""
+    """Zooms about the center by one of `scales`, chosen at random; more than 1 makes things larger."""
 
     scales: tuple[float, ...]
     numbers = ("scales",)
@@ -98,7 +98,7 @@ class Scale(AffineMap):
 
 @dataclasses.dataclass(frozen=True)
 class Rotate(AffineMap):
-    """Turns counterclockwise about the centre by one of `degrees`, chosen at random."""
+    """Turns counterclockwise about the center by one of `degrees`, chosen at random."""
 
     degrees: tuple[float, ...]
     numbers = ("degrees",)
@@ -119,7 +119,7 @@ class Rotate(AffineMap):
 
 @dataclasses.dataclass(frozen=True)
 class Affine(AffineMap):
-    """Zooms, shears, turns and shifts about the centre, in this order, each by a random number from its range.
+    """Zooms, shears, turns and shifts about the center, in this order, each by a random number from its range.
 
     Attributes:
       degrees: counterclockwise.
@@ -188,7 +188,7 @@ class Flip(AffineMap):
 
 @dataclasses.dataclass(frozen=True)
 class Crop(AffineMap):
-    """A box of random centre and side, resized to a view of fixed size; the side shrinks while a picture is drawn.
+    """A box of random center and side, resized to a view of fixed size; the side shrinks while a picture is drawn.
 
     The box has the view's proportions; its side is a fraction of the picture's, at side 1 the largest that fits.
 
@@ -200,7 +200,7 @@ class Crop(AffineMap):
       last: mean side at the last step, reached linearly.
       spread: standard deviation of the side.
       least: sides are clipped from here to 1.
-      off_centre: standard deviation of the box's centre, as a fraction of height and width.
+      off_center: standard deviation of the box's center, as a fraction of height and width.
     """
 
     view: int | Size | None = None
@@ -208,8 +208,8 @@ class Crop(AffineMap):
     last: float = 0.05
     spread: float = 0.05
     least: float = 0.05
-    off_centre: float = 0.15
-    numbers = ("first", "last", "spread", "least", "off_centre")
+    off_center: float = 0.15
+    numbers = ("first", "last", "spread", "least", "off_center")
 
     def __post_init__(self):
         if self.view is not None:
@@ -217,17 +217,17 @@ class Crop(AffineMap):
         for field in ("first", "last", "least"):
             check_number(self, field, 1e-3, 1)
         check_number(self, "spread", 0)
-        check_number(self, "off_centre", 0)
+        check_number(self, "off_center", 0)
 
     def size(self, size: Size) -> Size:
         return size if self.view is None else pixels("Crop: view", self.view)
 
     def matrix(self, key, size, progress):
-        of_centre, of_side = jax.random.split(key)
-        centre = self.off_centre * jax.random.normal(of_centre, (2,)) * jnp.array(size)
+        of_center, of_side = jax.random.split(key)
+        center = self.off_center * jax.random.normal(of_center, (2,)) * jnp.array(size)
         mean = self.first + (self.last - self.first) * progress
         side = jnp.clip(mean + self.spread * jax.random.normal(of_side), self.least, 1)
-        return matrix_of(side * self._whole(size) * jnp.eye(2), centre)
+        return matrix_of(side * self._whole(size) * jnp.eye(2), center)
 
     def reach(self, size: Size) -> float:
         return 1 / (self.least * self._whole(size))
@@ -304,7 +304,7 @@ class Homography(Geometric):
         g, h = _cross(bend, down) / _cross(right, down), _cross(right, bend) / _cross(right, down)
         across, along = corner[0, 1] * (1 + g) - corner[0, 0], corner[1, 0] * (1 + h) - corner[0, 0]
         u, v = x / size[1] + 0.5, y / size[0] + 0.5
-        # Beyond the horizon, which no point of the canvas is, lies grey.
+        # Beyond the horizon, which no point of the canvas is, lies gray.
         depth = jnp.maximum(g * u + h * v + 1, 1e-3)
         return tuple(
             ((across[axis] * u + along[axis] * v + corner[0, 0, axis]) / depth - 0.5) * size[axis] for axis in (0, 1)

@@ -1,4 +1,4 @@
-"""Transforms that change values: blur, noise, colour. Values are not clipped, so that gradients survive."""
+"""Transforms that change values: blur, noise, color. Values are not clipped, so that gradients survive."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxcircuits.vis.transforms.base import Photometric, Range, check_number, check_range, draw, is_off
-from jaxcircuits.vis.transforms.resample import GREY
+from jaxcircuits.vis.transforms.resample import GRAY
 from jaxcircuits.vis.transforms.smooth import gaussian_matrix
 
 
 @dataclasses.dataclass(frozen=True)
 class Blur(Photometric):
-    """Gaussian blur of random strength; what lies around the picture is grey, as everywhere.
+    """Gaussian blur of random strength; what lies around the picture is gray, as everywhere.
 
     Attributes:
       sd: range of the standard deviation in pixels.
@@ -29,13 +29,13 @@ class Blur(Photometric):
 
     def apply(self, key, picture):
         sd = draw(key, self.sd)
-        # All weights together: of a narrow Gaussian those near the centre, of a wide one its integral. Neither is more
+        # All weights together: of a narrow Gaussian those near the center, of a wide one its integral. Neither is more
         # than the whole sum (Poisson's summation formula), and from 0.01 to any width the larger of them is the sum to
         # a part in 10^8.
         near = jnp.exp(-0.5 * (jnp.arange(-8, 9) / sd) ** 2).sum()
         total = jnp.maximum(near, math.sqrt(2 * math.pi) * sd)
         rows, columns = (gaussian_matrix(n, sd) / total for n in picture.shape[:2])
-        return GREY + jnp.einsum("ih,hwc,jw->ijc", rows, picture - GREY, columns, precision="highest")
+        return GRAY + jnp.einsum("ih,hwc,jw->ijc", rows, picture - GRAY, columns, precision="highest")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Noise(Photometric):
 class Color(Photometric):
     """Changes brightness, contrast and saturation, in this order, each by a random factor from its range.
 
-    The factors are those of torchvision's `ColorJitter`: of the values, of their distance from the picture's mean grey,
-    of their distance from the pixel's grey. Grey is the luma of Rec. 601 of three channels, of fewer the mean; a fourth
+    The factors are those of torchvision's `ColorJitter`: of the values, of their distance from the picture's mean gray,
+    of their distance from the pixel's gray. Gray is the luma of Rec. 601 of three channels, of fewer the mean; a fourth
     channel, alpha, is left as it is.
     """
 
@@ -86,17 +86,17 @@ class Color(Photometric):
         of_brightness, of_contrast, of_saturation = jax.random.split(key, 3)
         color, alpha = picture[..., :3], picture[..., 3:]
         color = draw(of_brightness, self.brightness) * color
-        color = _blend(_grey(color).mean(), color, draw(of_contrast, self.contrast))
-        color = _blend(_grey(color), color, draw(of_saturation, self.saturation))
+        color = _blend(_gray(color).mean(), color, draw(of_contrast, self.contrast))
+        color = _blend(_gray(color), color, draw(of_saturation, self.saturation))
         return jnp.concatenate([color, alpha], -1)
 
 
-def _grey(color: jax.Array) -> jax.Array:
+def _gray(color: jax.Array) -> jax.Array:
     """(H, W, 1)."""
     channels = color.shape[-1]
     weights = jnp.array([0.299, 0.587, 0.114]) if channels == 3 else jnp.full(channels, 1 / channels)
     return (color * weights).sum(-1, keepdims=True)
 
 
-def _blend(grey: jax.Array, color: jax.Array, factor: jax.Array) -> jax.Array:
-    return grey + factor * (color - grey)
+def _blend(gray: jax.Array, color: jax.Array, factor: jax.Array) -> jax.Array:
+    return gray + factor * (color - gray)

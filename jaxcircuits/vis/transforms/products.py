@@ -9,7 +9,7 @@ to the same blur.
 
 Along a row, positions lie at equal steps, but where they begin differs from row to row by a shear. Its whole pixels are
 a shift, digit by digit (selections of slices); what is left of it lies between 0 and 1, so that a position reads three
-neighbours, the same for all rows: one product with a matrix of zeros and ones. Where axes stay axes, as in crops and
+neighbors, the same for all rows: one product with a matrix of zeros and ones. Where axes stay axes, as in crops and
 zooms, there is no shear, and a pass is one product with the weights themselves.
 
 The gradient is the exact transpose and takes as many products.
@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Size, zoomed
-from jaxcircuits.vis.transforms.resample import GREY
+from jaxcircuits.vis.transforms.resample import GRAY
 
 BITS = (6, 8)
 """Of the shear of a pass: at most 31 or 127 pixels either way. Few, so that like numbers share a program; wider shears
@@ -76,17 +76,17 @@ def view_by_products(
 
     Args:
       picture: (H, W, C).
-      to_picture: (3, 3), maps (y, x, 1) of the view to the picture; both in pixels from the centre.
+      to_picture: (3, 3), maps (y, x, 1) of the view to the picture; both in pixels from the center.
       size: height and width of the view.
       bits: of the shears, see `shears`.
       dtype: to which values are rounded before each pass; in bfloat16 a view is off by no more than what a network that
         takes bfloat16 rounds of it, and takes half the time.
 
     Returns:
-      (h, w, C) float32, `GREY` outside the picture. Differentiable with respect to `picture` only.
+      (h, w, C) float32, `GRAY` outside the picture. Differentiable with respect to `picture` only.
     """
-    view = _two_passes((picture - GREY).astype(dtype), to_picture, size, bits)
-    return GREY + view.astype(jnp.float32)
+    view = _two_passes((picture - GRAY).astype(dtype), to_picture, size, bits)
+    return GRAY + view.astype(jnp.float32)
 
 
 def _forward(picture, to_picture, size, bits, dtype):
@@ -137,15 +137,15 @@ def _interpolated(
         weights = jnp.maximum(0, 1 - jnp.abs(position - jnp.arange(length)[:, None]))
         return _product("rn,nj->jr", lines, weights.astype(lines.dtype))
     whole, half = jnp.floor(shift), 1 << (bits - 1)
-    # Pixel n of a line lies at n + half - whole; a position's first neighbour at floor(position) + half.
+    # Pixel n of a line lies at n + half - whole; a position's first neighbor at floor(position) + half.
     sheared: jax.Array = _sheared(lines, whole.astype(jnp.int32) + half, bits)  # pyright: ignore[reportAssignmentType]
     first = jnp.floor(position)
     at = jnp.arange(sheared.shape[1], dtype=first.dtype)[:, None, None] - half
     chosen = (at == first + jnp.arange(3.0)[:, None]).astype(lines.dtype)
-    neighbours = _product("rn,nkj->kjr", sheared, chosen)
+    neighbors = _product("rn,nkj->kjr", sheared, chosen)
     between = (position - first)[:, None] + (shift - whole)
     weights = (jnp.maximum(0, 1 - jnp.abs(between - k)) for k in range(3))
-    weighted = [weight * neighbour for weight, neighbour in zip(weights, neighbours)]
+    weighted = [weight * neighbor for weight, neighbor in zip(weights, neighbors)]
     return functools.reduce(jnp.add, weighted).astype(lines.dtype)
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxcircuits.vis.transforms.base import Size, moved
 
-GREY = 0.5
+GRAY = 0.5
 """What lies around a picture."""
 
 
@@ -26,11 +26,11 @@ def sample(picture: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
 
     Args:
       picture: (H, W, C).
-      y: of the positions, (h, w), in pixels from the centre of the picture.
+      y: of the positions, (h, w), in pixels from the center of the picture.
       x: likewise.
 
     Returns:
-      (h, w, C), `GREY` outside the picture.
+      (h, w, C), `GRAY` outside the picture.
     """
     height, width = picture.shape[:2]
     y, x = y + (height - 1) / 2, x + (width - 1) / 2
@@ -38,8 +38,8 @@ def sample(picture: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
     view = 0.0
     for row in (y0, y0 + 1):
         for column in (x0, x0 + 1):
-            view += _pick(picture - GREY, row, column, _tent(y - row) * _tent(x - column))
-    return view + GREY
+            view += _pick(picture - GRAY, row, column, _tent(y - row) * _tent(x - column))
+    return view + GRAY
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -48,13 +48,13 @@ def resample(picture: jax.Array, to_picture: jax.Array, size: Size, reach: float
 
     Args:
       picture: (H, W, C).
-      to_picture: (3, 3), maps (y, x, 1) of the view to the picture; both in pixels from the centre.
+      to_picture: (3, 3), maps (y, x, 1) of the view to the picture; both in pixels from the center.
       size: height and width of the view.
       reach: upper bound of the largest absolute row sum of the inverse's 2x2 part; sets how many view pixels the
         gradient looks at for each picture pixel.
 
     Returns:
-      (h, w, C), `GREY` outside the picture. Differentiable with respect to `picture` only.
+      (h, w, C), `GRAY` outside the picture. Differentiable with respect to `picture` only.
     """
     return sample(picture, *moved(to_picture, *grid(size)))
 
@@ -84,7 +84,7 @@ resample.defvjp(_forward, _backward)
 
 
 def grid(size: Size) -> tuple[jax.Array, jax.Array]:
-    """y (h, 1) and x (1, w) of every pixel of a picture of `size`, in pixels from its centre."""
+    """y (h, 1) and x (1, w) of every pixel of a picture of `size`, in pixels from its center."""
     return (jnp.arange(size[0]) - (size[0] - 1) / 2)[:, None], (jnp.arange(size[1]) - (size[1] - 1) / 2)[None, :]
 
 

@@ -1,4 +1,4 @@
-"""Turns about the centre: their matrix, and what bounds it."""
+"""Turns about the center: their matrix, and what bounds it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Inception(Architecture):
         return MappingProxyType({layer.name: layer for layer in self.layers})
 
     def fan_in(self, layer: Layer) -> int:
-        """Channels that a layer reads: those of its input layer, or the three colours."""
+        """Channels that a layer reads: those of its input layer, or the three colors."""
         (source,) = layer.inputs
         return 3 if source == INPUT else self.by_name[source].channels
 

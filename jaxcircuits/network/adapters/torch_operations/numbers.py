@@ -122,7 +122,7 @@ def _div(x, y, rounding_mode=None):
         return x / y
     if rounding_mode == "floor":
         return jnp.floor_divide(x, y)
-    # Towards zero.
+    # Toward zero.
     if jnp.issubdtype(jnp.result_type(x, y), jnp.floating):
         return jnp.trunc(x / y)
     return lax.div(*jnp.broadcast_arrays(x, y))
