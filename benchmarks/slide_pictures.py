@@ -3,16 +3,18 @@
 Command:   python -m benchmarks.slide_pictures slide --readers SECOND.safetensors --out RESULT.json
            (SECOND: what `python -m jaxcircuits.slide.train --seed 1` wrote; several may be named)
 Hardware:  two CPU cores
-Cost:      3 minutes, and what training the readers took
+Cost:      7 minutes, and what training the readers took
 Result:    benchmarks/results/slide_pictures.json; docs/slide-classes.jpg with --sheet, docs/slide.jpg with --first
 
 Draws every class by its own logit, by the recipe in the network's file, as `jaxcircuits render` does. The networks that
 read the pictures saw other scenes from another start; they share the world. Saturated are the values that are 0 or 255
-as bytes.
+as bytes. How many drawings of a layer stay gray, since their units are silent on all that the steps come by, is counted
+for the recipe's redirected steps and for Lucid's.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +25,25 @@ from jaxcircuits.images.sheet import contact_sheet, to_image
 from jaxcircuits.vis.arguments import as_recipe
 from jaxcircuits.zoo.slide import SLIDE_ENTRY
 
+GRAY_LAYER, GRAY_UNITS = "mixed5b", 64
+GRAY = 0.03
+"""Standard deviation of the values of a picture on which nothing can be seen; random starts have 0.01."""
+
 
 def saturated(image: np.ndarray) -> float:
     """The part of a picture's values that are black or white as bytes."""
     pixels = np.asarray(to_image(image))
     return float(((pixels == 0) | (pixels == 255)).mean())
+
+
+def gray_drawings(network: jc.Network, recipe: jc.Recipe) -> dict[str, int]:
+    """How many of some units' drawings stay gray, by the number of redirected steps."""
+    found = {}
+    for steps in (recipe.redirect_steps, jc.Recipe().redirect_steps):
+        of_steps = dataclasses.replace(recipe, redirect_steps=steps)
+        images = jc.render(network, jc.channel(GRAY_LAYER, range(GRAY_UNITS)), of_steps).images
+        found[str(steps)] = int((images.std((1, 2, 3)) < GRAY).sum())
+    return found
 
 
 def readings(network: jc.Network, rendering: jc.Rendering, readers: dict[str, jc.Network]) -> list[dict]:
@@ -69,6 +85,7 @@ def main() -> None:
         "recognized": {name: sum(row["read_as"][name] == row["class"] for row in rows) for name in readers},
         "mean_saturated": round(float(np.mean([row["saturated"] for row in rows])), 4),
         "classes_more_than_5_percent_saturated": sum(row["saturated"] > 0.05 for row in rows),
+        "gray": {"layer": GRAY_LAYER, "units": GRAY_UNITS, "by_redirected_steps": gray_drawings(network, recipe)},
         "pictures": rows,
     }
     report(result, arguments.out)
