@@ -63,7 +63,7 @@ LARGEST_CHECKPOINT = 2**30
 RECIPE = Recipe(size=scenes.SIZE, steps=256, redirect_steps=256)
 """By which its units are drawn where nothing else is asked for: half of the default's steps, so that the first pictures
 come within a minute, and a redirected gradient in all of them. Trained against adversaries, many units stay silent on
-noise longer than Lucid's 17 steps, and their drawings stay gray by those (`benchmarks/slide_pictures.py` counts them)."""
+noise longer than Lucid's 17 steps, and their drawings then stay gray (`benchmarks/slide_pictures.py` counts them)."""
 
 
 class Normalized(nnx.Module):
