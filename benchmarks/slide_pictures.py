@@ -8,8 +8,8 @@ Result:    benchmarks/results/slide_pictures.json; docs/slide-classes.jpg with -
 
 Draws every class by its own logit, by the recipe in the network's file, as `jaxcircuits render` does. The networks that
 read the pictures saw other scenes from another start; they share the world. Saturated are the values that are 0 or 255
-as bytes. How many drawings of a layer stay gray, since their units are silent on all that the steps come by, is counted
-for the recipe's redirected steps and for Lucid's.
+as bytes. How many drawings of a layer stay gray, since their units are silent on all that the steps come by (a score of
+0), is counted for the recipe's redirected steps and for Lucid's.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ from jaxcircuits.vis.arguments import as_recipe
 from jaxcircuits.zoo.slide import SLIDE_ENTRY
 
 GRAY_LAYER, GRAY_UNITS = "mixed5b", 64
-GRAY = 0.03
-"""Standard deviation of the values of a picture on which nothing can be seen; random starts have 0.01."""
 
 
 def saturated(image: np.ndarray) -> float:
@@ -41,8 +39,8 @@ def gray_drawings(network: jc.Network, recipe: jc.Recipe) -> dict[str, int]:
     found = {}
     for steps in (recipe.redirect_steps, jc.Recipe().redirect_steps):
         of_steps = dataclasses.replace(recipe, redirect_steps=steps)
-        images = jc.render(network, jc.channel(GRAY_LAYER, range(GRAY_UNITS)), of_steps).images
-        found[str(steps)] = int((images.std((1, 2, 3)) < GRAY).sum())
+        drawn = jc.render(network, jc.channel(GRAY_LAYER, range(GRAY_UNITS)), of_steps)
+        found[str(steps)] = int((drawn.scores <= 0).sum())
     return found
 
 
