@@ -5,21 +5,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from etils import epath
 from PIL import Image
 
-from jaxcircuits.bulk import place
 from jaxcircuits.bulk.crops_file import HEAT, Crop, CropBand, crops_bytes
 from jaxcircuits.bulk.crops_plan import CropsPlan, CropsShard
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.hosts import ALONE, Hosts
 from jaxcircuits.bulk.job import Job, opened
-from jaxcircuits.bulk.product import Product, entry_name
 from jaxcircuits.bulk.records import Records
+from jaxcircuits.bulk.shard_files import ShardFiles
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.bands import Band, bands
 from jaxcircuits.evidence.crops import View, view_at
@@ -28,7 +27,6 @@ from jaxcircuits.files import below
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
 from jaxcircuits.network.stream import answers
-from jaxcircuits.progress import view
 
 AT_ONCE = 64
 """Pictures whose activations are held at once."""
@@ -87,7 +85,7 @@ def crops(
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Crops(Product):
+class Crops(ShardFiles):
     """Crops, see `Product`.
 
     Attributes:
@@ -103,7 +101,7 @@ class Crops(Product):
     examples: Mapping[str, LayerExamples]
     size: tuple[int, int]
 
-    NAME, RECORDS, MADE = "crops", "crops", "cut"
+    NAME, RECORDS, MADE, SUMMARY = "crops", "crops", "cut", "what {units} saw"
 
     def check(self) -> None:
         """See `Product`."""
@@ -124,47 +122,27 @@ class Crops(Product):
         shards = enumerate(self.plan.shards)
         return tuple(i for i, shard in shards if set(shard.units) & set(self.wanted.get(shard.layer, ())))
 
-    def occupied(self, shards: Sequence[int]) -> epath.Path | None:
-        """See `Product`."""
-        return place.first_there(map(self._path, shards))
+    def path(self, shard: int) -> epath.Path:
+        """See `ShardFiles`."""
+        one = self.plan.shards[shard]
+        name = f"{min(one.units):04d}-{self.plan.of(shard)[:6]}.safetensors"
+        return below(self.root, one.layer) / "crops" / name
 
-    def prepare(self) -> None:
-        """See `Product`."""
-        place.prepare(self._path(shard).parent for shard in range(len(self.plan.shards)))
+    def owns(self, name: str) -> bool:
+        """See `ShardFiles`: the folder of crops has no others."""
+        return True
 
-    def make(
-        self, shards: Sequence[int], check: Callable[[], None], progress: bool = True
-    ) -> Generator[tuple[int, Mapping[int, tuple[CropBand, ...]]], None, None]:
-        """See `Product`."""
-        total, done, shown = max(self.count(shards), 1), 0, view(f"{self.network.name} crops", progress)
-        try:
-            for i in shards:
-                check()
-                yield i, self._cut(self.plan.shards[i])
-                done += len(self.plan.shards[i].units)
-                shown.show(done / total, f"{done}/{total} units")
-        finally:
-            shown.close(f"{done} units")
+    def made(self, shard: int) -> Mapping[int, tuple[CropBand, ...]]:
+        """See `ShardFiles`."""
+        return self._cut(self.plan.shards[shard])
 
-    def write(self, shard: int, made: Mapping[int, tuple[CropBand, ...]]) -> None:
-        """See `Product`."""
-        path = self._path(shard)
-        stamp = place.write(path, crops_bytes(self.plan.shards[shard].layer, dict(made)))
-        self.index.add(entry_name(shard), self.plan.of(shard), {path.relative_to(self.root).as_posix(): stamp})
-
-    def complete(self) -> list[epath.Path]:
-        """See `Product`: the files that are there of what was asked for."""
-        finished = self.finished()
-        return [self._path(i) for i in self.asked() if i in finished]
+    def encoded(self, shard: int, made: Mapping[int, tuple[CropBand, ...]]) -> bytes:
+        """See `ShardFiles`."""
+        return crops_bytes(self.plan.shards[shard].layer, dict(made))
 
     def count(self, shards: Sequence[int]) -> int:
         """See `Product`: units."""
         return sum(len(self.plan.shards[i].units) for i in shards)
-
-    def summary(self, written: Sequence[epath.Path], finished: int, total: int) -> str:
-        """See `Product`."""
-        units = f"{finished} units" if finished == total else f"{finished} of {total} units"
-        return f"what {units} saw in {self.folder}"
 
     def _cut(self, shard: CropsShard) -> dict[int, tuple[CropBand, ...]]:
         """Every picture is read and seen once for all units of the shard that answer it."""
@@ -196,11 +174,6 @@ class Crops(Product):
             )
             for unit, own in chosen.items()
         }
-
-    def _path(self, shard: int) -> epath.Path:
-        one = self.plan.shards[shard]
-        name = f"{min(one.units):04d}-{self.plan.of(shard)[:6]}.safetensors"
-        return below(self.root, one.layer) / "crops" / name
 
 
 def _crop(seen: View, name: str, label: str) -> Crop:

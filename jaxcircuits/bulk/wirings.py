@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Generator, Iterator, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from etils import epath
 
-from jaxcircuits.bulk import place
 from jaxcircuits.bulk.hosts import ALONE, Hosts
 from jaxcircuits.bulk.job import Job, opened
-from jaxcircuits.bulk.product import Product, entry_name
+from jaxcircuits.bulk.shard_files import ShardFiles
 from jaxcircuits.bulk.wiring_plan import WiringPlan
 from jaxcircuits.circuits import LayerWiring, Wiring
 from jaxcircuits.circuits.wiring_file import wiring_bytes
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import below
 from jaxcircuits.network import Network
-from jaxcircuits.progress import view
 
 FILE = "wiring.safetensors"
 
@@ -56,7 +55,7 @@ def wiring(
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Wirings(Product):
+class Wirings(ShardFiles):
     """Wiring, see `Product`.
 
     Attributes:
@@ -66,7 +65,7 @@ class Wirings(Product):
     plan: WiringPlan
     layers: tuple[str, ...]
 
-    NAME, RECORDS, MADE = "wiring", "wiring", "read"
+    NAME, RECORDS, MADE, SUMMARY = "wiring", "wiring", "read", "the wiring of {units}"
 
     def check(self) -> None:
         """See `Product`."""
@@ -86,50 +85,27 @@ class Wirings(Product):
         """See `Product`."""
         return tuple(i for i, shard in enumerate(self.plan.shards) if shard.layer in self.layers)
 
-    def occupied(self, shards: Sequence[int]) -> epath.Path | None:
-        """See `Product`."""
-        return place.first_there(map(self._path, shards))
+    def path(self, shard: int) -> epath.Path:
+        """See `ShardFiles`."""
+        return below(self.root, self.plan.shards[shard].layer) / FILE
 
-    def prepare(self) -> None:
-        """See `Product`."""
-        folders = (self._path(shard).parent for shard in range(len(self.plan.shards)))
-        place.prepare(folders, lambda name: name == FILE)
+    def owns(self, name: str) -> bool:
+        """See `ShardFiles`."""
+        return name == FILE
 
-    def make(
-        self, shards: Sequence[int], check: Callable[[], None], progress: bool = True
-    ) -> Generator[tuple[int, LayerWiring], None, None]:
-        """See `Product`."""
-        found, done = Wiring(self.network, self.plan.count), 0
-        total, shown = self.count(shards), view(f"{self.network.name} wiring", progress)
-        try:
-            for i in shards:
-                check()
-                made = found[self.plan.shards[i].layer]
-                yield i, made
-                done += made.units
-                shown.show(done / total, f"{done}/{total} units")
-        finally:
-            shown.close(f"{done} units")
+    @functools.cached_property
+    def _wiring(self) -> Wiring:
+        """One for all layers: neighbors have their weights in common."""
+        return Wiring(self.network, self.plan.count)
 
-    def write(self, shard: int, made: LayerWiring) -> None:
-        """See `Product`."""
-        path = self._path(shard)
-        stamp = place.write(path, wiring_bytes(made))
-        self.index.add(entry_name(shard), self.plan.of(shard), {path.relative_to(self.root).as_posix(): stamp})
+    def made(self, shard: int) -> LayerWiring:
+        """See `ShardFiles`."""
+        return self._wiring[self.plan.shards[shard].layer]
 
-    def complete(self) -> list[epath.Path]:
-        """See `Product`: the files that are there of what was asked for."""
-        finished = self.finished()
-        return [self._path(i) for i in self.asked() if i in finished]
+    def encoded(self, shard: int, made: LayerWiring) -> bytes:
+        """See `ShardFiles`."""
+        return wiring_bytes(made)
 
     def count(self, shards: Sequence[int]) -> int:
         """See `Product`: units."""
         return sum(self.network.layers[self.plan.shards[i].layer].channels for i in shards)
-
-    def summary(self, written: Sequence[epath.Path], finished: int, total: int) -> str:
-        """See `Product`."""
-        units = f"{finished} units" if finished == total else f"{finished} of {total} units"
-        return f"the wiring of {units} in {self.folder}"
-
-    def _path(self, shard: int) -> epath.Path:
-        return below(self.root, self.plan.shards[shard].layer) / FILE
