@@ -196,6 +196,8 @@ def prepare(folders: Iterable[epath.Path], own: Callable[[str], bool] = lambda n
     """
     for folder in folders:
         make(folder)
+        if is_remote(folder):  # an object is there when all of it has arrived
+            continue
         for name in names(folder):
             if (temporary := _REMAINS.fullmatch(name)) and own(temporary[1]):
                 remove(folder / name)
