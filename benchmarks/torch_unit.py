@@ -3,22 +3,22 @@
 Command:   python -m benchmarks.torch_unit --torch VENV/bin/python --out RESULT.json --picture SHEET.png
            (VENV: an environment with torch, torch-lucent 0.1.8, kornia 0.4.1 and what Lucent imports; torchvision need
            not be there. This program's own environment needs torch and scikit-learn.)
-Hardware:  two CPU cores that many others use too (load 24), so that times are those of the processor, not of the clock
-Cost:      11 minutes there
+Hardware:  two CPU cores with nothing else running (load 1.2)
+Cost:      3 minutes there
 Result:    benchmarks/results/torch_unit.json
 
-Processor time of a step in milliseconds (JAX 0.10, PyTorch 2.13, float32, medians of 6 calls in turns), by how many
-pictures are drawn together; in brackets, how many times ours:
+Milliseconds of a step by the clock (JAX 0.10, PyTorch 2.13, float32, medians of 8 calls in turns), by how many pictures
+are drawn together; in brackets, how many times ours (the median of the turns' ratios):
 
 | tool | 1 picture | 8 |
 | --- | --- | --- |
-| ours | 6.6 | 44.5 |
-| Lucent at its defaults | 27.6 (4.1) | 132 (3.0) |
-| Lucent at our view | 18.7 (2.9) | 77.7 (1.8) |
+| ours | 9.3 | 46.0 |
+| Lucent at its defaults | 41.5 (4.3) | 155.8 (3.3) |
+| Lucent at our view | 28.4 (3.0) | 92.7 (2.0) |
 
-In the time that our 512 steps of 8 pictures take, Lucent takes 178 steps at its defaults and 303 at our view; its
-pictures then reach 0.33 and 0.71 times the score of ours (medians of 8 units; the best digit reaches 0.36). They show
-the same patterns. Reading the model took 7 seconds, compiling 4 more of the processor's.
+In the processor time that our 512 steps of 8 pictures take, Lucent takes 146 steps at its defaults and 260 at our view;
+its pictures then reach 0.29 and 0.64 times the score of ours (medians of 8 units; the best digit reaches 0.36). They
+show the same patterns. Reading the model took 3 seconds, compiling 2 more.
 
 The model is a ResNet of PyTorch with grouped convolutions, trained here on handwritten digits in two colors. Both tools
 draw the same units of its last block, one after the other at the same tasks: first some steps in turns, then our
