@@ -21,7 +21,7 @@ from jax.sharding import Mesh
 
 import jaxcircuits as jc
 from jaxcircuits.vis.keys import picture_keys
-from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.loss import Batch, Chance
 from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.optimize import OF_BATCH, STEPS_A_CALL, Programs, State, cast
 
@@ -75,7 +75,11 @@ class Drawing:
 
     def lowered(self) -> jax.stages.Lowered:
         """The step as a program that is not compiled yet."""
-        return self.programs.step.lower(self.batch, self.state)
+        return self.programs.step.lower(self.batch, self.state, self.chance())
+
+    def chance(self) -> Chance:
+        """What chance decides of the views of the next step."""
+        return self.programs.chance(self.batch, self.state.step)
 
 
 class Call(NamedTuple):

@@ -101,7 +101,7 @@ def first_picture(network: jc.Network, layer: str, batch_size: int, recipe: jc.R
 
 def _score(drawing: Drawing) -> None:
     pictures = drawing.programs.pictures(drawing.state)
-    jax.block_until_ready(drawing.programs.score(drawing.batch, pictures, drawing.state.step))
+    jax.block_until_ready(drawing.programs.score(drawing.batch, pictures, drawing.chance()))
 
 
 def rows(arguments: argparse.Namespace, network: jc.Network) -> Iterator[dict]:

@@ -177,7 +177,8 @@ class Table:
     def _finish(self, done: list[int], on_device: jax.Array, pictures: np.ndarray) -> tuple[list[int], Rendering]:
         score, steps = self.programs.score, self.recipe.steps
         views = [np.full(len(pictures), steps + i, np.int32) for i in range(SCORE_VIEWS)]
-        found = [jax.device_get(score(self.batch, on_device, self.programs.put(step))) for step in views]
+        drawn = (self.programs.chance(self.batch, self.programs.put(step)) for step in views)
+        found = [jax.device_get(score(self.batch, on_device, one)) for one in drawn]
         scores = np.asarray(found).mean(axis=0, dtype=np.float32)
         columns, rows = self._columns(done), self.task.rows(done)
         history, taken = np.full((len(rows), steps), np.nan, np.float32), np.zeros(len(rows), int)

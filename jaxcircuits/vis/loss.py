@@ -1,6 +1,7 @@
 """The score of pictures: what the network sees of them under random views, and what the objective makes of that.
 
-Each picture has its own key, step and views, so its score is the same in any batch, to float tolerance.
+Each picture has its own key, step and views, so its score is the same in any batch, to float tolerance. What chance
+decides of the views is computed apart from what is seen of them: it is the same for every layer and every objective.
 
 Cost: forward of the network as far as the objective's layers, on `recipe.views` views of `recipe.view_size`; the
 Fourier transform and the resample are a few percent of it at mixed4b.
@@ -22,7 +23,7 @@ from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.objectives import Objective, Seen
 from jaxcircuits.vis.objectives.seen import Attributed, Rows
-from jaxcircuits.vis.transforms import random_view
+from jaxcircuits.vis.transforms.view import Draws, draws, view
 
 
 class Batch(NamedTuple):
@@ -41,45 +42,73 @@ class Batch(NamedTuple):
     keys: Rows
 
 
+class Chance(NamedTuple):
+    """What chance decides of the views of N pictures at a step, view by view: (N * views, ...).
+
+    Attributes:
+      background: keys, for what lies behind transparent pictures.
+      draws: of the transforms.
+    """
+
+    background: jax.Array
+    draws: Draws
+
+
+def chance(structure: Structure, group: int, numbers: Numbers, keys: Rows, step: jax.Array) -> Chance:
+    """What chance decides of the pictures' views at their step; it depends on no network and no picture.
+
+    Args:
+      structure: of the recipe.
+      group: of pictures that share their views, so that they can be compared cell by cell.
+      numbers: the recipe's.
+      keys: uint32 (N, 2), the pictures'.
+      step: int32 (N,), how many steps each picture has had.
+    """
+    recipe = structure.recipe(numbers)
+    leaders = typed(keys)
+    if group > 1:
+        leaders = leaders[np.arange(len(leaders)) // group * group]
+    of_step = jax.vmap(jax.random.fold_in)(leaders, step + 1)
+    progress = jnp.clip(step / jnp.maximum(recipe.steps, 1), 0, 1)
+
+    def of_view(key: jax.Array, progress: jax.Array) -> Chance:
+        background, place = jax.random.split(key)
+        return Chance(background, draws(recipe.transforms, place, structure.form.size, progress, structure.bounds))
+
+    # One vmap over all views: nested ones take longer to compile.
+    of_views = jax.vmap(lambda key: jax.random.split(key, recipe.views))(of_step).reshape(-1)
+    return jax.vmap(of_view)(of_views, jnp.repeat(progress, recipe.views))
+
+
 def scores(
     forward: Forward,
     structure: Structure,
     batch: Batch,
     pictures: jax.Array,
-    step: jax.Array,
+    drawn: Chance,
     redirect: jax.Array | None = None,
 ) -> jax.Array:
-    """Scores (N,) of the pictures under each one's views of its step.
+    """Scores (N,) of the pictures under their views.
 
     Args:
       forward: of the network.
       structure: of the recipe.
       batch: of N pictures.
       pictures: (N, H, W, channels) in [0, 1].
-      step: int32 (N,), how many steps each picture has had.
+      drawn: `chance` of their step.
       redirect: bool (N,), whose gradients pass ReLUs that would stop all of them; None for nobody's.
     """
     objective, recipe = batch.objective, structure.recipe(batch.numbers)
-    # Pictures of a group share their views, so that they can be compared cell by cell.
-    leaders = typed(batch.keys)
-    if objective.group > 1:
-        leaders = leaders[np.arange(len(leaders)) // objective.group * objective.group]
-    keys = jax.vmap(jax.random.fold_in)(leaders, step + 1)
-    progress = jnp.clip(step / jnp.maximum(recipe.steps, 1), 0, 1)
 
     def views(pictures: Rows, laid: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
         """(N, views, h, w, channels)."""
 
-        def view(key, progress, picture):
-            background, place = jax.random.split(key)
-            shown = laid(background, picture)
-            return random_view(recipe.transforms, place, shown, progress, structure.bounds, recipe.dtype)
+        def one(drawn: Chance, picture: jax.Array) -> jax.Array:
+            shown = laid(drawn.background, picture)
+            return view(recipe.transforms, drawn.draws, shown, structure.bounds, recipe.dtype)
 
-        # One vmap over all views: nested ones take longer to compile.
-        count = recipe.views
-        of_views = jax.vmap(lambda key: jax.random.split(key, count))(keys).reshape(-1)
-        seen = jax.vmap(view)(of_views, jnp.repeat(progress, count), jnp.repeat(pictures, count, axis=0))
-        return seen.reshape(-1, count, *seen.shape[1:])
+        seen = jax.vmap(one)(drawn, jnp.repeat(pictures, recipe.views, axis=0))
+        return seen.reshape(-1, recipe.views, *seen.shape[1:])
 
     shown = views(pictures, recipe.parametrization.view)
     activations = _look(forward, batch, recipe.dtype, shown, redirect)

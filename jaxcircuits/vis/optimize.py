@@ -1,4 +1,4 @@
-"""Gradient ascent on pictures: the compiled functions of a drawing, start, step and score.
+"""Gradient ascent on pictures: the compiled functions of a drawing: start, chance, step and score.
 
 One set serves a (network, layers, structure of a recipe, batch size), whatever the units and the recipe's numbers,
 which are arguments. A step of a picture is the same in any batch, to float tolerance; over many steps what is rounded
@@ -23,7 +23,7 @@ from jax.sharding import PartitionSpec as P
 
 from jaxcircuits.network import Forward
 from jaxcircuits.vis.keys import typed
-from jaxcircuits.vis.loss import Batch, scores
+from jaxcircuits.vis.loss import Batch, Chance, chance, scores
 from jaxcircuits.vis.numbers import Numbers, Structure
 from jaxcircuits.vis.recipe import OPTIMIZERS, Recipe
 from jaxcircuits.vis.settings import compiled
@@ -38,6 +38,10 @@ PICTURES = "pictures"
 CPU_OPTIONS = {"xla_cpu_experimental_ynn_fusion_type": ""}
 """Not YNNPACK, XLA's default for products and convolutions, which runs small ones on one core: a step takes a sixth
 longer with it (two cores, JAX 0.10; a twentieth with JAX 0.12)."""
+
+QUICKLY = {"xla_backend_optimization_level": "1"}
+"""LLVM's first level: random numbers of a recipe's start compile in 0.3 s instead of 2.3, and are the same to the bit
+(two cores, JAX 0.10)."""
 
 
 def cast(params: Any, dtype: str) -> Any:
@@ -84,18 +88,23 @@ class Programs:
         # What no number of a recipe changes: how its pictures are decoded.
         self.parametrization = structure.form.parametrization
         state, rows = OF_PICTURES, OF_PICTURES
-        self.start = self._compiled(self._start, (P(), rows, rows), state)
+        self.start = self._compiled(self._start, (P(), rows, rows), state, quickly=True)
         self.pictures = self._compiled(lambda state: self._decode(state.parameters), (state,), rows)
         self.score = self._compiled(self._scores, (OF_BATCH, rows, rows), rows)
-        self.step = self._compiled(self._step, (OF_BATCH, state), (state, rows), donate_argnums=1)
+        self.step = self._compiled(self._step, (OF_BATCH, state, rows), (state, rows), donate_argnums=1)
         history = P(None, PICTURES)
         self.steps = self._compiled(self._steps, (OF_BATCH, state, P()), (state, history), donate_argnums=1)
         self.advance = self._advance_outside if on_cpu else self._advance_inside
+        self.chance_of_groups = functools.cache(
+            lambda group: self._compiled(
+                functools.partial(chance, self.structure, group), (P(), rows, rows), rows, quickly=True
+            )
+        )
 
-    def _compiled(self, function, inputs, outputs, **options):
+    def _compiled(self, function, inputs, outputs, *, quickly=False, **options):
         if self.mesh is not None:
             function = jax.shard_map(function, mesh=self.mesh, in_specs=inputs, out_specs=outputs, check_vma=False)
-        return compiled(function, compiler_options=cpu_options() if self.on_cpu else {}, **options)
+        return compiled(function, compiler_options=cpu_options(quickly) if self.on_cpu else {}, **options)
 
     def put(self, tree: Any, specs: Any = OF_PICTURES) -> Any:
         """The arrays of a tree on the devices; `specs` says how they are split."""
@@ -127,9 +136,15 @@ class Programs:
         state = self.shapes(start.out_info)
         pictures = self.pictures.lower(state)
         count = jax.ShapeDtypeStruct((), jnp.int32)
-        step = self.step.lower(batch, state) if self.on_cpu else self.steps.lower(batch, state, count)
-        score = self.score.lower(batch, self.shapes(pictures.out_info), state.step)
-        return {"start": start, "step": step, "pictures": pictures, "score": score}
+        drawn = self.chance_of_groups(batch.objective.group).lower(batch.numbers, batch.keys, state.step)
+        views = self.shapes(drawn.out_info)
+        step = self.step.lower(batch, state, views) if self.on_cpu else self.steps.lower(batch, state, count)
+        score = self.score.lower(batch, self.shapes(pictures.out_info), views)
+        return {"start": start, "chance": drawn, "step": step, "pictures": pictures, "score": score}
+
+    def chance(self, batch: Batch, step: jax.Array) -> Chance:
+        """What chance decides of the views of a batch's pictures at their step, int32 (N,)."""
+        return self.chance_of_groups(batch.objective.group)(batch.numbers, batch.keys, step)
 
     def _start(self, numbers: Numbers, keys: jax.Array, given: jax.Array | None) -> State:
         """Random parameters, or those of given pictures (N, H, W, channels)."""
@@ -149,17 +164,17 @@ class Programs:
         pictures = jax.vmap(lambda p: self.parametrization.picture(p, self.shape))(parameters)
         return pictures if self.parametrization.group == 1 else pictures.reshape(-1, *pictures.shape[2:])
 
-    def _scores(self, batch: Batch, pictures: jax.Array, step: jax.Array) -> jax.Array:
-        return scores(self.forward, self.structure, batch, pictures, step)
+    def _scores(self, batch: Batch, pictures: jax.Array, drawn: Chance) -> jax.Array:
+        return scores(self.forward, self.structure, batch, pictures, drawn)
 
-    def _step(self, batch: Batch, state: State) -> tuple[State, jax.Array]:
+    def _step(self, batch: Batch, state: State, drawn: Chance) -> tuple[State, jax.Array]:
         """The next state, and the scores (N,) of the pictures before it."""
         recipe = self.structure.recipe(batch.numbers)
         # Of a recipe without redirected gradients that is structure: then none are computed.
         redirect = None if isinstance(recipe.redirect_steps, int) else state.step < recipe.redirect_steps
 
         def loss(parameters):
-            found = scores(self.forward, self.structure, batch, self._decode(parameters), state.step, redirect)
+            found = scores(self.forward, self.structure, batch, self._decode(parameters), drawn, redirect)
             return -found.sum(), found
 
         gradient, found = jax.grad(loss, has_aux=True)(state.parameters)
@@ -168,7 +183,8 @@ class Programs:
 
     def _steps(self, batch: Batch, state: State, count: jax.Array) -> tuple[State, jax.Array]:
         def one(i, carry):
-            state, found = self._step(batch, carry[0])
+            drawn = chance(self.structure, batch.objective.group, batch.numbers, batch.keys, carry[0].step)
+            state, found = self._step(batch, carry[0], drawn)
             return state, jax.lax.dynamic_update_index_in_dim(carry[1], found, i, 0)
 
         history = jnp.zeros((STEPS_A_CALL, *state.step.shape), jnp.float32)
@@ -177,7 +193,7 @@ class Programs:
     def _advance_outside(self, batch: Batch, state: State, count: int) -> Iterator[tuple[State, np.ndarray]]:
         """After each step: the state, and the scores (1, N)."""
         for _ in range(count):
-            state, found = jax.block_until_ready(self.step(batch, state))
+            state, found = jax.block_until_ready(self.step(batch, state, self.chance(batch, state.step)))
             yield state, jax.device_get(found)[None]
 
     def _advance_inside(self, batch: Batch, state: State, count: int) -> Iterator[tuple[State, np.ndarray]]:
@@ -193,13 +209,18 @@ def _optimizer(recipe: Recipe) -> optax.GradientTransformation:
 
 
 @functools.cache
-def cpu_options() -> dict[str, str]:
-    """`CPU_OPTIONS`, or nothing where this version of XLA does not know them: they are no stable interface."""
+def cpu_options(quickly: bool = False) -> dict[str, str]:
+    """Options of XLA, or nothing where this version of it does not know them: they are no stable interface.
+
+    Args:
+      quickly: for a program whose time does not matter, to be compiled as soon as can be.
+    """
+    options = CPU_OPTIONS | QUICKLY if quickly else CPU_OPTIONS
     try:
-        jax.jit(lambda: 0, compiler_options=CPU_OPTIONS).lower().compile()
+        jax.jit(lambda: 0, compiler_options=options).lower().compile()
     except jax.errors.JaxRuntimeError:
         return {}
-    return CPU_OPTIONS
+    return options
 
 
 programs = functools.lru_cache(maxsize=32)(Programs)

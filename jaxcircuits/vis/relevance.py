@@ -96,7 +96,8 @@ def transparent(
 @functools.partial(compiled, static_argnums=0)
 def _gradient(program: Programs, batch: Batch, pictures: jax.Array, step: jax.Array) -> jax.Array:
     """(N, H, W)"""
-    gradient = jax.grad(lambda pictures: program.score(batch, pictures, step).sum())(pictures)
+    drawn = program.chance(batch, step)
+    gradient = jax.grad(lambda pictures: program.score(batch, pictures, drawn).sum())(pictures)
     return jnp.abs(gradient).sum(-1)
 
 

@@ -32,7 +32,7 @@ mesh = Mesh(np.array(devices), (PICTURES,)) if len(devices) > 1 else None
 structure, numbers = divided(recipe)
 programs = Programs(network.forward, structure, mesh, on_cpu=True)
 batch = programs.put(Batch(network.params, numbers, objective, picture_keys(objective, [0] * 8, 1)), OF_BATCH)
-step = programs.step.lower(batch, programs.start(batch.numbers, batch.keys, None)).compile()
+step = programs.lowered(batch)["step"].compile()
 exchanged = [word for word in ("all-reduce", "all-gather", "all-to-all", "permute") if f" {word}" in step.as_text()]
 flops = step.cost_analysis()["flops"]
 facts = {"devices": len(devices), "flops": flops, "exchanged": exchanged, "ahead": ahead, "drawing": drawing}

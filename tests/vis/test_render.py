@@ -307,7 +307,8 @@ def test_a_layer_costs_what_it_costs(full_size):
         structure, numbers = divided(Recipe())
         program = programs(full_size.forward, structure, None, False)
         batch = Batch(full_size.params, numbers, objective, keys)
-        compiled = program.step.lower(batch, program.start(numbers, keys, None)).compile()
+        state = program.start(numbers, keys, None)
+        compiled = program.step.lower(batch, state, program.chance(batch, state.step)).compile()
         flops[layer] = compiled.cost_analysis()["flops"]
         by_hand = 2 * 2 * 2 * multiplications(ZOO["inceptionv1"].architecture, layer, Recipe().view_size[0])
         assert 0.9 < flops[layer] / by_hand < 1.5, (layer, flops[layer], by_hand)

@@ -15,6 +15,14 @@ from jaxcircuits.vis.transforms.base import AffineMap, Geometric, Size, Transfor
 from jaxcircuits.vis.transforms.products import Bits, shears, view_by_products
 from jaxcircuits.vis.transforms.resample import grid, resample, sample
 
+Places = jax.Array | tuple[jax.Array, jax.Array]
+"""Of a view's pixels in the picture: the (3, 3) matrix that maps (y, x, 1) of the one to the other, both in pixels from
+the center; or, where no matrix does, y and x of each, (h, w)."""
+
+Draws = tuple[Places, ...]
+"""What chance decides of a view, for each part of its transforms: the places of a run of geometric ones, the random key
+of any other."""
+
 MOST_REACH = 2.5
 """From this enlargement on, scattering the gradient is cheaper than gathering it (6 x 6 taps for each pixel)."""
 
@@ -107,41 +115,93 @@ def random_view(
     Returns:
       (h, w, C) with (h, w) = `view_size`; 0.5 where the view looks past the picture's edge.
     """
+    size = (picture.shape[0], picture.shape[1])
+    runs = bounds(transforms, size) if runs is None else runs
+    return view(transforms, draws(transforms, key, size, progress, runs), picture, runs, dtype)
+
+
+def draws(
+    transforms: Sequence[Transform],
+    key: jax.Array,
+    size: Size,
+    progress: float | jax.Array,
+    runs: Sequence[RunBounds],
+) -> Draws:
+    """All that chance decides of one view, which no picture has a part in.
+
+    Args:
+      transforms: as for `random_view`, like the other arguments.
+      key: likewise.
+      size: height and width of the picture.
+      progress: likewise.
+      runs: likewise.
+    """
     if not transforms:
-        return picture
-    left = iter(bounds(transforms, (picture.shape[0], picture.shape[1])) if runs is None else runs)
-    keys = iter(jax.random.split(key, len(transforms)))
+        return ()
+    keys, left = iter(jax.random.split(key, len(transforms))), iter(runs)
+    found = []
     for part in _parts(transforms):
         if isinstance(part, Transform):
-            picture = part.apply(next(keys), picture)
+            found.append(next(keys))
+            size = part.size(size)
         else:
-            picture = _moved(part, [next(keys) for _ in part], picture, progress, next(left), dtype)
+            sizes = _sizes(part, size)
+            found.append(_places(part, [next(keys) for _ in part], sizes, progress, next(left)))
+            size = sizes[-1]
+    return tuple(found)
+
+
+def view(
+    transforms: Sequence[Transform], drawn: Draws, picture: jax.Array, runs: Sequence[RunBounds], dtype: str
+) -> jax.Array:
+    """The view of one picture that `draws` has decided.
+
+    Args:
+      transforms: as for `random_view`, like the other arguments.
+      drawn: of this view.
+      picture: likewise.
+      runs: likewise.
+      dtype: likewise.
+
+    Returns:
+      As `random_view`.
+    """
+    left = iter(runs)
+    for part, one in zip(_parts(transforms), drawn, strict=True):
+        if isinstance(part, Transform):
+            picture = part.apply(cast(jax.Array, one), picture)
+        else:
+            size = _sizes(part, (picture.shape[0], picture.shape[1]))[-1]
+            picture = _seen(picture, one, size, next(left), dtype)
     return picture
 
 
-def _moved(
+def _places(
     transforms: Sequence[Geometric],
     keys: Sequence[jax.Array],
-    picture: jax.Array,
+    sizes: Sequence[Size],
     progress: float | jax.Array,
     bound: RunBounds,
-    dtype: str,
-) -> jax.Array:
-    """The view through a run of geometric transforms, by one interpolation."""
-    sizes = _sizes(transforms, (picture.shape[0], picture.shape[1]))
-
+) -> Places:
+    """Where the pixels of a view through a run of geometric transforms lie in the picture."""
     # A point of the view goes through the last transform first.
     if bound.reach is None and bound.shears is None:
         y, x = jnp.broadcast_arrays(*grid(sizes[-1]))
         for transform, key, size in reversed([*zip(transforms, keys, sizes)]):
             y, x = transform.look(key, y, x, size, progress)
-        return sample(picture, y, x)
+        return y, x
     matrices = cast(Sequence[AffineMap], transforms)  # of others neither bound is known
     drawn = (transform.matrix(key, size, progress) for transform, key, size in zip(matrices, keys, sizes))
-    to_picture = product(jnp.eye(3), *drawn)
+    return product(jnp.eye(3), *drawn)
+
+
+def _seen(picture: jax.Array, places: Places, size: Size, bound: RunBounds, dtype: str) -> jax.Array:
+    """The view of a picture at some places, by one interpolation."""
+    if isinstance(places, tuple):
+        return sample(picture, *places)
     if bound.shears is not None:
-        return view_by_products(picture, to_picture, sizes[-1], bound.shears, dtype)
-    return resample(picture, to_picture, sizes[-1], cast(float, bound.reach))
+        return view_by_products(picture, places, size, bound.shears, dtype)
+    return resample(picture, places, size, cast(float, bound.reach))
 
 
 def _sizes(transforms: Sequence[Geometric], size: Size) -> list[Size]:
