@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Schema = TypeVar("Schema")
 
-_REMAINS = re.compile(r"\.(.+)\.[0-9a-f]+\.tmp")
+_REMAINS = re.compile(r"\.(.+?)(\.[0-9a-f]{2,8})?\.tmp")
 """Names that `replacing` gives to files that are being written."""
 
 LARGEST_RECORD = 4 * 2**30
@@ -199,7 +199,7 @@ def prepare(folders: Iterable[epath.Path], own: Callable[[str], bool] = lambda n
         if is_remote(folder):  # an object is there when all of it has arrived
             continue
         for name in names(folder):
-            if (temporary := _REMAINS.fullmatch(name)) and own(temporary[1]):
+            if (temporary := _REMAINS.fullmatch(name)) and (own(temporary[1]) or own(name[1 : -len(".tmp")])):
                 remove(folder / name)
 
 

@@ -2,6 +2,9 @@
 
 What is under a final name outlasts a power cut: the bytes are on the disk before the name is, and the name before the
 writer says that it is done (fsync of the file, rename, fsync of the folder; POSIX.1-2017, fsync and rename).
+
+The temporary name of `page.html` is `.page.html.tmp`, and whoever writes under it holds a lock on it (flock). So what a
+killed writer left is taken over by the next that writes the same file, and no folder has to be searched for it.
 """
 
 from __future__ import annotations
@@ -29,20 +32,63 @@ def replacing(path: Path, folders: bool = True) -> Iterator[Path]:
         socket, which renaming would put a file in place of.
     """
     check_replaceable(path)
-    # Not the process's number alone: on a shared folder, processes of two machines may have the same.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         if folders:
             make_folder(path.parent)
-        yield temporary
-        _to_disk(temporary)
-        os.replace(temporary, path)
-        _to_disk(path.parent)
+        with _temporary(path) as temporary:
+            yield temporary
+            _to_disk(temporary)
+            os.replace(temporary, path)
+            _to_disk(path.parent)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+@contextlib.contextmanager
+def _temporary(path: Path) -> Iterator[Path]:
+    """The name beside `path` that is this writer's for as long as the block lasts; what is there afterwards goes."""
+    name = path.with_name(f".{path.name}.tmp")
+    descriptor = _locked(name)
+    if descriptor is None:
+        # Another writer has it, or there are no locks. Not the process's number: on a shared folder, processes of two
+        # machines may have the same.
+        name = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield name
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            # Once it is renamed, the name may be another's already.
+            if descriptor is None or _is_at(descriptor, name):
+                name.unlink()
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(name: Path) -> int | None:
+    """A descriptor of an empty file of that name, new or left, with its lock; None where that cannot be had."""
+    try:
+        import fcntl
+
+        descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(descriptor)
+        # Nobody else's file and no other name of one; and the lock's last holder may have renamed it meanwhile.
+        own = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_nlink == 1
+        if own and _is_at(descriptor, name):
+            os.ftruncate(descriptor, 0)
+            return descriptor
+    except OSError:
+        pass
+    os.close(descriptor)
+    return None
+
+
+def _is_at(descriptor: int, name: Path) -> bool:
+    """Whether an open file is the one of that name."""
+    return os.path.samestat(os.fstat(descriptor), os.stat(name, follow_symlinks=False))
 
 
 def check_replaceable(path: Path) -> None:

@@ -1,9 +1,12 @@
 """Files from others: names that cannot climb, reading that is bounded, writing that outlasts a power cut."""
 
+import contextlib
 import io
 import json
 import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -323,3 +326,64 @@ def test_a_file_is_on_the_disk_before_its_name_and_its_name_before_the_end(monke
         ("fsync", path.parent),
     ]
     assert path.read_bytes() == b"data"
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from jaxcircuits.files import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half of it, and long")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_writing(tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text("before")
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", KILLED, str(path)]).returncode == -9
+    assert path.read_text() == "before" and len(list(tmp_path.iterdir())) == 2
+    with replacing(path) as temporary:
+        assert temporary.read_bytes() == b""
+        temporary.write_text("after")
+    assert path.read_text() == "after" and list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_of_one_file_do_not_meet(tmp_path):
+    """The one that ends last has written the file; nothing of the other is in it, and nothing is left."""
+    path = tmp_path / "page.html"
+    with replacing(path) as first:
+        first.write_text("the first, which is long")
+        with replacing(path) as second:
+            second.write_text("the second")
+        assert path.read_text() == "the second" and first.read_text() == "the first, which is long"
+    assert path.read_text() == "the first, which is long"
+    with pytest.raises(ZeroDivisionError), replacing(path) as broken, replacing(path) as whole:
+        broken.write_text("broken")
+        whole.write_text("whole")
+        raise ZeroDivisionError
+    assert path.read_text() == "the first, which is long" and list(tmp_path.iterdir()) == [path]
+    with contextlib.ExitStack() as stack:
+        # One that begins before the other ends, and ends after it.
+        names = [stack.enter_context(replacing(path)) for _ in range(3)]
+        for i, name in enumerate(names):
+            name.write_text(str(i))
+    assert path.read_text() == "0" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder"])
+def test_a_temporary_name_that_leads_elsewhere_is_not_written_to(kind, tmp_path):
+    victim, path, left = tmp_path / "victim", tmp_path / "page.html", tmp_path / ".page.html.tmp"
+    victim.write_text("kept")
+    make = {
+        "link": lambda: left.symlink_to(victim),
+        "hard link": lambda: left.hardlink_to(victim),
+        "pipe": lambda: os.mkfifo(left),
+        "folder": left.mkdir,
+    }
+    make[kind]()
+    with replacing(path) as temporary:
+        temporary.write_text("page")
+    assert path.read_text() == "page" and victim.read_text() == "kept"
+    assert {file.name for file in tmp_path.iterdir()} == {"victim", "page.html", ".page.html.tmp"}
