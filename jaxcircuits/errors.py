@@ -43,7 +43,9 @@ def shown(value: object, longest: int = 80) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def unknown(kind: str, name: object, choices: Iterable[object], where: object = "") -> InputError:
+def unknown(
+    kind: str, name: object, choices: Iterable[object], where: object = "", listed: Iterable[object] | None = None
+) -> InputError:
     """The error for a name that is not among `choices`.
 
     Args:
@@ -51,6 +53,7 @@ def unknown(kind: str, name: object, choices: Iterable[object], where: object = 
       name: what was asked for.
       choices: the valid names, in their natural order.
       where: what they belong to, such as "inceptionv1"; empty where it goes without saying.
+      listed: what to list where no name is near, if some things have several names; by default the choices.
 
     Returns:
       An `InputError`; it offers the three nearest names, or the first ones where none is near.
@@ -59,7 +62,8 @@ def unknown(kind: str, name: object, choices: Iterable[object], where: object = 
     # Of a name, not of a book: finding near ones takes time.
     name = str(name)
     near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5) if len(name) <= LONGEST // 4 else []
-    offer = f"did you mean {' or '.join(near)}?" if near else f"there are {_abbreviated(choices)}"
+    there = choices if listed is None else [str(choice) for choice in listed]
+    offer = f"did you mean {' or '.join(near)}?" if near else f"there are {_abbreviated(there)}"
     return InputError(f"unknown {kind} {shown(name, 200)}{f' of {where}' if where else ''}; {offer}")
 
 

@@ -7,8 +7,11 @@ line.
 
 from __future__ import annotations
 
+import inspect
 import io
 import sys
+import warnings
+from pathlib import Path
 from typing import IO
 
 from rich.console import Console
@@ -42,6 +45,15 @@ def say(text: str) -> None:
 def tell(text: object, program: str = "jaxcircuits") -> None:
     """Prints one line on stderr, after the program's name: an error, or what a person should know."""
     _print(f"{program}: {plain(text)}", sys.stderr)
+
+
+def warn(text: str, kind: type[Warning] = UserWarning) -> None:
+    """Warns of something in the user's own call: the line that is named is theirs, however deep in here it is found."""
+    package, level = str(Path(__file__).parent), 1
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, kind, stacklevel=level)
 
 
 def show(table: Table) -> None:

@@ -56,7 +56,8 @@ def find_or_fetch(name: str) -> Path:
     if not entry.origin:
         raise InputError(f"{tried}; they come with jaxcircuits: install it again")
     advice = (
-        f"run `weights-convert FILE --out {name}.safetensors`, and set {FOLDER_VARIABLE} to the folder of that file"
+        f"run `weights-convert FILE --out FOLDER/{name}.safetensors` with the weights' FILE, unpacked, and set "
+        f"{FOLDER_VARIABLE} to FOLDER"
     )
     if entry.source is None:
         raise InputError(f"{tried}; get {entry.origin}, {advice}")
@@ -64,7 +65,7 @@ def find_or_fetch(name: str) -> Path:
         return fetch(entry.source, places[-1])
     except (InputError, OSError) as error:
         raise InputError(
-            f"{tried}, and the published ones could not be fetched ({error}); where they can be downloaded, {advice}"
+            f"{tried}, and the published ones could not be downloaded ({error}); download them elsewhere, {advice}"
         ) from error
 
 

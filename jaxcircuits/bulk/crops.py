@@ -12,6 +12,7 @@ import numpy as np
 from etils import epath
 from PIL import Image
 
+from jaxcircuits.bulk import place
 from jaxcircuits.bulk.crops_file import HEAT, Crop, CropBand, crops_bytes
 from jaxcircuits.bulk.crops_plan import CropsPlan, CropsShard
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
@@ -76,7 +77,7 @@ def crops(
         found[layer] = examples
     plan = CropsPlan(network.name, network.identity, shown.source, shown.named, strongest, each)
     size = shown.size or pictures[0].image.shape[:2]
-    folder = below(epath.Path(out), network.name)
+    folder = below(place.root(out), network.name)
     ours = Crops(
         network=network, folder=folder, plan=plan, pictures=pictures, wanted=dict(units), examples=found, size=size
     )

@@ -10,8 +10,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jax
+import numpy as np
 from etils import epath
 
+from jaxcircuits.bulk import place
 from jaxcircuits.bulk.ahead import Ahead
 from jaxcircuits.bulk.dataset import SPLIT, DataSet
 from jaxcircuits.bulk.drawing_plan import DrawingPlan, DrawingShard
@@ -78,7 +80,7 @@ def drawings(
         raise InputError(f"{type(recipe.parametrization).__name__} draws groups that share a picture; use render")
     for one in series:
         one.objective(one.units).check(network, recipe)
-    root = below(epath.Path(out), network.name)
+    root = below(place.root(out), network.name)
     ours = Drawings(network=network, folder=root, plan=plan, wanted=tuple(series), batch_size=batch_size)
     with opened(ours, hosts) as job:
         yield job
@@ -94,11 +96,13 @@ class Drawings(Product):
     Attributes:
       wanted: what is asked for.
       batch_size: pictures drawn at once, for new shards; None for what memory allows.
+      silent: units that this process has drawn and not activated: `LAYER:UNIT`.
     """
 
     plan: DrawingPlan
     wanted: tuple[Series, ...]
     batch_size: int | None = None
+    silent: list[str] = dataclasses.field(default_factory=list, init=False)
 
     NAME, RECORDS, MADE = "drawings", "pictures", "drawn"
 
@@ -222,13 +226,21 @@ class Drawings(Product):
 
     def summary(self, written: Sequence[epath.Path], finished: int, total: int) -> str:
         """See `Product`."""
-        pictures = f"{finished} pictures" if finished == total else f"{finished} of {total} pictures"
+        several = "s" if total != 1 else ""
+        pictures = f"{finished} picture{several}" if finished == total else f"{finished} of {total} picture{several}"
         failed = self.store.failed()
         if failed:
             (first, why), *others = failed.items()
             more = f" and {len(others)} more" if others else ""
             pictures = (
                 f"{len(failed)} of the pictures are not finite and were left out: {first}{more} ({why})\n{pictures}"
+            )
+        if self.silent:
+            first, *others = self.silent
+            more = f" and {len(others)} more" if others else ""
+            pictures = (
+                f"{len(self.silent)} of the pictures found nothing that activates the unit: {first}{more} "
+                f"(another --seed or more --steps may)\n{pictures}"
             )
         if isinstance(self.store, DataSet):
             opened = f"tfds.builder_from_directory({str(self.root)!r}).as_data_source({SPLIT!r})"
@@ -248,7 +260,10 @@ class Drawings(Product):
             with _out_of_memory() as failure:
                 options = {"seed": self.plan.seed, "batch_size": size, "progress": tell}
                 rendering = joined(render_batches(self.network, objective, self.plan.recipe, **options))
-                return rendering[: len(shard.units)]
+                rendering = rendering[: len(shard.units)]
+                silent = np.flatnonzero(rendering.scores == 0)
+                self.silent.extend(f"{shard.folder}:{shard.units[i]}" for i in silent.tolist())
+                return rendering
             if size <= least:
                 raise InputError(f"one picture a device of {shard.layer} does not fit in memory ({failure[0]})")
             sizes[shard.folder] = max(size // 2, least)

@@ -93,7 +93,7 @@ def examples(
     )
     ours = Passes(
         network=network,
-        folder=below(epath.Path(out), network.name),
+        folder=below(place.root(out), network.name),
         plan=plan,
         pictures=pictures,
         layers=tuple(dict.fromkeys(layers)),

@@ -26,6 +26,9 @@ Schema = TypeVar("Schema")
 _REMAINS = re.compile(r"\.(.+?)(\.[0-9a-f]{2,8})?\.tmp")
 """Names that `replacing` gives to files that are being written."""
 
+STORES = ("gs://", "s3://", "az://")
+"""Object stores; fsspec's library for each (gcsfs, s3fs, adlfs) is installed by those who use it."""
+
 LARGEST_RECORD = 4 * 2**30
 """Bytes of any record; what reads one has a bound of its own."""
 
@@ -51,17 +54,52 @@ def is_remote(path: os.PathLike | str) -> bool:
     return "://" in os.fspath(path)
 
 
+def root(out: str | os.PathLike) -> epath.Path:
+    """The folder of records that a user names.
+
+    Args:
+      out: a folder, or the URL of one in an object store.
+
+    Raises:
+      InputError: for a URL of a kind that is unknown.
+    """
+    try:
+        return epath.Path(out)
+    except KeyError:  # of URLs
+        raise InputError(f"{out}: unknown kind of place; expected a folder, {', '.join(STORES)}") from None
+
+
+@contextlib.contextmanager
+def _told(path: epath.Path, done: str) -> Iterator[None]:
+    """Turns what goes wrong with a file or folder into one line, whatever an object store's library raises.
+
+    Args:
+      path: of the file.
+      done: what could not be done to it, such as "read".
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be {done} ({error.strerror or error})") from None
+    except Exception as error:
+        if not is_remote(path):
+            raise
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: cannot be {done} ({said})") from error
+
+
 def make(folder: epath.Path) -> None:
     """Makes a folder, and those above it; object stores have none.
 
     Raises:
       InputError: where it cannot be made.
     """
-    try:
-        if not is_remote(folder):
-            make_folder(Path(folder))
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    if is_remote(folder):
+        return
+    with _told(folder, "written"):
+        make_folder(Path(folder))
 
 
 def write(path: epath.Path, data: bytes) -> Stamp:
@@ -77,11 +115,9 @@ def write(path: epath.Path, data: bytes) -> Stamp:
         with replacing(Path(path), folders=False) as temporary:
             temporary.write_bytes(data)
         return Stamp.of(data)
-    try:
+    with _told(path, "written"):
         # Object stores show an object when all of it has arrived.
         path.write_bytes(data)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
     return Stamp.of(data)
 
 
@@ -98,12 +134,10 @@ def read(path: epath.Path, what: str, most: int) -> bytes:
     """
     if not is_remote(path):
         return read_bytes(path, what, most)
-    try:
+    with _told(path, "read"):
         if (size := path.stat().length) > most:
             raise InputError(f"{path}: {size:,} bytes; expected {what} of at most {most:,}")
         return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def read_json(path: epath.Path, schema: TypeForm[Schema], what: str, most: int) -> Schema:
@@ -167,18 +201,17 @@ def is_sound(
 
 def remove(path: epath.Path) -> None:
     """Removes a file, where it is there and can be removed."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(InputError), _told(path, "removed"):
         path.unlink()
 
 
 def names(folder: epath.Path) -> set[str]:
     """Names of the files in a folder; none where there is no folder. Raises `InputError` where it cannot be read."""
-    try:
-        return {path.name for path in folder.iterdir()}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror or error})") from None
+    with _told(folder, "read"):
+        try:
+            return {path.name for path in folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
 
 
 def first_there(paths: Iterable[epath.Path]) -> epath.Path | None:

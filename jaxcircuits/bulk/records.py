@@ -303,7 +303,7 @@ class Records(Lookup[str, NetworkRecords]):
     """
 
     def __init__(self, folder: str | os.PathLike):
-        self.folder = epath.Path(folder)
+        self.folder = place.root(folder)
         if not place.is_remote(self.folder) and not os.path.isdir(self.folder):
             raise InputError(f"{self.folder}: no such folder; expected one that jaxcircuits wrote records into")
         self._networks: dict[str, NetworkRecords] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from etils import epath
 
+from jaxcircuits.bulk import place
 from jaxcircuits.bulk.hosts import ALONE, Hosts
 from jaxcircuits.bulk.job import Job, opened
 from jaxcircuits.bulk.shard_files import ShardFiles
@@ -49,7 +50,7 @@ def wiring(
     for name in layers:
         network.layer(name)
     plan = WiringPlan(network.name, network.identity, count)
-    folder = below(epath.Path(out), network.name)
+    folder = below(place.root(out), network.name)
     with opened(Wirings(network=network, folder=folder, plan=plan, layers=tuple(layers)), hosts) as job:
         yield job
 

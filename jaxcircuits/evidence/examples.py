@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.lookup import Lookup
 from jaxcircuits.network import Network, stream
 from jaxcircuits.network.tokens import grids
+from jaxcircuits.printing import warn
 
 
 class UnreadablePictures(UserWarning):
@@ -195,7 +195,7 @@ def examples(
     merged = {name: functools.reduce(LayerExamples.merged, of_devices) for name, of_devices in parts.items()}
     if reduced.skipped:
         said = f"{reduced.skipped} of {stop - start} pictures could not be read: {reduced.unreadable[0]}"
-        warnings.warn(said, UnreadablePictures, stacklevel=2)
+        warn(said, UnreadablePictures)
     fit = pictures.fit if pictures.source.resizes else "as they are"
     source, classes = pictures.source.description, pictures.classes
     seen = Shown(network.name, count, source, reduced.size, fit, start, stop, reduced.skipped, classes)

@@ -88,7 +88,7 @@ def class_index(name: str, labels: Sequence[str], label: str) -> int:
     if matches:
         several = "; ".join(f"{i}: {labels[i]}" for i in matches)
         raise InputError(f"label {label!r} of {name} is ambiguous: {several}")
-    raise unknown("label", label, [one for text in labels for one in _names(text)], name)
+    raise unknown("label", label, [one for text in labels for one in _names(text)], name, listed=labels)
 
 
 def _names(text: str) -> list[str]:

@@ -12,7 +12,6 @@ brought bilinearly to the larger one's grid as in Rosetta Neurons (Dravid et al.
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +22,7 @@ from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError, unknown
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.network import Network
+from jaxcircuits.printing import warn
 from jaxcircuits.universality.depth import depths
 from jaxcircuits.universality.moments import Compared, Covariance, compare
 
@@ -235,7 +235,7 @@ def _matchings(first, first_layers, second, second_layers, pictures, **options) 
     of_pair, reduced = compare(first, tuple(first_layers), second, tuple(second_layers), pictures, **options)
     if reduced.skipped:
         said = f"{reduced.skipped} of {len(pictures)} pictures could not be read: {reduced.unreadable[0]}"
-        warnings.warn(said, UnreadablePictures, stacklevel=3)
+        warn(said, UnreadablePictures)
     pairs = [(a, b) for a in first_layers for b in second_layers]
     return {pair: _matching((first.name, second.name), pair, of_pair(*pair)) for pair in pairs}
 

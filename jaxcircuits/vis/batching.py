@@ -11,7 +11,6 @@ import dataclasses
 import functools
 import math
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from jax.sharding import PartitionSpec as P
 
 from jaxcircuits.errors import whole
 from jaxcircuits.network import Network
+from jaxcircuits.printing import warn
 from jaxcircuits.vis.failure import likely_cause
 from jaxcircuits.vis.loss import Batch
 from jaxcircuits.vis.numbers import divided
@@ -78,7 +78,7 @@ class Table:
         devices, count = jax.local_devices(), len(task.keys)
         if recipe.dtype == "bfloat16" and jax.default_backend() == "cpu":
             # 38 ms a step where float32 took 26 (mixed4b, two cores): XLA has no convolutions of its own for it there.
-            warnings.warn("dtype bfloat16 takes longer than float32 on a CPU; it is for accelerators", stacklevel=2)
+            warn("dtype bfloat16 takes longer than float32 on a CPU; it is for accelerators")
         if batch_size is None:
             batch_size = pictures_a_device(recipe) * len(devices)
         self.step_of_width = task.group * len(devices)

@@ -42,7 +42,7 @@ SLIDE_INPUT = InputConvention(size=(96, 96), mean=0.5, std=0.25)
 
 SLIDE_ENTRY = Entry(
     "slide",
-    "a small network in the box, trained on procedural pictures, whose circuits are known",
+    "a small network that comes along, trained on procedural pictures, whose circuits are known",
     SLIDE,
     SLIDE_INPUT,
     "Apache-2.0",

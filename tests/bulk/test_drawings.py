@@ -1,6 +1,7 @@
 """Bulk drawing: pictures, folders and stores, added to and refused."""
 
 import dataclasses
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -251,6 +252,35 @@ def test_what_others_open_by_themselves_is_read_from_an_object_store(slide, tmp_
     np.testing.assert_array_equal(far.examples.values, near.examples.values)
     np.testing.assert_array_equal(far.wiring.inputs.excitatory.weights, near.wiring.inputs.excitatory.weights)
     assert not read[0].problems
+
+
+@pytest.mark.parametrize("product", ["drawings", "wiring", "records"])
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("ftp://bucket/pictures", r"^ftp://bucket/pictures: unknown kind of place; expected a folder, gs://"),
+        ("gs://bucket/pictures", r"^gs://bucket/pictures(/slide)?: cannot be read \(.*gcsfs.*\)$"),
+        ("s3://bucket/pictures", r"^s3://bucket/pictures(/slide)?: cannot be read \(no credentials\)$"),
+    ],
+)
+def test_an_object_store_out_of_reach_is_one_line(out, said, product, slide, monkeypatch):
+    """Its library is not installed, or lets nobody in and says so by an error of its own."""
+
+    def refuse(*_, **__):
+        raise RuntimeError("no credentials\nand a hint")
+
+    if out.startswith("gs") and importlib.util.find_spec("gcsfs"):
+        pytest.skip("gcsfs is installed, and would look for a network")
+    fsspec.register_implementation("s3", Bucket, clobber=True)
+    monkeypatch.setattr(Bucket, "ls", refuse)
+    monkeypatch.setattr(Bucket, "info", refuse)
+    with pytest.raises(InputError, match=said):
+        if product == "records":
+            bulk.Records(out)
+        elif product == "wiring":
+            bulk.wiring(slide, ["conv2d1"], out).__enter__()
+        else:
+            draw(slide, out, range(2))
 
 
 def test_objects_are_bounded_as_files_are(monkeypatch):

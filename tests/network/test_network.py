@@ -224,6 +224,8 @@ def test_a_label_is_a_synset_with_names_or_names_alone(label, index):
 
 
 def test_a_part_of_a_name_is_no_label():
+    with pytest.raises(InputError, match=r"unknown label 'xyz' of small; there are head, wrong neck, car$"):
+        class_index("small", ("head, wrong neck", "car"), "xyz")
     with pytest.raises(InputError, match=r"unknown label 'scrambled' of small; did you mean scrambled car"):
         class_index("small", ("car", "scrambled car"), "scrambled")
 

@@ -172,6 +172,12 @@ def test_refused_in_one_line(case, tiny):
     assert "\n" not in str(error.value)
 
 
+def test_a_warning_names_the_line_of_the_user(tiny):
+    with pytest.warns(UserWarning, match="bfloat16 takes longer") as caught:
+        jc.render(tiny, "relu:0", dataclasses.replace(QUICK, dtype="bfloat16"), progress=False)
+    assert caught[0].filename == __file__
+
+
 def test_masks_want_positions():
     network = jc.load("slide")
     objective = jc.masked(jc.class_logit(network.logits, 1), np.eye(2))

@@ -134,6 +134,18 @@ def test_other_numbers_that_are_not_finite(tiny):
     assert (sheet[40, 40] == 0).all() and (sheet[40, 140] == 0xF4).all()
 
 
+def test_bulk_says_which_units_nothing_activates(tmp_path):
+    """A ReLU's channel that is 0 whatever is shown: its picture stays the random start."""
+    network = of_function(lambda params, x: {"relu": jnp.maximum(jnp.stack([x.mean(-1), x.mean(-1) - 9], -1), 0)})
+    for again in (False, True):
+        with bulk.drawings(network, [bulk.Series("relu", (0, 1))], QUICK, tmp_path) as job:
+            text = job.summary(job.run(progress=False))
+            said = (
+                "1 of the pictures found nothing that activates the unit: relu:1 (another --seed or more --steps may)"
+            )
+            assert (said in text) != again and "2 pictures in" in text
+
+
 @pytest.mark.parametrize("format", ["png", "tfds"])
 def test_bulk_marks_what_fails_and_goes_on(format, tiny, tmp_path):
     """Rows 1 and 4 overflow; the others are drawn, and the same command again has nothing to do."""

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
 from jaxcircuits.network import Network
 from jaxcircuits.platforms import by_platform
 from jaxcircuits.vis.objectives.arguments import Units, number_rows, row_of, vector_rows, whole_numbers
@@ -276,7 +276,12 @@ def class_logit(layer: str, classes: Units) -> Objective:
     Args:
       layer: the network's logits, `network.logits`; Olah et al. (2017) explain why not the softmax behind them.
       classes: output number, see `network.class_index`, or one for each picture.
+
+    Raises:
+      InputError: for a class by its name, which the network alone knows.
     """
+    if isinstance(classes, str):
+        raise InputError(f"class {shown(classes)}; expected an output's number, network.class_index({shown(classes)})")
     return Channel(layer, _units(classes))
 
 

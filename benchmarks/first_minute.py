@@ -1,0 +1,96 @@
+"""How long `jaxcircuits render` takes in an empty folder: the first time, and again with its programs in the cache.
+
+Command:   python -m benchmarks.first_minute --out RESULT.json [--before FOLDER] [--rounds 3]
+           (FOLDER: a checkout of a commit to compare with, `git worktree add FOLDER COMMIT`)
+Hardware:  two CPU cores with nothing else running
+Cost:      a minute and a half a round and commit
+Result:    benchmarks/results/first_minute.json
+
+Each process is the whole command as a user types it, without arguments, which draws units of three layers of `slide`:
+`first` from an empty cache of compiled programs, `second` into another empty folder with what the first one left there.
+Commits take turns. `sheet` is the time until the first layer's sheet is there, `clock` until the command ends, both by
+the clock; `cores` is the processor time of all cores, which others disturb less. Medians of the rounds, in seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measuring import ROOT, arguments_of, report
+
+LOOK = 0.05
+"""Seconds between two looks for the first sheet."""
+
+
+def process(package: Path, home: Path) -> dict[str, float]:
+    """What the command took, in seconds.
+
+    Args:
+      package: the checkout whose code runs.
+      home: the user's folder, with the cache.
+    """
+    # What users of the library set for JAX is not set here.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX")}
+    environment |= {"PYTHONPATH": str(package), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    with tempfile.TemporaryDirectory() as work:
+        before, began = _cores(), time.perf_counter()
+        command = [sys.executable, "-m", "jaxcircuits", "render"]
+        running = subprocess.Popen(command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        sheet = None
+        while running.poll() is None:
+            if sheet is None and any(Path(work).rglob("sheet.png")):
+                sheet = time.perf_counter() - began
+            time.sleep(LOOK)
+        clock, cores = time.perf_counter() - began, _cores() - before
+        if running.returncode or sheet is None:
+            said = running.stdout.read().decode() if running.stdout else ""
+            raise RuntimeError(f"the command of {package} ended with {running.returncode}:\n{said[-2000:]}")
+    return {"sheet": sheet, "clock": clock, "cores": cores}
+
+
+def _cores() -> float:
+    """Processor seconds of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measured(packages: dict[str, Path], rounds: int) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """Commit -> first or second -> what each round took."""
+    found: dict[str, dict[str, list[dict[str, float]]]] = {name: {"first": [], "second": []} for name in packages}
+    for i in range(rounds):
+        for name in packages if i % 2 == 0 else reversed(packages):
+            with tempfile.TemporaryDirectory() as home:
+                for turn in ("first", "second"):
+                    found[name][turn].append(process(packages[name], Path(home)))
+    return found
+
+
+def medians(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """Of each figure, to a tenth of a second."""
+    return {name: round(statistics.median(one[name] for one in rounds), 1) for name in rounds[0]}
+
+
+def main() -> None:
+    parser = arguments_of(__doc__, network=False, size=False)
+    parser.add_argument("--before", type=Path, help="a checkout of a commit to compare with")
+    parser.add_argument("--rounds", type=int, default=3, help="times that everything is done")
+    options = parser.parse_args()
+    packages = {"now": ROOT} | ({"before": options.before.resolve()} if options.before else {})
+    found = measured(packages, options.rounds)
+    seconds = {name: {turn: medians(rounds) for turn, rounds in turns.items()} for name, turns in found.items()}
+    described = {}
+    if options.before:
+        told = subprocess.run(["git", "describe", "--always"], cwd=packages["before"], capture_output=True, text=True)
+        described = {"before": told.stdout.strip()}
+    report(described | {"rounds": options.rounds, "seconds": seconds}, options.out)
+
+
+if __name__ == "__main__":
+    main()
