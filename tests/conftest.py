@@ -28,6 +28,14 @@ jax.config.update(
 )
 
 
+@pytest.fixture(scope="module")
+def compiled_quickly():
+    """For modules that compile hundreds of programs and run each a few times: XLA optimizes little."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def converted(tmp_path_factory, worker_id):
     """A function from a zoo name to its weights file, converted once from the published one, by whichever worker."""

@@ -12,6 +12,8 @@ from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.windows import windows as windows_of
 from support.models import MODELS
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def windows(x, size, stride, fill=0.0):
     """The windows of a map (h, w, c), padded as SAME, as (rows, columns, size, size, c)."""

@@ -15,6 +15,8 @@ from jaxcircuits.circuits import Circuit, Unit
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import load
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture(scope="module")
 def slide():

@@ -12,6 +12,8 @@ from support.by_hand import BRANCHES, PICTURES, answer, first_unit, foreign_netw
 from support.loops import slow_network
 from support.small import SMALL, architecture_of, random_params
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 @pytest.fixture(scope="module")
 def other(small):

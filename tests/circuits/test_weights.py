@@ -20,6 +20,8 @@ from support.data import data
 from support.loops import slow_network
 from support.small import SMALL, architecture_of, small_network
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 CAFFE = dict(zip(SMALL["google"].by_name, SMALL["caffe"].by_name))
 """Names of the same layers in the two conventions; their widths are equal."""
 

@@ -15,6 +15,8 @@ import jaxcircuits as jc
 from jaxcircuits.vis.arguments import as_recipe
 from support.data import ROOT
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 PAGES = sorted(
     path for folder in ("start", "concepts", "howto", "explanation") for path in (ROOT / "docs" / folder).glob("*.md")
 )

@@ -8,6 +8,8 @@ import jaxcircuits as jc
 from support.capabilities import CAPABILITIES
 from support.framework_models import MODELS
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 ATTENTION, SCAN = (f"not linear in .* through {what}; give pictures with at=$" for what in (r".*/dot_general", "scan"))
 LIMITS = {
     **{

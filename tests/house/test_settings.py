@@ -47,7 +47,7 @@ SETTINGS = {
 
 
 def draw(path, what, **settings):
-    environment = dict(os.environ, JAX_PLATFORMS="cpu", **settings)
+    environment = dict(os.environ, JAX_PLATFORMS="cpu", JAX_DISABLE_MOST_OPTIMIZATIONS="1", **settings)
     done = subprocess.run([sys.executable, "-c", DRAW, path, what], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     return np.load(path)

@@ -12,6 +12,8 @@ from jaxcircuits.network.grouped import grouped_convolutions
 from jaxcircuits.network.run import Run
 from jaxcircuits.network.trace import trace
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 CASES = {
     "depthwise": (8, 8, 8, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
     "depthwise with strides": (6, 6, 6, (3, 5), (2, 1), ((0, 1), (2, 2)), (1, 1)),

@@ -10,6 +10,8 @@ from flax import nnx
 import jaxcircuits as jc
 from jaxcircuits.network.redirect import redirected_relu
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 
 def slow_gradient(x, gradient, redirect):
     """Lucid's rule, picture by picture; a positive gradient of the loss pushes x lower. 0 is not below 0."""

@@ -13,6 +13,8 @@ from jaxcircuits.evidence.crops import field
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.windows import interior, windows
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 SIZE = (23, 28)
 
 

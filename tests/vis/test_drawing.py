@@ -26,6 +26,8 @@ from jaxcircuits.vis import (
     Shared,
 )
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 RNG = np.random.default_rng(0)
 LAYER = "conv2d2"
 SIZE = 32

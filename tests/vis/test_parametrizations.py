@@ -20,6 +20,8 @@ from jaxcircuits.vis.parametrization import (
 from jaxcircuits.vis.parametrization.cppn import PACE, coordinates
 from support.painted import MATRIX, SHAPES, painted, random_key, sigmoid
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 RNG = np.random.default_rng(0)
 
 ALL = [

@@ -17,6 +17,8 @@ from support.torch_compared import assert_close, assert_same_everywhere, picture
 from support.torch_families import EVEN, FAMILIES, Each, Parallel  # noqa: E402
 from support.torch_models import ResNet, ViT, trained  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("compiled_quickly")
+
 MODELS = {"resnet": lambda: trained(ResNet()), "vit": lambda: trained(ViT())}
 
 
