@@ -58,60 +58,60 @@ def findings(known: dict[str, Any], curves: dict[str, Any], circuits: dict[str, 
     gap, by_weights = curves["late"]["largest_gap_degrees"], curves["orientations_by_weights_alone"]
     like = curves["early_to_late"]
     return {
-        "curve units go around the circle": {
+        "curve units cover the circle of orientations": {
             "units": len(curves["late"]["units"]),
             "largest_gap_degrees": gap,
             "holds": gap <= GAP,
         },
-        "like excites like among curves": {
+        "curve units of like orientation excite each other": {
             "correlation": like["correlation_with_cosine"],
             "p_value": like["p_value"],
             "holds": like["p_value"] < LEVEL,
         },
-        "weights alone order the curve units": {
+        "orientations of curve units can be told from their weights alone": {
             "median_error_degrees": by_weights["median_error_degrees"],
             "by_chance": by_weights["median_error_by_chance"],
             "p_value": by_weights["p_value"],
             # 19 shuffles: p is 0.05 at best.
             "holds": by_weights["p_value"] <= LEVEL,
         },
-        "turned weights find the turned units": {
+        "a curve unit's weights, rotated, are those of the rotated unit": {
             "turns": len(turns),
             "adjusted_p_at_most_0.05": sum(row["adjusted_p_value"] <= LEVEL for row in turns),
             "median_error_degrees": [row["median_error_degrees"]["value"] for row in turns],
             "holds": all(row["adjusted_p_value"] <= LEVEL for row in turns),
         },
-        "car units mind the order of the parts": {
+        "car units respond less where wheels and windows are swapped": {
             "units": len(circuits["cars"]),
             "layers": sorted({car["layer"] for car in circuits["cars"]}),
             "holds": bool(circuits["cars"]),
         },
-        "their weights want the parts where they are": {
+        "weights of car units place wheels and windows where they are": {
             "units": len(cars),
             "correlations": [car["value"] for car in cars],
             "holding_after_correction": corrected([car["p_value"] for car in cars]),
             "holds": corrected([car["p_value"] for car in cars]) > 0,
         },
-        "units for heads facing left, and right": {
+        "there are units for heads facing left, and for heads facing right": {
             side: {layer: of[side] for layer, of in heads.items() if of[side]} for side in ("left", "right")
         }
         | {"holds": all(any(of[side] for of in heads.values()) for side in ("left", "right"))},
-        "their weights prefer inputs of their side": {
+        "weights of head units prefer inputs of their own side": {
             "units": len(sides),
             "holding_after_correction": corrected(sides),
             "share_of_pairs_less_opposed": opposed,
             "holds": len(sides) > 0 and corrected(sides) > len(sides) / 2,
         },
-        "units for bare heads facing either way": {
+        "there are units for bare heads facing either way": {
             kind: {layer: of[kind] for layer, of in heads.items() if of[kind]} for kind in ("both", "cat")
         }
         | {"holds": any(of[kind] for of in heads.values() for kind in ("both", "cat"))},
-        "which inputs for both sides excite": {
+        "weights of these units prefer inputs of both sides": {
             "units": len(either),
             "holding_after_correction": corrected([unit["p_value"] for unit in either]),
             "holds": corrected([unit["p_value"] for unit in either]) > 0,
         },
-        "units for heads with a neck behind": {
+        "there are units for heads with a neck behind": {
             "units": {layer: of["neck_behind"] for layer, of in heads.items() if of["neck_behind"]},
             "holds": any(of["neck_behind"] for of in heads.values()),
         },

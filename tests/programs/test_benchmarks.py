@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import against_pytorch, first_and_second, floor, hlo
+from benchmarks import against_pytorch, first_and_second, first_minute, floor, hlo
 from jaxcircuits import Recipe
 from support.data import ROOT
 from support.small import SMALL
@@ -160,3 +160,20 @@ def test_ratios_are_of_the_cores_time():
     before = [{"what": "one", "clock": 9.0, "cores": 6.0}, {"what": "two", "clock": 1.0, "cores": 2.0}]
     after = [{"what": "one", "clock": 1.0, "cores": 1.5}, {"what": "two", "clock": 1.0, "cores": 2.5}]
     assert first_and_second.ratios({"before": before, "after": after}) == {"one": 4.0, "two": 0.8, "all": 2.0}
+
+
+def test_the_first_minute_is_that_of_the_command(tmp_path):
+    """A package whose command writes a sheet, then takes its time, stands in for the commits to be compared."""
+    package, home = tmp_path / "package" / "jaxcircuits", tmp_path / "home"
+    package.mkdir(parents=True)
+    home.mkdir()
+    (package / "__main__.py").write_text(
+        "import time, pathlib\npathlib.Path('sheet.png').touch()\ntime.sleep(0.5)\nsum(range(10**6))\n"
+    )
+    took = first_minute.process(package.parent, home)
+    assert took["sheet"] < took["clock"] and 0.5 < took["clock"] and 0 < took["cores"]
+    (package / "__main__.py").write_text("raise SystemExit('no')\n")
+    with pytest.raises(RuntimeError, match="ended with 1:\nno"):
+        first_minute.process(package.parent, home)
+    rounds = [{"sheet": 1.0, "clock": 5.04}, {"sheet": 2.0, "clock": 3.0}, {"sheet": 9.0, "clock": 6.0}]
+    assert first_minute.medians(rounds) == {"sheet": 2.0, "clock": 5.0}
