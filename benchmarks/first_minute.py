@@ -51,16 +51,19 @@ def process(package: Path, home: Path) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as work:
         before, began = _cores(), time.perf_counter()
         command = [sys.executable, "-m", "jaxcircuits", "render"]
-        running = subprocess.Popen(command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        sheet = None
-        while running.poll() is None:
-            if sheet is None and any(Path(work).rglob("sheet.png")):
-                sheet = time.perf_counter() - began
-            time.sleep(LOOK)
+        said, sheet = Path(work, "said.txt"), None
+        with (
+            said.open("wb") as file,
+            subprocess.Popen(command, cwd=work, env=environment, stdout=file, stderr=subprocess.STDOUT) as running,
+        ):
+            while running.poll() is None:
+                if sheet is None and any(Path(work).rglob("sheet.png")):
+                    sheet = time.perf_counter() - began
+                time.sleep(LOOK)
         clock, cores = time.perf_counter() - began, _cores() - before
         if running.returncode or sheet is None:
-            said = running.stdout.read().decode() if running.stdout else ""
-            raise RuntimeError(f"the command of {package} ended with {running.returncode}:\n{said[-2000:]}")
+            text = said.read_text(errors="replace")
+            raise RuntimeError(f"the command of {package} ended with {running.returncode}:\n{text[-2000:]}")
     return {"sheet": sheet, "clock": clock, "cores": cores}
 
 
