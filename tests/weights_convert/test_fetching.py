@@ -78,14 +78,14 @@ def test_the_error_names_every_place_and_what_to_do(server, monkeypatch, tmp_pat
     (line,) = str(error.value).splitlines()
     for place in (tmp_path / "mine" / "googlenet.safetensors", home / "cache", server.url("gone.caffemodel"), "404"):
         assert str(place) in line
-    assert "weights-convert FILE --out googlenet.safetensors" in line and "JAXCIRCUITS_WEIGHTS" in line
+    assert "weights-convert FILE --out FOLDER/googlenet.safetensors" in line and "JAXCIRCUITS_WEIGHTS" in line
 
 
 def test_networks_without_a_pinned_source_say_where_theirs_is(home):
     with pytest.raises(InputError) as error:
         find_or_fetch("squeezenet")
     (line,) = str(error.value).splitlines()
-    assert "get squeezenet_v1.1.caffemodel" in line and "weights-convert FILE --out squeezenet.safetensors" in line
+    assert "get squeezenet_v1.1.caffemodel" in line and "weights-convert FILE --out FOLDER/squeezenet.safetensors" in line
 
 
 def test_unknown_network():
