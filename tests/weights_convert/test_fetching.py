@@ -85,7 +85,9 @@ def test_networks_without_a_pinned_source_say_where_theirs_is(home):
     with pytest.raises(InputError) as error:
         find_or_fetch("squeezenet")
     (line,) = str(error.value).splitlines()
-    assert "get squeezenet_v1.1.caffemodel" in line and "weights-convert FILE --out FOLDER/squeezenet.safetensors" in line
+    assert (
+        "get squeezenet_v1.1.caffemodel" in line and "weights-convert FILE --out FOLDER/squeezenet.safetensors" in line
+    )
 
 
 def test_unknown_network():
