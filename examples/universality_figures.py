@@ -13,7 +13,7 @@ from jaxcircuits.images.sheet import to_image
 from jaxcircuits.pages.compare import spread
 
 SHOWN = ("curves", "high-low frequency", "circles", "lines", "color contrast", "boundaries")
-COLUMNS, CELL, GAP, LEFT = 7, 84, 4, 176
+COLUMNS, CELL, GAP, LEFT = 7, 84, 4, 216
 STEPS, SIZE = 96, 96
 UNITS = Path("build") / "universality"
 INK, GRAY = "#222222", "#777777"
@@ -25,7 +25,7 @@ def draw(networks: list[jc.Network], parts: dict[str, Any], folder: Path) -> Non
     if parts["depths"]:
         depth_maps(parts["depths"]).save(folder / "universality.depths.jpg", quality=88)
     pictures = {network.name: _drawn(network, parts["families"], UNITS) for network in networks}
-    family_rows(parts["families"], pictures).save(folder / "universality.families.jpg", quality=86)
+    family_rows(parts["families"], pictures).save(folder / "universality.families.jpg", quality=78)
 
 
 def _drawn(network: jc.Network, rows: list[dict[str, Any]], folder: Path) -> dict[tuple[str, int], Image.Image]:
@@ -47,7 +47,7 @@ def _drawn(network: jc.Network, rows: list[dict[str, Any]], folder: Path) -> dic
                 missing.append((unit, path))
         if missing:
             objective = jc.channel(layer, [unit for unit, _ in missing])
-            images = jc.render(network, objective, jc.Recipe(size=side, steps=STEPS)).images
+            images = jc.render(network, objective, jc.Recipe(size=side, steps=STEPS, redirect_steps=STEPS)).images
             for (unit, path), image in zip(missing, images):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 drawn[layer, unit] = to_image(image)
