@@ -54,11 +54,14 @@ class Chance(NamedTuple):
     draws: Draws
 
 
-def chance(structure: Structure, group: int, numbers: Numbers, keys: Rows, step: jax.Array) -> Chance:
+def chance(
+    structure: Structure, size: tuple[int, ...], group: int, numbers: Numbers, keys: Rows, step: jax.Array
+) -> Chance:
     """What chance decides of the pictures' views at their step; it depends on no network and no picture.
 
     Args:
       structure: of the recipe.
+      size: height and width of the pictures, which may be other than the recipe's.
       group: of pictures that share their views, so that they can be compared cell by cell.
       numbers: the recipe's.
       keys: uint32 (N, 2), the pictures'.
@@ -73,7 +76,7 @@ def chance(structure: Structure, group: int, numbers: Numbers, keys: Rows, step:
 
     def of_view(key: jax.Array, progress: jax.Array) -> Chance:
         background, place = jax.random.split(key)
-        return Chance(background, draws(recipe.transforms, place, structure.form.size, progress, structure.bounds))
+        return Chance(background, draws(recipe.transforms, place, (size[0], size[1]), progress, structure.bounds))
 
     # One vmap over all views: nested ones take longer to compile.
     of_views = jax.vmap(lambda key: jax.random.split(key, recipe.views))(of_step).reshape(-1)

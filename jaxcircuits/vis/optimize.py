@@ -11,7 +11,7 @@ Cost of a step: forward and input gradient of what `jaxcircuits.vis.loss` comput
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +25,7 @@ from jaxcircuits.network import Forward
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.loss import Batch, Chance, chance, scores
 from jaxcircuits.vis.numbers import Numbers, Structure
+from jaxcircuits.vis.objectives.seen import Rows
 from jaxcircuits.vis.recipe import OPTIMIZERS, Recipe
 from jaxcircuits.vis.settings import compiled
 
@@ -96,9 +97,7 @@ class Programs:
         self.steps = self._compiled(self._steps, (OF_BATCH, state, P()), (state, history), donate_argnums=1)
         self.advance = self._advance_outside if on_cpu else self._advance_inside
         self.chance_of_groups = functools.cache(
-            lambda group: self._compiled(
-                functools.partial(chance, self.structure, group), (P(), rows, rows), rows, quickly=True
-            )
+            lambda group: self._compiled(self._chance(group), (P(), rows, rows), rows, quickly=True)
         )
 
     def _compiled(self, function, inputs, outputs, *, quickly=False, **options):
@@ -146,6 +145,9 @@ class Programs:
         """What chance decides of the views of a batch's pictures at their step, int32 (N,)."""
         return self.chance_of_groups(batch.objective.group)(batch.numbers, batch.keys, step)
 
+    def _chance(self, group: int) -> Callable[[Numbers, Rows, jax.Array], Chance]:
+        return functools.partial(chance, self.structure, self.structure.form.size, group)
+
     def _start(self, numbers: Numbers, keys: jax.Array, given: jax.Array | None) -> State:
         """Random parameters, or those of given pictures (N, H, W, channels)."""
         recipe = self.structure.recipe(numbers)
@@ -183,7 +185,7 @@ class Programs:
 
     def _steps(self, batch: Batch, state: State, count: jax.Array) -> tuple[State, jax.Array]:
         def one(i, carry):
-            drawn = chance(self.structure, batch.objective.group, batch.numbers, batch.keys, carry[0].step)
+            drawn = self._chance(batch.objective.group)(batch.numbers, batch.keys, carry[0].step)
             state, found = self._step(batch, carry[0], drawn)
             return state, jax.lax.dynamic_update_index_in_dim(carry[1], found, i, 0)
 
@@ -219,7 +221,7 @@ def cpu_options(quickly: bool = False) -> dict[str, str]:
     try:
         jax.jit(lambda: 0, compiler_options=options).lower().compile()
     except jax.errors.JaxRuntimeError:
-        return {}
+        return cpu_options() if quickly else {}
     return options
 
 

@@ -14,7 +14,7 @@ from jaxcircuits.network import Network
 from jaxcircuits.vis.arguments import as_network, as_objective, as_recipe, as_seeds
 from jaxcircuits.vis.failure import likely_cause
 from jaxcircuits.vis.keys import picture_keys
-from jaxcircuits.vis.loss import Batch
+from jaxcircuits.vis.loss import Batch, chance
 from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.objectives import Objective
 from jaxcircuits.vis.objectives.base import check_finite
@@ -96,7 +96,7 @@ def transparent(
 @functools.partial(compiled, static_argnums=0)
 def _gradient(program: Programs, batch: Batch, pictures: jax.Array, step: jax.Array) -> jax.Array:
     """(N, H, W)"""
-    drawn = program.chance(batch, step)
+    drawn = chance(program.structure, pictures.shape[1:3], batch.objective.group, batch.numbers, batch.keys, step)
     gradient = jax.grad(lambda pictures: program.score(batch, pictures, drawn).sum())(pictures)
     return jnp.abs(gradient).sum(-1)
 

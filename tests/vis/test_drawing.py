@@ -16,12 +16,16 @@ from jaxcircuits.vis import (
     LUCID,
     MACO,
     RGBA,
+    Crop,
+    Elastic,
     Fourier,
     FourierPhase,
+    Homography,
     Jitter,
     Pad,
     Pixels,
     Pyramid,
+    Rotate,
     Seen,
     Shared,
 )
@@ -394,6 +398,15 @@ def test_relevance_is_where_the_objective_looks(slide, dtype):
     assert (inside.sum((1, 2)) >= 0.97 * relevance.sum((1, 2))).all()
     assert (relevance.max((1, 2)) == 1).sum() >= 2
     assert jc.transparent(np.stack([PICTURE] * 3), relevance).shape == (3, SIZE, SIZE, 4)
+
+
+@pytest.mark.parametrize("transforms", [(Crop(),), (Pad(2), Elastic()), (Homography(), Rotate((5.0,)))], ids=str)
+def test_relevance_of_pictures_of_another_size_than_the_recipes(slide, transforms):
+    """Views are those of the pictures, whatever size the recipe would draw."""
+    own, larger = (dataclasses.replace(PLAIN, size=size, transforms=transforms) for size in (SIZE, SIZE + 16))
+    objective, pictures = jc.channel(LAYER, [1]), PICTURE[None]
+    expected = jc.relevance(slide, objective, pictures, own)
+    np.testing.assert_allclose(jc.relevance(slide, objective, pictures, larger), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("ending", [".gif", ".png", ".webp", ".mp4"])

@@ -171,7 +171,7 @@ def view(
         if isinstance(part, Transform):
             picture = part.apply(cast(jax.Array, one), picture)
         else:
-            size = _sizes(part, (picture.shape[0], picture.shape[1]))[-1]
+            size = view_size(part, (picture.shape[0], picture.shape[1]))
             picture = _seen(picture, one, size, next(left), dtype)
     return picture
 
