@@ -19,14 +19,13 @@ its first process. Clocks on a shared machine tell little; the seconds of all co
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import ROOT, arguments_of, report
+from benchmarks.measuring import ROOT, arguments_of, commit_of, environment_of, report
 
 PROCESS = Path(__file__).with_name("one_process.py")
 KINDS = ("command", "library")
@@ -40,11 +39,9 @@ def process(kind: str, package: Path, home: Path) -> list[dict[str, Any]]:
       package: the checkout whose code runs.
       home: the user's folder, with the cache.
     """
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
-    environment |= {"PYTHONPATH": str(package), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     with tempfile.TemporaryDirectory() as work:
         command = [sys.executable, str(PROCESS), kind]
-        done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=work, env=environment_of(package, home), capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{kind} of {package} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -79,9 +76,8 @@ def main() -> None:
     options = parser.parse_args()
     before = options.before.resolve()
     found = measured({"before": before, "after": ROOT})
-    described = subprocess.run(["git", "describe", "--always"], cwd=before, capture_output=True, text=True)
     times = {kind: {turn: ratios(parts) for turn, parts in turns.items()} for kind, turns in found.items()}
-    report({"before": described.stdout.strip(), "times_as_long_before": times, "processes": found}, options.out)
+    report({"before": commit_of(before), "times_as_long_before": times, "processes": found}, options.out)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ the clock; `cores` is the processor time of all cores, which others disturb less
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
 import subprocess
@@ -32,7 +31,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measuring import ROOT, arguments_of, report
+from benchmarks.measuring import ROOT, arguments_of, commit_of, environment_of, report
 
 LOOK = 0.05
 """Seconds between two looks for the first sheet."""
@@ -45,12 +44,9 @@ def process(package: Path, home: Path) -> dict[str, float]:
       package: the checkout whose code runs.
       home: the user's folder, with the cache.
     """
-    # What users of the library set for JAX is not set here.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX")}
-    environment |= {"PYTHONPATH": str(package), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     with tempfile.TemporaryDirectory() as work:
         before, began = _cores(), time.perf_counter()
-        command = [sys.executable, "-m", "jaxcircuits", "render"]
+        command, environment = [sys.executable, "-m", "jaxcircuits", "render"], environment_of(package, home)
         said, sheet = Path(work, "said.txt"), None
         with (
             said.open("wb") as file,
@@ -97,10 +93,7 @@ def main() -> None:
     packages = {"now": ROOT} | ({"before": options.before.resolve()} if options.before else {})
     found = measured(packages, options.rounds)
     seconds = {name: {turn: medians(rounds) for turn, rounds in turns.items()} for name, turns in found.items()}
-    described = {}
-    if options.before:
-        told = subprocess.run(["git", "describe", "--always"], cwd=packages["before"], capture_output=True, text=True)
-        described = {"before": told.stdout.strip()}
+    described = {"before": commit_of(packages["before"])} if options.before else {}
     report(described | {"rounds": options.rounds, "seconds": seconds}, options.out)
 
 

@@ -142,8 +142,25 @@ def machine() -> dict[str, Any]:
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
-        "commit": _commit(),
+        "commit": commit_of(ROOT),
     }
+
+
+def environment_of(package: Path, home: Path) -> dict[str, str]:
+    """The environment of a process that runs a checkout's code as its user would, with a cache of its own.
+
+    Args:
+      package: the checkout.
+      home: the user's folder, with the cache.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    return environment | {"PYTHONPATH": str(package), "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+
+
+def commit_of(folder: Path) -> str:
+    """The commit of a checkout, with `-dirty` where files differ from it."""
+    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=folder, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def subprocess_json(module: str, *arguments: str, **environment: str) -> Any:
@@ -181,8 +198,3 @@ def _cpu() -> str:
 
 def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines() if Path(path).exists() else []
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip()

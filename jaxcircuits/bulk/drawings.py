@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import jax
@@ -230,18 +230,11 @@ class Drawings(Product):
         pictures = f"{finished} picture{several}" if finished == total else f"{finished} of {total} picture{several}"
         failed = self.store.failed()
         if failed:
-            (first, why), *others = failed.items()
-            more = f" and {len(others)} more" if others else ""
-            pictures = (
-                f"{len(failed)} of the pictures are not finite and were left out: {first}{more} ({why})\n{pictures}"
-            )
+            said = f"{len(failed)} of the pictures are not finite and were left out: {_first(failed)}"
+            pictures = f"{said} ({next(iter(failed.values()))})\n{pictures}"
         if self.silent:
-            first, *others = self.silent
-            more = f" and {len(others)} more" if others else ""
-            pictures = (
-                f"{len(self.silent)} of the pictures found nothing that activates the unit: {first}{more} "
-                f"(another --seed or more --steps may)\n{pictures}"
-            )
+            said = f"{len(self.silent)} of the pictures found nothing that activates the unit: {_first(self.silent)}"
+            pictures = f"{said} (another --seed or more --steps may)\n{pictures}"
         if isinstance(self.store, DataSet):
             opened = f"tfds.builder_from_directory({str(self.root)!r}).as_data_source({SPLIT!r})"
             return f"{pictures} in {self.root}\nto open them: {opened}"
@@ -274,6 +267,11 @@ class Drawings(Product):
     def _objective(self, shard: DrawingShard) -> Objective:
         series = next(one for one in self.series if one.folder == shard.folder)
         return series.objective(shard.drawn)
+
+
+def _first(names: Collection[str]) -> str:
+    """The first of some names, and how many more there are."""
+    return next(iter(names)) + (f" and {len(names) - 1} more" if len(names) > 1 else "")
 
 
 @contextlib.contextmanager
