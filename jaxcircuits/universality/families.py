@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LEAST = 0.05
 """The p-value from which on a family is not said to be found."""
+FEWEST = 3
+"""Members, of which fewer are single units and no family."""
 EXAMPLES = 8
 """Strongest pictures of a unit, whose mean says what it can answer."""
 TURN = 2 * np.pi
@@ -47,9 +49,9 @@ class Found(Brief):
       family: what was looked for.
       network: its name.
       layers: layer -> its `Members`, of all layers that were looked at.
-      layer: that with the largest share of members beyond chance.
+      layer: that with the most members beyond chance, in standard deviations of chance.
       depth: of that layer, see `jaxcircuits.universality.depths`.
-      p_value: how often dealing the answers out anew gives any layer as large a share beyond its chance.
+      p_value: how often dealing the answers out anew gives any layer as many standard deviations.
     """
 
     family: Family
@@ -61,8 +63,8 @@ class Found(Brief):
 
     @property
     def there(self) -> bool:
-        """Whether the family is in the network: more members than by chance, with a p-value below `LEAST`."""
-        return len(self.units) > 0 and self.p_value < LEAST
+        """Whether the family is in the network: `FEWEST` members, more than by chance, with a p-value below `LEAST`."""
+        return len(self.units) >= FEWEST and self.p_value < LEAST
 
     @property
     def members(self) -> Members:
@@ -240,10 +242,11 @@ def layers_of(network: Network) -> tuple[str, ...]:
 
 def _found(network: Network, family: Family, seen: Answers) -> Found:
     by_layer = {layer: members(family, own, seed) for seed, (layer, own) in enumerate(seen.items())}
-    share = {layer: own.excess / network.layers[layer].channels for layer, own in by_layer.items()}
-    best = max(share, key=lambda layer: share[layer])
-    null = [(own.null - own.null.mean()) / network.layers[layer].channels for layer, own in by_layer.items()]
-    p_value = float((1 + (np.max(null, axis=0) >= share[best]).sum()) / (1 + len(null[0])))
+    # By standard deviations: of shares, a layer in which chance alone makes many members could have the largest.
+    beyond = {layer: own.excess / own.spread for layer, own in by_layer.items()}
+    best = max(beyond, key=lambda layer: beyond[layer])
+    null = [(own.null - own.null.mean()) / own.spread for own in by_layer.values()]
+    p_value = float((1 + (np.max(null, axis=0) >= beyond[best]).sum()) / (1 + len(null[0])))
     return Found(family, network.name, by_layer, best, float(depths(network, [best])[0]), p_value)
 
 

@@ -145,6 +145,12 @@ class Members(Brief):
         """How many more there are than by chance."""
         return len(self.units) - float(self.null.mean())
 
+    @property
+    def spread(self) -> float:
+        """Standard deviation of counts by chance, units, for a variance of one unit more than that of `null`: counts
+        of a few shuffles may all be 0."""
+        return float(np.sqrt(self.null.var() + 1))
+
 
 def members(family: Family, answers: dict[str, np.ndarray], seed: int = 0) -> Members:
     """Which units of a layer are of a family.

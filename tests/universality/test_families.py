@@ -21,6 +21,7 @@ from jaxcircuits.pages.compare_report import numbers, related_row
 from jaxcircuits.universality import FAMILIES, objects
 from jaxcircuits.universality.bank import BANK, around
 from jaxcircuits.universality.bank import Shown as Stimuli
+from jaxcircuits.universality.families import _found
 from jaxcircuits.universality.family import coverage, members
 from support import matched
 from support.browser import Browser
@@ -149,6 +150,40 @@ def test_a_criterion_is_that_of_a_loop_and_its_null_is_of_dealt_answers():
     alone = {name: part[10:] for name, part in answers.items()}
     by_chance = members(BY_NAME["curves"], alone)
     assert abs(by_chance.excess) <= 3 * max(by_chance.null.std(), 1)
+
+
+def looked(name, early, late):
+    """A network whose layers answer curves and lines as given, (units, kinds, conditions): what is found in it."""
+    layers = {"early": early, "units": late}
+    network = template_network(name)
+    return _found(network, BY_NAME["curves"], layers)
+
+
+def test_a_layer_is_chosen_by_how_much_it_is_beyond_chance_not_by_how_noisy_it_is():
+    clear, _ = planted(units=240, tuned=10, seed=1)
+    rng = np.random.default_rng(2)
+    # Few conditions of few kinds, and answers that are mostly 0: by chance, too, many prefer one to its opposite.
+    wild = (rng.uniform(size=(60, 16, 1)) < 0.25) * rng.exponential(size=(60, 16, 1))
+    noisy = {"curve": wild, "line": (rng.uniform(size=(60, 8, 1)) < 0.25) * rng.exponential(size=(60, 8, 1))}
+    for early, late, expected in ((noisy, clear, "units"), (clear, noisy, "early")):
+        got = looked("one", early, late)
+        other = next(layer for layer in got.layers if layer != expected)
+        share = {
+            layer: own.excess / len(layers["curve"]) for layers, (layer, own) in zip((early, late), got.layers.items())
+        }
+        assert share[other] > share[expected]
+        assert got.layer == expected and got.there
+    alone = {name: part[10:] for name, part in clear.items()}
+    assert not looked("one", noisy, alone).there
+
+
+def test_fewer_than_three_units_are_no_family():
+    for tuned in (2, 3):
+        answers, _ = planted(units=60, tuned=tuned, seed=3)
+        answers["curve"][tuned:] = answers["line"][tuned:] = 0
+        silent = {name: np.zeros_like(part) for name, part in answers.items()}
+        got = looked("one", silent, answers)
+        assert len(got.units) == tuned and got.p_value < 0.05 and got.there == (tuned == 3)
 
 
 def test_coverage_is_one_for_even_angles_and_less_for_a_gap():
