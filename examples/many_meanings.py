@@ -1,10 +1,10 @@
 """The meanings of units: how many by what excites them, whether they are of different things, and how each is drawn.
 
 Command:   python -m examples.many_meanings WEIGHTS.safetensors OTHER.safetensors PHOTOGRAPHS --out RESULT.json
-           [--sheets FOLDER]
+           [--figures FOLDER]
            (WEIGHTS: of inceptionv1-2015; OTHER: of googlenet; PHOTOGRAPHS: a folder of one folder a synset)
 Hardware:  two CPU cores
-Cost:      8 minutes
+Cost:      5 minutes
 Result:    examples/results/many_meanings.json
 
 Two units of mixed4e: 440, chosen in docs/drawing.md since its strongest photographs are least alike, and one that is
@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from scipy import stats
 from sklearn.metrics import adjusted_rand_score
 
@@ -36,8 +37,10 @@ import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from examples import families
 from jaxcircuits import evidence
+from jaxcircuits.evidence.crops import outlined, views
 from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.evidence.responses import responses
+from jaxcircuits.images.sheet import to_image
 
 LAYER, GIVEN, EMBEDDING = "mixed4e", 440, "pool5/7x7_s1"
 STRONGEST, OF_HALF, CANDIDATES, COMPARED = 100, 50, 6, 8
@@ -45,6 +48,8 @@ DRAWS = 39
 """Of either reference, for units of which many are looked at."""
 LAST_ANIMAL = "n02655020"
 """The last synset of an animal among ImageNet's classes, which are in WordNet's order."""
+SHOWN = 6
+"""Photographs of each meaning in a figure."""
 FACET = 4.0
 """How much a facet counts beside the unit: the length of its vector."""
 RECIPE = jc.Recipe.fast(size=112, steps=160)
@@ -192,7 +197,23 @@ def of_layer(seen: evidence.Examples, embedded: np.ndarray) -> dict[str, Any]:
     }
 
 
-def measure(network: jc.Network, other: jc.Network, folder: Path, sheets: Path | None) -> dict[str, Any]:
+def figure(network: jc.Network, pictures: jc.Pictures, found: evidence.Meanings, drawn: np.ndarray) -> Image.Image:
+    """A row for the unit and one for each meaning: its drawing, and what the unit saw in its strongest photographs."""
+    layer, unit = found.unit
+    side = drawn.shape[1]
+    cells, captions = [], []
+    for k, drawing in enumerate(drawn, -1):
+        own = np.flatnonzero(found.labels == k if k >= 0 else found.labels >= 0)[:SHOWN]
+        chosen = Chosen(*(part[own] for part in found.chosen))
+        seen = views(network, pictures, layer, unit, chosen.pictures, chosen.places, found.size)
+        row = [np.asarray(to_image(outlined(view)).resize((side, side)), np.float32) / 255 for view in seen]
+        cells += [drawing, *row, *[np.ones_like(drawing)] * (SHOWN - len(row))]
+        captions += [f"meaning {k + 1}" if k >= 0 else f"{layer}:{unit}"]
+        captions += [*(f"{value:.0f}" for value in chosen.values), *[""] * (SHOWN - len(row))]
+    return jc.contact_sheet(np.stack(cells), captions, columns=1 + SHOWN)
+
+
+def measure(network: jc.Network, other: jc.Network, folder: Path, figures: Path | None) -> dict[str, Any]:
     """All figures, as plain JSON types."""
     pictures = jc.open_pictures(folder)
     synsets = [Path(pictures.name(i)).parent.name for i in range(len(pictures))]
@@ -245,12 +266,9 @@ def measure(network: jc.Network, other: jc.Network, folder: Path, sheets: Path |
         }
         row["drawings"], images = drawn(network, found)
         result["units"].append(row)
-        if sheets:
-            sheets.mkdir(parents=True, exist_ok=True)
-            captions = ["plainly", *(f"meaning {k + 1}" for k in range(found.count))]
-            jc.contact_sheet(images, captions, columns=len(images)).save(sheets / f"{unit}.drawings.png")
-            for k in range(found.count):
-                found.sheet(network, pictures, k, 12).save(sheets / f"{unit}.meaning{k + 1}.png")
+        if figures:
+            figures.mkdir(parents=True, exist_ok=True)
+            figure(network, pictures, found, images).save(figures / f"meanings.{unit}.jpg", quality=85)
     return result
 
 
@@ -258,10 +276,10 @@ def main() -> None:
     parser = arguments_of(__doc__, size=False)
     parser.add_argument("other", help="the network that embeds photographs, as `jaxcircuits.load` takes it")
     parser.add_argument("photographs", type=Path)
-    parser.add_argument("--sheets", type=Path, help="folder for sheets of examples and of drawings")
+    parser.add_argument("--figures", type=Path, help="folder for a picture of each unit")
     arguments = parser.parse_args()
     networks = jc.load(arguments.network), jc.load(arguments.other)
-    report(measure(*networks, arguments.photographs, arguments.sheets), arguments.out)
+    report(measure(*networks, arguments.photographs, arguments.figures), arguments.out)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from jaxcircuits.bulk.drawing_plan import FORMATS, DrawingPlan, DrawingShard, re
 from jaxcircuits.bulk.drawings import Drawings, drawings
 from jaxcircuits.bulk.hosts import ALONE, Hosts, meet
 from jaxcircuits.bulk.job import Job
+from jaxcircuits.bulk.meanings import UnitMeanings, meanings
 from jaxcircuits.bulk.passes import Passes, examples
 from jaxcircuits.bulk.plan import Plan
 from jaxcircuits.bulk.product import Product
@@ -30,11 +31,13 @@ __all__ = [
     "Product",
     "Records",
     "Series",
+    "UnitMeanings",
     "Wirings",
     "crops",
     "drawings",
     "examples",
     "feature_layers",
+    "meanings",
     "meet",
     "recipe_hash",
     "wiring",

@@ -9,21 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from etils import epath
 from PIL import Image
 
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.crops_file import HEAT, Crop, CropBand, crops_bytes
-from jaxcircuits.bulk.crops_plan import CropsPlan, CropsShard
+from jaxcircuits.bulk.crops_plan import CropsPlan
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.hosts import ALONE, Hosts
 from jaxcircuits.bulk.job import Job, opened
 from jaxcircuits.bulk.records import Records
-from jaxcircuits.bulk.shard_files import ShardFiles
+from jaxcircuits.bulk.unit_files import UnitFiles
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.bands import Band, bands
 from jaxcircuits.evidence.crops import View, view_at
-from jaxcircuits.evidence.layer_examples import LayerExamples
+from jaxcircuits.evidence.layer_examples import Chosen, LayerExamples
 from jaxcircuits.files import below
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
@@ -86,95 +85,77 @@ def crops(
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
-class Crops(ShardFiles):
+class Crops(UnitFiles):
     """Crops, see `Product`.
 
     Attributes:
       pictures: that were shown.
-      wanted: layer -> units that are asked for.
       examples: layer -> its examples.
       size: height and width at which the pictures were shown.
     """
 
     plan: CropsPlan
     pictures: Pictures
-    wanted: Mapping[str, Sequence[int]]
     examples: Mapping[str, LayerExamples]
     size: tuple[int, int]
 
     NAME, RECORDS, MADE, SUMMARY = "crops", "crops", "cut", "what {units} saw"
 
-    def check(self) -> None:
-        """See `Product`."""
-        seen: set[tuple[str, int]] = set()
-        for shard in self.plan.shards:
-            self.network.check_units(shard.layer, list(shard.units))
-            units = {(shard.layer, unit) for unit in shard.units}
-            if units & seen:
-                raise InputError(f"units of {shard.layer} are in several shards; expected each in one")
-            seen |= units
-
-    def extended(self) -> CropsPlan:
-        """See `Product`."""
-        return self.plan.extended(self.wanted)
-
-    def asked(self) -> tuple[int, ...]:
-        """See `Product`."""
-        shards = enumerate(self.plan.shards)
-        return tuple(i for i, shard in shards if set(shard.units) & set(self.wanted.get(shard.layer, ())))
-
-    def path(self, shard: int) -> epath.Path:
-        """See `ShardFiles`."""
-        one = self.plan.shards[shard]
-        name = f"{min(one.units):04d}-{self.plan.of(shard)[:6]}.safetensors"
-        return below(self.root, one.layer) / "crops" / name
-
-    def owns(self, name: str) -> bool:
-        """See `ShardFiles`: the folder of crops has no others."""
-        return True
-
     def made(self, shard: int) -> Mapping[int, tuple[CropBand, ...]]:
         """See `ShardFiles`."""
-        return self._cut(self.plan.shards[shard])
+        layer, units = self.plan.shards[shard].layer, self.plan.shards[shard].units
+        examples = self.examples.get(layer)
+        if examples is None:  # of a shard that an earlier command planned, of a layer not asked for now
+            raise InputError(f"no examples of {layer}; ask for it too")
+        chosen = {unit: bands(examples, unit, self.plan.strongest, self.plan.each) for unit in units}
+        wanted = {(unit, b): band.chosen for unit, own in chosen.items() for b, band in enumerate(own)}
+        found = cut(self.network, self.pictures, layer, wanted, self.size)
+        return {unit: tuple(_band(band, found[unit, b]) for b, band in enumerate(own)) for unit, own in chosen.items()}
 
     def encoded(self, shard: int, made: Mapping[int, tuple[CropBand, ...]]) -> bytes:
         """See `ShardFiles`."""
         return crops_bytes(self.plan.shards[shard].layer, dict(made))
 
-    def count(self, shards: Sequence[int]) -> int:
-        """See `Product`: units."""
-        return sum(len(self.plan.shards[i].units) for i in shards)
 
-    def _cut(self, shard: CropsShard) -> dict[int, tuple[CropBand, ...]]:
-        """Every picture is read and seen once for all units of the shard that answer it."""
-        examples = self.examples.get(shard.layer)
-        if examples is None:  # of a shard that an earlier command planned, of a layer not asked for now
-            raise InputError(f"no examples of {shard.layer}; ask for it too")
-        chosen = {unit: bands(examples, unit, self.plan.strongest, self.plan.each) for unit in shard.units}
-        wanted: dict[int, list[tuple[int, int, int]]] = {}
-        for unit, own in chosen.items():
-            for b, band in enumerate(own):
-                for k, picture in enumerate(band.chosen.pictures.tolist()):
-                    wanted.setdefault(picture, []).append((unit, b, k))
-        found: dict[tuple[int, int, int], Crop] = {}
-        pictures = self.pictures.at(self.network.convention.size, self.network.convention.channels)
-        numbers = sorted(wanted)
-        for start in range(0, len(numbers), AT_ONCE):
-            part = numbers[start : start + AT_ONCE]
-            read = [pictures[number] for number in part]
-            maps = np.concatenate(list(answers(self.network, shard.layer, np.stack([one.image for one in read]))))
-            for number, one, fires in zip(part, read, maps):
-                label = pictures.classes[one.label] if 0 <= one.label < len(pictures.classes) else ""
-                for unit, b, k in wanted[number]:
-                    at = chosen[unit][b].chosen.places[k]
-                    seen = view_at(self.network, pictures, shard.layer, number, at, fires[..., unit], self.size)
-                    found[unit, b, k] = _crop(seen, one.name, label)
-        return {
-            unit: tuple(
-                _band(band, [found[unit, b, k] for k in range(len(band.chosen.values))]) for b, band in enumerate(own)
-            )
-            for unit, own in chosen.items()
-        }
+def cut(
+    network: Network,
+    pictures: Pictures,
+    layer: str,
+    wanted: Mapping[tuple[int, int], Chosen],
+    size: tuple[int, int],
+) -> dict[tuple[int, int], list[Crop]]:
+    """What units saw in chosen pictures; every picture is read and seen once for all units that answer it.
+
+    Args:
+      network: whose units.
+      pictures: that were shown.
+      layer: theirs.
+      wanted: (unit, a number of one's own) -> pictures, and where in them.
+      size: height and width at which they were shown.
+
+    Returns:
+      For each of `wanted` its crops, in its order.
+
+    Raises:
+      InputError: for pictures that cannot be read any more.
+    """
+    places: dict[int, list[tuple[tuple[int, int], int]]] = {}
+    for key, chosen in wanted.items():
+        for k, number in enumerate(chosen.pictures.tolist()):
+            places.setdefault(number, []).append((key, k))
+    found: dict[tuple[tuple[int, int], int], Crop] = {}
+    shown = pictures.at(network.convention.size, network.convention.channels)
+    numbers = sorted(places)
+    for start in range(0, len(numbers), AT_ONCE):
+        part = numbers[start : start + AT_ONCE]
+        read = [shown[number] for number in part]
+        maps = np.concatenate(list(answers(network, layer, np.stack([one.image for one in read]))))
+        for number, one, fires in zip(part, read, maps):
+            label = shown.classes[one.label] if 0 <= one.label < len(shown.classes) else ""
+            for key, k in places[number]:
+                seen = view_at(network, shown, layer, number, wanted[key].places[k], fires[..., key[0]], size)
+                found[key, k] = _crop(seen, one.name, label)
+    return {key: [found[key, k] for k in range(len(chosen.pictures))] for key, chosen in wanted.items()}
 
 
 def _crop(seen: View, name: str, label: str) -> Crop:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -15,6 +16,7 @@ from PIL import Image
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import conforming, parse_json, read_tensors
+from jaxcircuits.files.tensors import Stored
 from jaxcircuits.images.decode import picture
 
 FORMAT = "jaxcircuits crops 1"
@@ -29,15 +31,17 @@ MOST_PIXELS = 2**24
 """Of the crops of a unit together."""
 
 _Name = Annotated[str, msgspec.Meta(max_length=10_000)]
+Told = tuple[float, _Name, _Name]
+"""Of a crop: its activation, and the picture's name and class."""
 
 
 class _Band(msgspec.Struct):
-    """What a file says of an interval: of each crop its activation, and the picture's name and class."""
+    """What a file says of an interval."""
 
     low: float
     high: float
     share: float | None
-    crops: list[tuple[float, _Name, _Name]]
+    crops: list[Told]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,21 +83,10 @@ def crops_bytes(layer: str, found: dict[int, Sequence[CropBand]]) -> bytes:
 
     tensors, about = {}, {}
     for unit, bands in found.items():
-        crops = [crop for band in bands for crop in band.crops]
         about[str(unit)] = [
-            {
-                "low": band.low,
-                "high": band.high,
-                "share": band.share,
-                "crops": [[crop.value, crop.picture, crop.label] for crop in band.crops],
-            }
-            for band in bands
+            {"low": band.low, "high": band.high, "share": band.share, "crops": told(band.crops)} for band in bands
         ]
-        if crops:
-            sheet, file = Image.fromarray(np.concatenate([crop.image for crop in crops], 1)), io.BytesIO()
-            sheet.save(file, "WEBP", quality=QUALITY)
-            tensors[f"{unit}/images"] = np.frombuffer(file.getvalue(), np.uint8)
-            tensors[f"{unit}/heat"] = np.stack([crop.heat for crop in crops]).astype(np.float16)
+        tensors |= packed(unit, [crop for band in bands for crop in band.crops])
     return save(tensors, {"format": FORMAT, "layer": layer, "about": json.dumps(about)})
 
 
@@ -109,22 +102,52 @@ def read_crops(path: str | os.PathLike, unit: int) -> tuple[CropBand, ...]:
         bands = conforming(about, dict[str, list[_Band]], "what a file of crops holds").get(str(unit))
         if bands is None:
             raise InputError("it is not there")
-        count = sum(len(band.crops) for band in bands)
-        if not count:
-            return ()
-        if not {f"{unit}/images", f"{unit}/heat"} <= tensors.keys():
-            raise InputError("pictures are missing")
-        data, heat = tensors[f"{unit}/images"].load(), tensors[f"{unit}/heat"].load()
-        if heat.shape != (count, HEAT, HEAT) or heat.dtype != np.float16 or data.dtype != np.uint8:
-            raise InputError(f"heat is {heat.dtype} {heat.shape}; expected float16 {(count, HEAT, HEAT)}")
-        with picture(data.tobytes(), ("WEBP",)) as image:
-            if image.width * image.height > MOST_PIXELS or image.width % count:
-                raise InputError(f"{image.width} x {image.height} px for {count} crops")
-            pixels = np.asarray(image.convert("RGB"))
+        crops = iter(unpacked(unit, tensors, [crop for band in bands for crop in band.crops]))
     except InputError as error:
         raise InputError(f"{path}: cannot be read as crops of unit {unit} ({error})") from None
-    images, heats = iter(np.split(pixels, count, axis=1)), iter(np.nan_to_num(heat.astype(np.float32)))
     return tuple(
-        CropBand(band.low, band.high, band.share, tuple(Crop(next(images), next(heats), *crop) for crop in band.crops))
-        for band in bands
+        CropBand(band.low, band.high, band.share, tuple(itertools.islice(crops, len(band.crops)))) for band in bands
     )
+
+
+def told(crops: Sequence[Crop]) -> list[Told]:
+    """What a file says of crops in words: of each its activation, and the picture's name and class."""
+    return [(crop.value, crop.picture, crop.label) for crop in crops]
+
+
+def packed(unit: int, crops: Sequence[Crop]) -> dict[str, np.ndarray]:
+    """The tensors of a unit's crops, all of one size: `UNIT/images`, side by side, and `UNIT/heat`."""
+    if not crops:
+        return {}
+    heat = np.stack([crop.heat for crop in crops]).astype(np.float16)
+    return {f"{unit}/images": webp([crop.image for crop in crops]), f"{unit}/heat": heat}
+
+
+def unpacked(unit: int, tensors: Mapping[str, Stored], said: Sequence[Told]) -> list[Crop]:
+    """The crops that `packed` packed, of which `told` told that; raises `InputError` where they are not there."""
+    if not said:
+        return []
+    if not {f"{unit}/images", f"{unit}/heat"} <= tensors.keys():
+        raise InputError("pictures are missing")
+    heat = tensors[f"{unit}/heat"].load()
+    if heat.shape != (len(said), HEAT, HEAT) or heat.dtype != np.float16:
+        raise InputError(f"heat is {heat.dtype} {heat.shape}; expected float16 {(len(said), HEAT, HEAT)}")
+    images = pictures_of(tensors[f"{unit}/images"].load(), len(said))
+    return [Crop(*one) for one in zip(images, np.nan_to_num(heat.astype(np.float32)), *zip(*said))]
+
+
+def webp(images: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures (h, w, 3) of one size, side by side as one file: its bytes."""
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(images, 1)).save(file, "WEBP", quality=QUALITY)
+    return np.frombuffer(file.getvalue(), np.uint8)
+
+
+def pictures_of(data: np.ndarray, count: int) -> list[np.ndarray]:
+    """The pictures of `webp`; raises `InputError` for anything else."""
+    if data.dtype != np.uint8:
+        raise InputError(f"pictures are {data.dtype}; expected uint8")
+    with picture(data.tobytes(), ("WEBP",)) as image:
+        if image.width * image.height > MOST_PIXELS or image.width % count:
+            raise InputError(f"{image.width} x {image.height} px for {count} pictures")
+        return np.split(np.asarray(image.convert("RGB")), count, axis=1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from jaxcircuits.bulk.plan import MOST_UNITS, Plan, flat, numbers, text
+from jaxcircuits.bulk.plan import MOST_UNITS, flat, numbers, text
+from jaxcircuits.bulk.recipe_plan import RecipePlan
 from jaxcircuits.bulk.series import Series
 from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.vis import Recipe
@@ -66,17 +66,15 @@ class DrawingShard:
 
 
 @dataclasses.dataclass(frozen=True)
-class DrawingPlan(Plan):
+class DrawingPlan(RecipePlan):
     """What to draw and how.
 
     Attributes:
-      recipe: how.
       seed: of the random starts and views.
       format: `png`, `webp` or `tfds`.
       shards: in the order in which they are drawn.
     """
 
-    recipe: Recipe
     seed: int
     format: str
     shards: tuple[DrawingShard, ...] = dataclasses.field(default=(), kw_only=True)
@@ -139,16 +137,6 @@ class DrawingPlan(Plan):
         if len(name) <= LONGEST_NAME and re.fullmatch(r"[\w.-]+", name):
             return name
         return hashlib.sha256(f"{ours.recipe.to_json()} {ours.seed}".encode()).hexdigest()[:8]
-
-    def described(self) -> dict[str, Any]:
-        """See `Plan.described`."""
-        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self) if field.name != "shards"}
-        return fields | {"recipe": json.loads(self.recipe.to_json())}
-
-    @classmethod
-    def settings(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        """See `Plan.settings`."""
-        return fields | {"recipe": Recipe.from_json(json.dumps(fields["recipe"]))}
 
 
 def recipe_hash(recipe: Recipe) -> str:

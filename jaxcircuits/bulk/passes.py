@@ -77,16 +77,13 @@ def examples(
     if not layers:
         raise InputError(f"no layers of {network.name}; expected one or more")
     pictures = pictures.at(network.convention.size, network.convention.channels)
-    named = hashlib.sha256()
-    for i in range(len(pictures)):
-        named.update(f"{pictures.name(i)}\n".encode(errors="surrogateescape"))
     plan = ExamplesPlan(
         network=network.name,
         weights=network.identity,
         count=whole(count, "count", 1, 2**16),
         source=pictures.source.description,
         pictures=len(pictures),
-        named=named.hexdigest(),
+        named=names_of(pictures),
         size=pictures.size,
         fit=pictures.fit,
         classes=pictures.classes,
@@ -102,6 +99,14 @@ def examples(
     )
     with opened(ours, hosts) as job:
         yield job
+
+
+def names_of(pictures: Pictures) -> str:
+    """SHA-256 of pictures' names, by which a folder that has changed is known."""
+    named = hashlib.sha256()
+    for i in range(len(pictures)):
+        named.update(f"{pictures.name(i)}\n".encode(errors="surrogateescape"))
+    return named.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)

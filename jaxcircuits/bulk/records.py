@@ -12,6 +12,7 @@ On the disk, below the folder that commands call OUT (a layer's name may have `/
     NETWORK/LAYER/recipe.json, sheet.png    how the drawings were made; all of them together
     NETWORK/LAYER/examples.safetensors      examples of all units of the layer, `evidence.Examples.read`
     NETWORK/LAYER/crops/0000-....safetensors what some units saw in their examples, `read_crops`
+    NETWORK/LAYER/meanings/0000-....safetensors what some units stand for, `read_meanings`
     NETWORK/LAYER/wiring.safetensors        strongest inputs and outputs of all units, `circuits.read_wiring`
 
 What the index does not name is not there, whatever lies in the folders: it may be half of a shard. Reading it:
@@ -27,6 +28,7 @@ What the index does not name is not there, whatever lies in the folders: it may 
 >>> layer.seen.source, layer.seen.classes              # what was shown, or None
 >>> layer.wiring.inputs.excitatory.units[11]           # a LayerWiring, or None
 >>> layer.crops(11)[0].crops[0].image                  # of its strongest example, or None
+>>> layer.meanings(11).meanings[0].drawing             # what a unit stands for, or None
 >>> layer.missing(11)                                  # of ("drawings", "examples", "wiring") those that lack
 >>> network.problems                                   # a line for each damaged file; its record counts as missing
 
@@ -47,14 +49,17 @@ from etils import epath
 
 from jaxcircuits.bulk import place
 from jaxcircuits.bulk.crops_file import CropBand, read_crops
-from jaxcircuits.bulk.crops_plan import CropsPlan, CropsShard
+from jaxcircuits.bulk.crops_plan import CropsPlan
 from jaxcircuits.bulk.drawing import Drawing
 from jaxcircuits.bulk.drawing_plan import DrawingPlan, DrawingShard
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.index import Index
+from jaxcircuits.bulk.meanings_file import KeptMeanings, read_meanings
+from jaxcircuits.bulk.meanings_plan import MeaningsPlan
 from jaxcircuits.bulk.pictures import LARGEST_MARK
 from jaxcircuits.bulk.plan import LARGEST_PLAN, Plan
 from jaxcircuits.bulk.product import PLAN, entry_name
+from jaxcircuits.bulk.units_plan import UnitsPlan, UnitsShard
 from jaxcircuits.bulk.wiring_plan import WiringPlan
 from jaxcircuits.circuits import LayerWiring, read_wiring
 from jaxcircuits.errors import InputError, shown
@@ -119,11 +124,18 @@ class LayerRecords:
 
     def crops(self, unit: int) -> tuple[CropBand, ...] | None:
         """What a unit saw in its examples; None where nothing has been cut out."""
-        plan = self.network.plan("crops")
-        for i, shard in enumerate(plan.shards if isinstance(plan, CropsPlan) else ()):
-            if shard.layer == self.layer and unit in shard.units:
-                return self.network._read("crops", entry_name(i), lambda path: read_crops(path, unit))
-        return None
+        return self.network._read("crops", self._entry_with("crops", unit), lambda path: read_crops(path, unit))
+
+    def meanings(self, unit: int) -> KeptMeanings | None:
+        """What a unit stands for; None where nobody looked."""
+        entry = self._entry_with("meanings", unit)
+        return self.network._read("meanings", entry, lambda path: read_meanings(path, unit))
+
+    def _entry_with(self, product: str, unit: int) -> str | None:
+        """The name in a product's index of the shard that has a unit."""
+        plan = self.network.plan(product)
+        found = plan.entry_with(self.layer, unit) if isinstance(plan, UnitsPlan) else None
+        return None if found is None else entry_name(found)
 
     @functools.cached_property
     def units(self) -> tuple[int, ...]:
@@ -168,7 +180,7 @@ class NetworkRecords(Lookup[str, LayerRecords]):
         self.problems: list[str] = []
         self._listed = functools.cache(place.names)
         there = place.names(folder)
-        others = {"examples": ExamplesPlan, "wiring": WiringPlan, "crops": CropsPlan}
+        others = {"examples": ExamplesPlan, "wiring": WiringPlan, "crops": CropsPlan, "meanings": MeaningsPlan}
         self._drawn: dict[tuple[str, str], Mapping[str, Mapping[int, Drawing]]] = {}
         self._plans: dict[str, Plan] = {}
         if PLAN in there:
@@ -196,13 +208,13 @@ class NetworkRecords(Lookup[str, LayerRecords]):
         return tuple(name.removeprefix("drawings.") for name in self._plans if name.startswith("drawings."))
 
     def units_planned(self, layer: str) -> tuple[int, ...]:
-        """The units of a layer that are drawn or cut out, or are to be."""
-        drawn, cut = self._plans.get("drawings"), self._plans.get("crops")
-        shards: list[DrawingShard | CropsShard] = []
+        """The units of a layer that are drawn or cut out, or of which meanings are told, or are to be."""
+        drawn, shards = self._plans.get("drawings"), list[DrawingShard | UnitsShard]()
         if isinstance(drawn, DrawingPlan):
             shards += [shard for shard in drawn.shards if not shard.directions]
-        if isinstance(cut, CropsPlan):
-            shards += cut.shards
+        for plan in self._plans.values():
+            if isinstance(plan, UnitsPlan):
+                shards += plan.shards
         return tuple(sorted({unit for shard in shards if shard.layer == layer for unit in shard.units}))
 
     def plan(self, product: str) -> Plan | None:

@@ -40,6 +40,12 @@ def microscope(
         bool, typer.Option("--tuning", help="Measure what each unit is tuned to: curves, lines, gratings, hues.")
     ] = False,
     families: Annotated[bool, typer.Option("--families", help="Look for families of units, by stimuli.")] = False,
+    meanings: Annotated[
+        bool, typer.Option("--meanings", help="Tell how many things each unit stands for, and draw each.")
+    ] = False,
+    arguments: Annotated[
+        bool, typer.Option("--arguments", help="Measure the seven arguments for each layer's curve detectors.")
+    ] = False,
     match: Annotated[
         list[str] | None, typer.Option(help="Another network in which to look for each unit's counterpart.")
     ] = None,
@@ -56,6 +62,7 @@ def microscope(
     stopped; other layers, units and networks are added to the same site. `jaxcircuits serve OUT` shows it meanwhile.
     """
     from jaxcircuits import bulk
+    from jaxcircuits.bulk.arguments_kept import find_arguments
     from jaxcircuits.bulk.findings import find_families, find_matches, find_monosemanticity, find_tuning
     from jaxcircuits.cli.render import _recipe, chosen_layers
     from jaxcircuits.errors import whole
@@ -67,6 +74,9 @@ def microscope(
     whole(seeds, "--seeds", 1, 16)
     if match and images is None:
         raise InputError("--match needs --images: units are matched by what they answer to pictures")
+    for option, asked in (("--meanings", meanings), ("--arguments", arguments)):
+        if asked and images is None:
+            raise InputError(f"{option} needs --images: it goes by what units answer to pictures")
     model, others = load(network), [load(name) for name in match or []]
     pictures = None if images is None else opened(images, split)
     kept = records or out / "records"
@@ -87,6 +97,15 @@ def microscope(
         with bulk.crops(model, pictures, chosen, kept, strongest=count, each=count // 2) as job:
             say_damaged(job.damaged)
             job.run()
+        if meanings:
+            stages, follows = model.graph.stages, model.graph.follows
+            later = {name: own for name, own in chosen.items() if any(follows(stage, name) for stage in stages)}
+            with bulk.meanings(model, pictures, later, kept, recipe=drawn_by) as job:
+                say_damaged(job.damaged)
+                job.run()
+        if arguments:
+            for line in find_arguments(model, list(chosen), pictures, folder):
+                say(line)
     if tuning:
         find_tuning(model, list(chosen), folder)
     if families:

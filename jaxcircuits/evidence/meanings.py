@@ -42,6 +42,10 @@ FEWEST = 8
 """Pictures that a unit must answer for its meanings to be told."""
 
 
+class TooFewPictures(InputError):
+    """A unit answers too few pictures for its meanings to be told."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Meanings(Brief):
     """What a unit stands for, one or several.
@@ -153,8 +157,9 @@ def meanings(
       The `Meanings`. Pictures to which the unit does not answer, or not by the layer below, are left out.
 
     Raises:
-      InputError: for an unknown unit or layer, a layer that the unit is not computed from, examples of other pictures,
-        and a unit that answers fewer than eight of them.
+      InputError: for an unknown unit or layer, a layer that the unit is not computed from, and examples of other
+        pictures.
+      TooFewPictures: for a unit that answers fewer than eight of them.
     """
     of = unit(network, of)
     layer = layer or below(network, of.layer)
@@ -172,7 +177,7 @@ def meanings(
     owed[there] = attributions(network, of, layer, np.stack(images), strongest.places[there])
     kept = np.linalg.norm(owed, axis=1) > 0
     if kept.sum() < FEWEST:
-        raise InputError(f"{of} answers {kept.sum()} pictures by {layer}; expected {FEWEST} or more")
+        raise TooFewPictures(f"{of} answers {kept.sum()} pictures by {layer}; expected {FEWEST} or more")
     found = heaps(owed[kept], most=most, draws=draws, seed=seed)
     chosen = Chosen(*(part[kept] for part in strongest))
     return Meanings(of, layer, chosen, owed[kept], **found._asdict(), size=seen.seen.size)

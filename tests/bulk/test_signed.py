@@ -71,6 +71,11 @@ def note(**fields):
     return json.dumps({"skipped": 0, "unreadable": [], "layers": ["relu"]} | fields).encode()
 
 
+def said_of_a_unit(**fields):
+    meaning = {"share": 1.0, "inputs": [0], "crops": [[1, "a", ""]]} | fields
+    return json.dumps({"0": {"layer": "relu", "p_value": 0.5, "why": "", "drawn": True, "meanings": [meaning]}})
+
+
 HOSTILE = {
     "a drawing of another size": ("drawing", lambda: png(size=(2000, 2000)), "2000x2000 pixels; expected 16x16"),
     "a drawing of absurd size": ("drawing", bomb, "could be decompression bomb"),
@@ -115,6 +120,21 @@ HOSTILE = {
         "crops",
         lambda: tensors("crops", about='{"0": [{"low": "nan", "high": 1, "share": null, "crops": []}]}'),
         "low",
+    ),
+    "a share of two": (
+        "meanings",
+        lambda: tensors("meanings", about=said_of_a_unit(share=2.0)),
+        "share",
+    ),
+    "a unit below 0": ("meanings", lambda: tensors("meanings", about=said_of_a_unit(inputs=[-1])), "inputs"),
+    "more crops than there are": (
+        "meanings", lambda: tensors("meanings", about=said_of_a_unit(crops=[[1, "a", ""]] * 9)), "expected float16",
+    ),
+    "drawings of another number": (
+        "meanings", lambda: tensors("meanings", **{"0__drawings": lambda array: array[:40]}), "meanings of unit 0",
+    ),
+    "arguments as text": (
+        "arguments", lambda: RECORDS["arguments"].samples()[0].replace(b"90.0", b'"90"'), "value",
     ),
     "no values": ("tuning", lambda: tensors("tuning", grid__radius=lambda array: array[:0]), "radius"),
     "values out of bounds": ("tuning", lambda: tensors("tuning", grid__radius=filled(1e300)), "radius"),

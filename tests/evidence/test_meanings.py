@@ -11,6 +11,7 @@ from jaxcircuits.evidence.meanings import below
 from jaxcircuits.evidence.meanings_number import heaps
 from jaxcircuits.network import Network
 from jaxcircuits.zoo import InputConvention
+from support import colors as red_or_blue
 from support.two_layers import KERNELS, SIZE, convolved, two_layers
 
 RNG = np.random.default_rng(11)
@@ -65,34 +66,17 @@ def test_one_program_serves_all_units(network):
     assert 0 < first == len(compiled)
 
 
-def of_colors(params, x):
-    """Four units below, which read red, green, blue and darkness; above, one for red or blue and one for green."""
-    parts = jnp.maximum(jnp.concatenate([x, 1 - x.sum(-1, keepdims=True)], -1), 0)
-    return {"parts": parts, "units": jnp.maximum(parts @ params, 0)}
-
-
 @pytest.fixture(scope="module")
 def colors():
-    weights = jnp.asarray([[1, 0.0, 0.1], [0, 1.0, 0.1], [1, 0.0, 0.1], [0, 0.0, -1.0]])
-    return Network.from_function(of_colors, weights, InputConvention(size=(6, 6), mean=0.0, std=1.0))
-
-
-def colored(hues):
-    """Pictures of a patch of each color on black, with noise."""
-    images = RNG.uniform(0, 0.05, (len(hues), 6, 6, 3))
-    for image, hue in zip(images, hues):
-        row, column = RNG.integers(0, 4, 2)
-        image[row : row + 2, column : column + 2] += np.asarray(hue) * RNG.uniform(0.6, 0.9)
-    return images.astype(np.float32)
+    return red_or_blue.network()
 
 
 def test_planted_meanings_are_found(colors):
-    hues = np.eye(3)[[0] * 24 + [2] * 16 + [1] * 20]
-    order = RNG.permutation(len(hues))
-    pictures = jc.open_pictures(colored(hues[order]))
+    images, hues = red_or_blue.red_blue_and_green(RNG)
+    pictures = jc.open_pictures(images)
     found = evidence.meanings(colors, "units:0", pictures, layer="parts", count=40, draws=39)
     assert found.count == 2 and found.p_value == 1 / 40
-    blue = hues[order][found.chosen.pictures, 2] > 0
+    blue = hues[found.chosen.pictures] == 2
     np.testing.assert_array_equal(found.labels, blue)  # red ones are more, so they come first
     assert found.probes.argmax(1).tolist() == [0, 2] == found.centers.argmax(1).tolist()
     np.testing.assert_allclose(np.linalg.norm(found.probes, axis=1), 1, rtol=1e-6)
@@ -130,14 +114,14 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input(case, colors):
     run, message = BAD[case]
-    pictures = jc.open_pictures(colored(np.eye(3)[[0] * 10]))
+    pictures = jc.open_pictures(red_or_blue.colored(np.eye(3)[[0] * 10], RNG))
     with pytest.raises(jc.InputError, match=message) as error:
         run(colors, pictures)
     assert "\n" not in str(error.value)
 
 
 def test_examples_of_other_pictures_are_refused(colors):
-    many, few = (jc.open_pictures(colored(np.eye(3)[[0] * n])) for n in (12, 9))
+    many, few = (jc.open_pictures(red_or_blue.colored(np.eye(3)[[0] * n], RNG)) for n in (12, 9))
     seen = evidence.examples(colors, many, ["units"], progress=False)
     with pytest.raises(jc.InputError, match="not those that were shown"):
         evidence.meanings(colors, "units:0", few, seen=seen, layer="parts")

@@ -25,11 +25,14 @@ import numpy as np
 from PIL import Image
 
 from jaxcircuits import Network, Recipe, bulk, open_pictures
+from jaxcircuits.bulk.arguments_kept import KeptArgument, KeptArguments, read_arguments, write_arguments
 from jaxcircuits.bulk.crops_file import HEAT, Crop, CropBand
 from jaxcircuits.bulk.crops_plan import CropsPlan
 from jaxcircuits.bulk.examples_plan import ExamplesPlan
 from jaxcircuits.bulk.findings import Findings, Match, read_tunings
 from jaxcircuits.bulk.index import Index
+from jaxcircuits.bulk.meanings_file import KeptMeaning, KeptMeanings
+from jaxcircuits.bulk.meanings_plan import MeaningsPlan
 from jaxcircuits.bulk.passes import Share
 from jaxcircuits.bulk.place import Stamp
 from jaxcircuits.bulk.wiring_plan import WiringPlan
@@ -47,6 +50,8 @@ from jaxcircuits.vis import Rendering
 from jaxcircuits.zoo import InputConvention
 
 LAYER, UNITS, SIDE = "relu", 2, 8
+LATER = "logits"
+"""A layer with another one below."""
 RECIPE = Recipe(size=16, steps=1, transforms=())
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where folders are made, so that thousands do not wait for the disk to have each file for good; None for anywhere."""
@@ -56,6 +61,7 @@ PRODUCTS = {
     "drawings": bulk.DrawingPlan,
     "examples": ExamplesPlan,
     "crops": CropsPlan,
+    "meanings": MeaningsPlan,
     "wiring": WiringPlan,
 }
 
@@ -63,7 +69,7 @@ PRODUCTS = {
 def forward(params, x):
     y = jax.lax.conv_general_dilated(x, params[0], (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
     y = jnp.maximum(y, 0)
-    return {LAYER: y, "logits": y.mean((1, 2)) @ params[1]}
+    return {LAYER: y, LATER: y.mean((1, 2)) @ params[1]}
 
 
 @functools.cache
@@ -110,6 +116,17 @@ def crop_bands() -> tuple[CropBand, ...]:
     return CropBand(1.0, 1.0, None, (crop, crop)), CropBand(0.5, 1.0, 0.25, (crop,))
 
 
+def unit_meanings() -> dict[int, KeptMeanings]:
+    first, second = (band.crops for band in crop_bands())
+    several = KeptMeaning(0.75, (1, 0), first, PICTURES[0]), KeptMeaning(0.25, (0,), second, PICTURES[1])
+    return {0: KeptMeanings(LAYER, 0.025, several), 1: KeptMeanings(LAYER, None, (), "it answers 3 pictures")}
+
+
+def kept_arguments() -> KeptArguments:
+    one = KeptArgument("drawing", "a percentile", 90.0, 50.0, 80.0, "photographs", {f"{LAYER}:0": 91.0}, "", True)
+    return KeptArguments(network().identity, LAYER, "curve", "orientation", (0,), (one,))
+
+
 def jobs(root: Path, format: str = "png") -> dict[str, Callable[[], Any]]:
     """Product -> what opens its job, as commands do."""
     model, pictures = network(), open_pictures(PICTURES)
@@ -118,6 +135,9 @@ def jobs(root: Path, format: str = "png") -> dict[str, Callable[[], Any]]:
         "drawings": lambda: bulk.drawings(model, series, RECIPE, root, format=format, batch_size=2),
         "examples": lambda: bulk.examples(model, pictures, [LAYER], root, count=2, share=2),
         "crops": lambda: bulk.crops(model, pictures, {LAYER: [0, 1]}, root, **own),
+        "meanings": lambda: bulk.meanings(
+            model, pictures, {LATER: [0, 1]}, root, recipe=RECIPE, count=8, draws=1, examples=2
+        ),
         "wiring": lambda: bulk.wiring(model, [LAYER], root, count=1),
     }
 
@@ -146,7 +166,10 @@ def write(root: Path, form: str) -> None:
         job.product.complete()
     with opened["crops"]() as job:
         job.product.write(0, dict.fromkeys(range(UNITS), crop_bands()))
+    with opened["meanings"]() as job:
+        job.product.write(0, unit_meanings())
     folder = root / "tiny"
+    write_arguments(folder, kept_arguments())
     Facts.of(network(), "support.fuzzed_records:network").write(folder)
     best = {0: ("other", 1, 0.5)}
     families, match = {LAYER: {"curves": (0,)}}, Match(("other", "another"), (0.5, 0.25), best)
@@ -201,7 +224,7 @@ def read_records(root: Path, refused: list[InputError]) -> None:
         for layer in network_records.values():
             refusing(refused, functools.partial(_read_layer, layer))
         folder = Path(network_records.folder)
-        for read_found in (Findings.read, read_tunings):
+        for read_found in (Findings.read, read_tunings, functools.partial(read_arguments, layer=LAYER)):
             refusing(refused, functools.partial(read_found, folder))
         refused += map(InputError, network_records.problems)
 
@@ -218,6 +241,8 @@ def _read_layer(layer: Any) -> None:
     for unit in layer.units[:3]:
         layer.missing(unit)
         layer.crops(unit)
+    for unit in range(UNITS):
+        layer.meanings(unit)
 
 
 def resume(root: Path, product: str, format: str, refused: list[InputError]) -> None:
@@ -333,6 +358,8 @@ RECORDS = {
     "note of a share": RecordsKind(f"{SHARES}/00001.json", "examples", ("examples",), "shares"),
     "wiring on record": RecordsKind(f"{LAYER}/wiring.safetensors", "wiring", ("wiring", *PAGES)),
     "crops": RecordsKind(f"{LAYER}/crops/*.safetensors", "crops", PAGES),
+    "meanings": RecordsKind(f"{LATER}/meanings/*.safetensors", "meanings", PAGES),
+    "arguments": RecordsKind(f"arguments/{LAYER}.json", "findings", PAGES),
     "findings": RecordsKind("findings.json", "findings", PAGES),
     "tuning": RecordsKind("tuning/curve.safetensors", "findings", PAGES),
     "facts": RecordsKind("network.json", "facts", PAGES),
@@ -340,5 +367,6 @@ RECORDS = {
     "plan of examples on record": RecordsKind("plan.examples.json", "examples", ("examples", "crops", "look", *PAGES)),
     "plan of wiring on record": RecordsKind("plan.wiring.json", "wiring", ("wiring", *PAGES)),
     "plan of crops on record": RecordsKind("plan.crops.json", "crops", ("crops", "look", *PAGES)),
+    "plan of meanings on record": RecordsKind("plan.meanings.json", "meanings", ("meanings", "look", *PAGES)),
     "index of drawings": RecordsKind(".records/drawings/00000.json", "index", ("drawings", *PAGES)),
 }  # fmt: skip

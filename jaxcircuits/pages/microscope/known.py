@@ -1,4 +1,4 @@
-"""What has been found about a network's layers, for the pages of its units: families, counterparts, tuning."""
+"""What has been found about a network's layers, for its units' pages: families, counterparts, tuning, arguments."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxcircuits.bulk.arguments_kept import KeptArgument, KeptArguments, read_arguments
 from jaxcircuits.bulk.findings import Findings, read_tunings
 from jaxcircuits.bulk.records import NetworkRecords
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.tuning_result import Tuning
-from jaxcircuits.pages.microscope.views import Curve
+from jaxcircuits.pages.arguments import TITLES
+from jaxcircuits.pages.microscope.views import Argument, Curve
 
 HALF = ("line", "grating")
 """Stimuli that are the same after half a turn."""
@@ -26,10 +28,12 @@ class Known:
     Attributes:
       findings: families and matches; empty ones where nothing was looked for.
       tunings: stimulus -> answers.
+      argued: layer -> the seven arguments for its curve detectors.
     """
 
     findings: Findings
     tunings: Mapping[str, Tuning]
+    argued: Mapping[str, KeptArguments]
 
     @classmethod
     def read(cls, records: NetworkRecords) -> Known:
@@ -46,7 +50,25 @@ class Known:
             tunings = read_tunings(folder)
         except InputError as error:
             records.problems.append(str(error))
-        return cls(findings or Findings(records.identity), tunings)
+        argued = {}
+        for layer in records.layers:
+            try:
+                kept = read_arguments(folder, layer)
+            except InputError as error:
+                records.problems.append(str(error))
+                continue
+            if kept and kept.weights == records.identity:
+                argued[layer] = kept
+            elif kept:
+                records.problems.append(f"{folder}: arguments for {layer} of other weights; left out")
+        return cls(findings or Findings(records.identity), tunings, argued)
+
+    def arguments(self, layer: str, unit: int) -> tuple[Argument, ...] | None:
+        """The seven arguments for the family that a unit is of; None where there are none."""
+        kept = self.argued.get(layer)
+        if kept is None or unit not in kept.family:
+            return None
+        return tuple(_argument(one, f"{layer}:{unit}", len(kept.family)) for one in kept.seven)
 
     def tuning(self, layer: str, unit: int) -> tuple[Curve, ...] | None:
         """A unit's answers along each parameter of each stimulus, the mean over the others; None where not measured."""
@@ -67,3 +89,13 @@ class Known:
                 else:
                     found.append(Curve(title, x, y, UNITS.get(parameter, "")))
         return tuple(found) or None
+
+
+def _argument(kept: KeptArgument, name: str, count: int) -> Argument:
+    if kept.value is None or kept.bound is None:
+        return Argument(TITLES.get(kept.name, kept.name), None, f"Not measured: {kept.missing}.")
+    own = kept.units.get(name)
+    mine = "" if own is None else f"This unit {own:.3g}; "
+    chance = f"by chance ({kept.against}) more than {kept.bound:.3g} once in twenty times"
+    said = f"{mine}{count} units of its family {kept.value:.3g}, and {chance}"
+    return Argument(TITLES.get(kept.name, kept.name), kept.holds, f"{kept.meaning}. {said}.")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from jaxcircuits.bulk.crops_file import CropBand
+from jaxcircuits.bulk.crops_file import Crop, CropBand
 from jaxcircuits.bulk.drawing import Drawing
 from jaxcircuits.bulk.records import LayerRecords
 from jaxcircuits.circuits.wiring import NONE, Connections, LayerWiring, Side
@@ -25,6 +25,7 @@ from jaxcircuits.pages.microscope.views import (
     Interval,
     LayerView,
     Likeness,
+    Meaning,
     UnitView,
     Wire,
     Wiring,
@@ -166,10 +167,29 @@ class RecordedLayer(LayerView):
             families=tuple(name for name, units in self.families.items() if unit in units),
             counterparts=tuple(self._counterparts(unit)),
             tuning=self.known.tuning(self.name, unit),
+            arguments=self.known.arguments(self.name, unit),
             circuit=circuit if (self.folder / circuit).is_file() else "",
             **wired,
             **seen,
+            **self._meant(unit),
         )
+
+    def _meant(self, unit: int) -> dict:
+        """What a unit stands for, where somebody looked."""
+        kept = self.records.meanings(unit)
+        if kept is None:
+            return {}
+        if kept.p_value is None:
+            return {"meanings": (), "meanings_said": kept.why}
+        several = "from a single meaning, or from inputs shuffled among its pictures, as clear a division would arise"
+        meanings = tuple(
+            Meaning(one.share, one.drawing, _examples(one.crops), tuple((kept.layer, i) for i in one.inputs))
+            for one in kept.meanings
+        )
+        return {
+            "meanings": meanings,
+            "meanings_said": f"By what excites it in {kept.layer}; {several} with p = {kept.p_value:.3g}.",
+        }
 
     def _counterparts(self, unit: int) -> Iterator[Likeness]:
         for other, layers in self.known.findings.matches.items():
@@ -225,10 +245,11 @@ class RecordedLayer(LayerView):
 
 
 def _interval(number: int, band: CropBand) -> Interval:
-    examples = tuple(
-        Example(c.image, c.value, c.heat if c.heat.any() else None, c.picture, c.label) for c in band.crops
-    )
-    return Interval(band.low, band.high, band.share, examples, "" if number else "Strongest")
+    return Interval(band.low, band.high, band.share, _examples(band.crops), "" if number else "Strongest")
+
+
+def _examples(crops: Sequence[Crop]) -> tuple[Example, ...]:
+    return tuple(Example(c.image, c.value, c.heat if c.heat.any() else None, c.picture, c.label) for c in crops)
 
 
 def _histogram(examples: LayerExamples, unit: int) -> Histogram:

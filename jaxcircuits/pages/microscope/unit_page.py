@@ -181,5 +181,6 @@ def _numbers(view: UnitView) -> dict[str, Any]:
             "tuning": [{"title": c.title, "unit": c.unit, "x": c.x, "y": c.y} for c in view.tuning or ()],
             "arguments": [{"name": a.name, "holds": a.holds, "said": a.said} for a in view.arguments or ()],
             "meanings": [{"share": m.share, "inputs": [f"{a}:{b}" for a, b in m.inputs]} for m in view.meanings or ()],
+            "meanings_said": view.meanings_said,
         }
     )

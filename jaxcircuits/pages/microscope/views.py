@@ -123,7 +123,7 @@ class Meaning:
       share: of its strongest pictures that belong here, 0 to 1.
       drawing: uint8 (h, w, 3); None where there is none.
       examples: strongest first.
-      inputs: units of the layer below that bring it about: (layer, unit).
+      inputs: (layer, unit) of the layer below that tell it from the other meanings; of a single one, that it owes most.
     """
 
     share: float
@@ -180,7 +180,8 @@ class UnitView:
       similar: units of the layer.
       similar_by: in what they are alike.
       counterparts: units of other networks.
-      meanings: None where not looked for; one or several.
+      meanings: None where not looked for; one or several, or none where they could not be told.
+      meanings_said: how sure it is that there are so many, or why they could not be told, in a sentence.
       arguments: None where not asked for.
       tuning: None where not measured.
       families: names.
@@ -202,6 +203,7 @@ class UnitView:
     similar_by: str = ""
     counterparts: tuple[Likeness, ...] = ()
     meanings: tuple[Meaning, ...] | None = None
+    meanings_said: str = ""
     arguments: tuple[Argument, ...] | None = None
     tuning: tuple[Curve, ...] | None = None
     families: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from jaxcircuits import bulk
+from jaxcircuits.bulk.arguments_kept import KeptArgument, KeptArguments, read_arguments, write_arguments
 from jaxcircuits.bulk.crops_file import HEAT, read_crops
 from jaxcircuits.bulk.findings import FILE as FINDINGS
 from jaxcircuits.bulk.findings import Findings, find_matches, find_monosemanticity, find_tuning, read_tunings
@@ -30,6 +31,8 @@ from support.command import command
 
 LABELS = ("apple", "pear, fruit", "plum")
 RECIPE = Recipe(size=16, steps=2, transforms=())
+TOLD = {"count": 24, "draws": 9, "examples": 3}
+"""Of meanings: pictures that are told apart, null distributions, crops of each."""
 
 
 def classified(params, x):
@@ -82,6 +85,8 @@ def records(network, pictures, layers, tmp_path_factory):
         job.run(progress=False)
     series = [bulk.Series(first, tuple(layers[first])), bulk.Series(second, tuple(layers[second][:6]))]
     with bulk.drawings(network, series, RECIPE, out) as job:
+        job.run(progress=False)
+    with bulk.meanings(network, pictures, {second: layers[second]}, out, recipe=RECIPE, **TOLD) as job:
         job.run(progress=False)
     Facts.of(network, "models:classified").write(out / "classified")
     return out
@@ -139,6 +144,20 @@ def examples_size(layer):
     return layer.seen.size
 
 
+def test_pages_show_meanings(layers, records, site):
+    second = list(layers)[1]
+    own = bulk.Records(records)["classified"][second]
+    for unit in layers[second]:
+        kept, page = own.meanings(unit), (site / "classified" / second / f"{unit}.html").read_text()
+        part = page[page.index('id="h-meanings"') :]
+        part = part[: part.index("</section>")]
+        assert part.count('class="meaning"') == len(kept.meanings)
+        assert (kept.why or f"p = {kept.p_value:.3g}") in part
+        numbers = json.loads((site / "classified" / second / f"{unit}.json").read_text())
+        assert len(numbers["meanings"]) == len(kept.meanings)
+    assert 'id="h-meanings"' not in (site / "classified" / next(iter(layers)) / "0.html").read_text()
+
+
 def test_pages_show_the_records(network, layers, records, site):
     second = list(layers)[1]
     html = (site / "classified" / second / "3.html").read_text()
@@ -174,14 +193,15 @@ def copied(records, tmp_path):
     return tmp_path / "records"
 
 
-@pytest.mark.parametrize("what", ["drawing", "crops", "examples", "wiring", "plan"])
+@pytest.mark.parametrize("what", ["drawing", "crops", "meanings", "examples", "wiring", "plan"])
 @pytest.mark.parametrize("how", ["shorter", "garbage"])
 def test_damaged_records_are_named_and_the_rest_is_shown(what, how, layers, copied, tmp_path):
-    first = next(iter(layers))
+    first, second = layers
     folder = copied / "classified"
     file = {
         "drawing": folder / first / "0002.png",
         "crops": next((folder / first / "crops").iterdir()),
+        "meanings": next((folder / second / "meanings").iterdir()),
         "examples": folder / first / "examples.safetensors",
         "wiring": folder / first / "wiring.safetensors",
         "plan": folder / "plan.wiring.json",
@@ -295,6 +315,27 @@ def test_tuning_is_plotted(network, layers, copied, tmp_path):
     np.testing.assert_allclose(curves[0].x, np.arange(24) * 15, atol=1e-9)
     np.testing.assert_allclose(curves[2].y[:12], curves[2].y[12:])  # a line is the same after half a turn
     assert view.layers[0].unit(3).tuning is None
+
+
+def test_arguments_are_told_of_the_units_of_their_family(network, layers, copied, tmp_path):
+    second = list(layers)[1]
+    made = KeptArgument(
+        "examples", "How many are <curves>", 0.75, 0.25, 0.5, "other pictures", {f"{second}:3": 0.8}, "", True
+    )
+    unmade = KeptArgument("joint", "Who takes over", None, None, None, "", {}, "one unit alone", None)
+    kept = KeptArguments(network.identity, second, "curve", "orientation", (3, 5), (made, unmade))
+    write_arguments(copied / "classified", kept)
+    assert read_arguments(copied / "classified", second) == kept
+    write_site(tmp_path, read_networks(copied, tmp_path))
+    page = (tmp_path / "classified" / second / "3.html").read_text()
+    assert "How many are &lt;curves&gt;. This unit 0.8; 2 units of its family 0.75" in page
+    assert 'class="holds"' in page and 'class="open"' in page and "Not measured: one unit alone." in page
+    assert "This unit" not in (tmp_path / "classified" / second / "5.html").read_text()
+    assert "Seven arguments" not in (tmp_path / "classified" / second / "4.html").read_text()
+    write_arguments(copied / "classified", KeptArguments("other", second, "curve", "orientation", (3,), (made,)))
+    write_site(tmp_path, read_networks(copied, tmp_path))
+    assert f"arguments for {second} of other weights" in (tmp_path / "classified" / "index.html").read_text()
+    assert "Seven arguments" not in (tmp_path / "classified" / second / "3.html").read_text()
 
 
 def test_monosemanticity_is_what_a_loop_over_pairs_says(network, pictures, layers, copied, tmp_path):
