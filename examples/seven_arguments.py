@@ -40,6 +40,7 @@ LAYERS = {
     "squeezenet": "fire4/concat",
     "slide": "mixed4e",
 }
+"""In the order in which they are told."""
 AROUND = np.arange(24) * 2 * np.pi / 24
 SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
 SIZE, RADII = 128, (25.0, 40.0, 60.0)
@@ -71,7 +72,9 @@ def measure(network: jc.Network, layer: str, photographs: Path, pages: Path | No
     )
     names = [f"{layer}:{unit}" for unit in found.family]
     posed = evidence.invariance(network, names, seen, pictures, count=4, size=size)
-    result = json.loads(found.to_json()) | {
+    result = json.loads(found.to_json())
+    result["setting"]["pictures"] = "scenes" if own else "photographs"
+    result |= {
         "poses": {
             kind: {
                 "median": round(float(np.median(getattr(posed, kind))), 3),
@@ -106,6 +109,9 @@ def main() -> None:
         if not layer:
             raise SystemExit(f"{network.name}: state the layer, as {source}=LAYER; known are {', '.join(LAYERS)}")
         result["networks"][network.name] = measure(network, layer, arguments.photographs, arguments.pages)
+        known = {name: place for place, name in enumerate(LAYERS)}
+        ordered = sorted(result["networks"].items(), key=lambda one: known.get(one[0], len(known)))
+        result["networks"] = dict(ordered)
         arguments.out.write_text(json.dumps({"machine": machine()} | result, indent=1) + "\n")
         for kind in ("drawing", "examples", "synthetic", "joint", "implementation", "use", "by_hand"):
             one = result["networks"][network.name][kind]
