@@ -154,14 +154,15 @@ def drawn(network: jc.Network, found: evidence.Meanings) -> tuple[dict[str, Any]
     places = np.array([np.unravel_index(one.argmax(), one.shape) for one in answers])
     owed = evidence.attributions(network, found.unit, found.layer, pictures, places)
     owed = owed / np.maximum(np.linalg.norm(owed, axis=1, keepdims=True), 1e-30)
+    nearness = np.round((owed @ found.centers.T).astype(np.float64), 2)
     return {
         "mean_activation": {
             "plain": round(float(answers[0].mean()), 1),
             "facets": [round(float(one.mean()), 1) for one in answers[1:]],
         },
         "cosine_to_the_meanings": {
-            "plain": np.round(found.centers @ owed[0], 2).tolist(),
-            "facets": [np.round(found.centers @ one, 2).tolist() for one in owed[1:]],
+            "plain": nearness[0].tolist(),
+            "facets": nearness[1:].tolist(),
         },
         "nearest_meaning_of_facets": found.nearest(owed[1:]).tolist(),
     }, pictures
@@ -268,7 +269,10 @@ def measure(network: jc.Network, other: jc.Network, folder: Path, figures: Path 
         result["units"].append(row)
         if figures:
             figures.mkdir(parents=True, exist_ok=True)
-            figure(network, pictures, found, images).save(figures / f"meanings.{unit}.jpg", quality=85)
+            captions = [f"{LAYER}:{unit}", *(f"meaning {k + 1}" for k in range(found.count))]
+            drawn_alone = jc.contact_sheet(images, captions, columns=len(images))
+            drawn_alone.save(figures / f"meanings.{unit}.jpg", quality=85)
+            figure(network, pictures, found, images).save(figures / f"meanings.{unit}.photographs.jpg", quality=85)
     return result
 
 
@@ -276,7 +280,7 @@ def main() -> None:
     parser = arguments_of(__doc__, size=False)
     parser.add_argument("other", help="the network that embeds photographs, as `jaxcircuits.load` takes it")
     parser.add_argument("photographs", type=Path)
-    parser.add_argument("--figures", type=Path, help="folder for a picture of each unit")
+    parser.add_argument("--figures", type=Path, help="folder for pictures of each unit: drawings, with photographs too")
     arguments = parser.parse_args()
     networks = jc.load(arguments.network), jc.load(arguments.other)
     report(measure(*networks, arguments.photographs, arguments.figures), arguments.out)

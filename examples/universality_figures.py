@@ -59,7 +59,7 @@ def family_rows(rows: list[dict[str, Any]], pictures: dict[str, dict[tuple[str, 
     """Families as blocks, networks as rows, units as columns, as in the article's figure."""
     names = list(pictures)
     width, block = LEFT + COLUMNS * (CELL + GAP), 34 + len(names) * (CELL + GAP)
-    sheet = Image.new("RGB", (2 * width + 24, -(-len(SHOWN) // 2) * (block + 14)), "white")
+    sheet = Image.new("RGB", (2 * width + 32, -(-len(SHOWN) // 2) * (block + 14)), "white")
     paint = ImageDraw.Draw(sheet)
     large, small = ImageFont.load_default(20), ImageFont.load_default(13)
     for index, family in enumerate(SHOWN):

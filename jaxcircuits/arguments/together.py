@@ -25,7 +25,11 @@ def together(case: Case) -> Argument:
     if len(case.family) < FEWEST:
         return Argument("joint", meaning, missing=f"{len(case.family)} units are no family; at least {FEWEST} are")
     if case.parameter != "orientation":
-        return Argument("joint", meaning, missing=f"turning examples does not change {case.parameter}")
+        return Argument(
+            "joint",
+            meaning,
+            missing=f"examples can be turned, which changes their orientation and not their {case.parameter}",
+        )
     names = [case.name(unit) for unit in case.family]
     options = {"count": min(EXAMPLES, case.count), "size": case.size, "progress": case.progress}
     found = joint_tuning(case.network, names, case.examples, case.pictures, **options)

@@ -58,11 +58,11 @@ class Directions(Brief):
         expected = f"expected an .npy file of floats (N, channels), at most {MOST_UNITS} rows"
         try:
             with opened(path, "an .npy file", MOST_BYTES) as file:
-                header = npy.read_header(file, "it")
+                header = npy.read_header(file, path.name)
                 rows = header.shape[0] if len(header.shape) == 2 else 0
                 if not header.dtype.hasobject and not (1 <= rows <= MOST_UNITS and header.dtype.kind == "f"):
                     raise InputError(f"{header.dtype} of shape {header.shape}")
-                vectors = np.asarray(npy.read_data(file, header, "it"), np.float32)
+                vectors = np.asarray(npy.read_data(file, header, path.name), np.float32)
         except InputError as error:
             raise InputError(f"{path}: cannot be read ({error}); {expected}") from None
         if not np.isfinite(vectors).all():

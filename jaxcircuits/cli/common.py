@@ -37,7 +37,9 @@ NetworkName = Annotated[
 ]
 
 SCENES = "scenes:"
-SOURCES = "A folder of pictures, with or without class folders; tfds:NAME[:CONFIG]; or scenes:COUNT, as slide saw."
+SOURCES = (
+    "A folder of pictures, with or without class folders; tfds:NAME[:CONFIG]; or scenes:COUNT, scenes like slide's."
+)
 
 Distributed = Annotated[
     bool, typer.Option("--distributed", help="Share the work with the other processes of a TPU pod or SLURM job.")

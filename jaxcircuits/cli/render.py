@@ -9,11 +9,16 @@ import typer
 
 from jaxcircuits.cli.common import Coordinator, Distributed, Process, Processes, met, say, say_damaged
 from jaxcircuits.errors import InputError
+from jaxcircuits.printing import plain
 from jaxcircuits.zoo import ZOO
 
 if TYPE_CHECKING:
     from jaxcircuits.network import Network
     from jaxcircuits.vis import Recipe
+
+
+FIRST = 16
+"""Units of a layer that are drawn unless others are named."""
 
 
 def render(
@@ -32,7 +37,8 @@ def render(
         typer.Option(help="Layers, several with commas; or all. See `jaxcircuits layers NETWORK`."),
     ] = None,
     units: Annotated[
-        str | None, typer.Option(help="Units, such as 0-15,20; or all. By default the first 16 of each layer.")
+        str | None,
+        typer.Option(help="Units, such as 0-15,20; or all. By default the first 16 of each layer; all directions."),
     ] = None,
     directions: Annotated[
         Path | None, typer.Option(help="An .npy file (N, channels); draw its rows in place of the layer's channels.")
@@ -78,10 +84,12 @@ def render(
         network, *names = names or ["slide"]
     model = load(network)
     rows = bulk.Directions.read(directions) if directions else None
-    series = []
+    series, begun = [], []
     for name, text in chosen_layers(model, [*(names or []), *(layer or [])], units).items():
         channels = len(rows.vectors) if rows else model.layer(name).channels
-        text = text or f"0-{min(channels, 16) - 1}"
+        if not text and not rows and channels > FIRST:
+            begun.append(f"the first {FIRST} of the {channels} units of {name}; {name}:all, or --units all, draws all")
+        text = text or ("all" if rows else f"0-{min(channels, FIRST) - 1}")
         series.append(bulk.Series(name, tuple(numbers_of(text, channels, name)), rows))
     drawn_by = _recipe(model, recipe, steps=steps, size=size, dtype=dtype)
     options = {"seed": seed, "format": format, "batch_size": batch_size, "hosts": hosts}
@@ -94,6 +102,8 @@ def render(
                 f"stopped: {job.finished} of {job.total} pictures finished; the same command draws the rest"
             ) from None
         say(job.summary(written))
+        for line in begun:
+            say(plain(line))
 
 
 def chosen_layers(model: Network, named: list[str], units_of_others: str | None = None) -> dict[str, str]:

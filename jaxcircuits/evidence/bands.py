@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 
+from jaxcircuits.errors import whole
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.layer_examples import Chosen, LayerExamples
 from jaxcircuits.evidence.tally import NONE
@@ -44,7 +45,11 @@ def bands(examples: LayerExamples, unit: int, strongest: int = 6, each: int = 3)
 
     Returns:
       The strongest, then the octaves that any picture lies in; none where nothing was seen.
+
+    Raises:
+      InputError: for a unit that the layer does not have.
     """
+    whole(unit, f"unit of {examples.layer}", 0, len(examples.strongest.pictures) - 1)
     there = examples.strongest.pictures[unit] != NONE
     first = Chosen(*(part[unit][there][:strongest] for part in examples.strongest))
     if not len(first.values):

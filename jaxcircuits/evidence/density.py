@@ -117,8 +117,11 @@ def log_density(
     Returns:
       The intervals' lower and upper ends (intervals, 2), and the logarithms (intervals,): the share of activations in
       an interval over its length, both for the intervals that hold any, but for 0 and the two that are open.
+
+    Raises:
+      InputError: for a unit that the layer does not have.
     """
-    counts = examples.histogram[unit]
+    counts = examples.histogram[whole(unit, f"unit of {examples.layer}", 0, len(examples.histogram) - 1)]
     ends = grid.bounds()
     width = ends[:, 1] - ends[:, 0]
     chosen = (counts > 0) & (width > 0) & np.isfinite(width)

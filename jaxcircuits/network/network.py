@@ -127,6 +127,9 @@ class Network(Shown):
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
         if name not in self.layers:
+            layer, colon, units = str(name).rpartition(":")
+            if colon and layer in self.layers and units.isdecimal():
+                raise InputError(f"{name} is a unit; expected a layer, such as {layer}")
             raise unknown("layer", name, self.layers, self.name)
         return self.layers[name]
 

@@ -198,7 +198,8 @@ def _transforms(value: Any) -> tuple[Transform, ...]:
     for one in values:
         if not isinstance(one, Transform):
             name = f"{one.__name__} itself" if isinstance(one, type) else shown(one)
-            raise InputError(f"transform {name}; expected one such as Pad(12), or a tuple of them")
+            expected = "expected one such as Pad(12), or a tuple of them; one's own are subclasses of Photometric"
+            raise InputError(f"transform {name}; {expected}")
     return values
 
 

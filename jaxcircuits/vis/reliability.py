@@ -7,7 +7,7 @@ trust your eyes: on the (un)reliability of feature visualizations, 2023, show ho
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import jax
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.images import Pictures
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.tokens import grids
 from jaxcircuits.vis.arguments import as_network, as_objective
@@ -22,6 +23,9 @@ from jaxcircuits.vis.objectives import Objective, Seen
 from jaxcircuits.vis.objectives.base import check_finite
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.settings import compiled
+
+TOGETHER = 32
+"""Photographs that are read and seen at once."""
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -32,7 +36,8 @@ def percentiles(
     objective: Objective | str,
     images: Float[np.ndarray, "pictures height width channels"],
     photographs: Float[np.ndarray, "photographs _ _ channels"]
-    | Iterable[Float[np.ndarray, "photographs _ _ channels"]],
+    | Iterable[Float[np.ndarray, "photographs _ _ channels"]]
+    | Pictures,
 ) -> Float[np.ndarray, " pictures"]:
     """Where each drawn picture's score stands among those of photographs, for the same unit.
 
@@ -40,7 +45,8 @@ def percentiles(
       network: that the pictures were drawn for.
       objective: with a row for each picture.
       images: drawn pictures, float (N, H, W, channels) in [0, 1], such as `rendering.images`.
-      photographs: (M, H, W, channels) in [0, 1], or batches of them; of the size that the network was trained on.
+      photographs: (M, H, W, channels) in [0, 1], or batches of them, of the size that the network was trained on; or
+        `Pictures`, which are brought to that size, and those left out that cannot be read.
 
     Returns:
       (N,), in percent: 100 where the unit answers more to its drawing than to any photograph. All are shown plainly,
@@ -62,6 +68,8 @@ def percentiles(
     objective.check(network, Recipe(size=pictures.shape[1:3], transforms=()))
     rows = jax.device_put(objective)
     drawn = np.diagonal(_scores(network.forward, network.params, rows, pictures))
+    if isinstance(photographs, Pictures):
+        photographs = _read(network, photographs)
     batches = [photographs] if isinstance(photographs, (np.ndarray, jax.Array)) else photographs
     seen = [_scores(network.forward, network.params, rows, network.check_pictures(batch)) for batch in batches]
     found = np.concatenate([drawn[None], *seen])
@@ -69,6 +77,14 @@ def percentiles(
         where = "its drawing" if not np.isfinite(found[0, i]) else "a photograph"
         raise InputError(f"{objective.label(i)} has no percentile: its score for {where} is not finite")
     return 100 * (found[1:] < drawn).mean(0)
+
+
+def _read(network: Network, pictures: Pictures) -> Iterator[np.ndarray]:
+    """Pictures at a network's size, in batches, in [0, 1]."""
+    for batch in pictures.at(network.convention.size, network.convention.channels).batches(TOGETHER):
+        images = batch.images[batch.read]
+        if len(images):
+            yield images / np.float32(255) if images.dtype == np.uint8 else images
 
 
 @functools.partial(compiled, static_argnums=0)

@@ -13,8 +13,10 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from jaxcircuits import InputError, Recipe, load
+from jaxcircuits.cli.app import app
 from jaxcircuits.cli.render import chosen_layers
 from jaxcircuits.files import replacing
 from jaxcircuits.network.units import numbers_of
@@ -47,17 +49,27 @@ def test_recipe_file_directions_and_format(tmp_path):
     """Options overrule the file; rows of directions are drawn in place of channels."""
     recipe = Recipe(size=32, steps=9, transforms=(), redirect_steps=0, learning_rate=0.1)
     (tmp_path / "recipe.json").write_text(recipe.to_json())
-    np.save(tmp_path / "sae.npy", np.random.default_rng(0).normal(size=(3, 16)))
+    np.save(tmp_path / "sae.npy", np.random.default_rng(0).normal(size=(18, 16)))
     arguments = ["--layer", "conv2d1", "--recipe", "recipe.json", "--steps", "2", "--directions", "sae.npy"]
     arguments += ["--dtype", "bfloat16"]
     done = command("render", *arguments, "--format", "webp", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "jaxcircuits: dtype bfloat16 takes longer than float32 on a CPU" in done.stderr.splitlines()[0]
     folder = tmp_path / "pictures" / "slide" / "conv2d1.sae"
-    assert {path.name for path in folder.glob("0*")} == {"0000.webp", "0001.webp", "0002.webp"}
-    assert f"3 pictures in {folder.relative_to(tmp_path)}" in done.stdout
+    assert {path.name for path in folder.glob("0*")} == {f"{i:04d}.webp" for i in range(18)}  # all of them
+    assert f"18 pictures in {folder.relative_to(tmp_path)}" in done.stdout
     kept = json.loads((folder / "recipe.json").read_text())
     assert kept == json.loads(recipe.to_json()) | {"steps": 2, "dtype": "bfloat16"}
+
+
+def test_how_many_units_there_are_beside_the_first(tmp_path):
+    quick = ["--size", "16", "--steps", "1", "--out", str(tmp_path)]
+    first = CliRunner().invoke(app, ["render", "slide", "conv2d2", "conv2d0", *quick])
+    assert first.exit_code == 0, first.output
+    said = "the first 16 of the 48 units of conv2d2; conv2d2:all, or --units all, draws all"
+    assert said in first.output.splitlines() and "units of conv2d0" not in first.output  # of which there are 16
+    some = CliRunner().invoke(app, ["render", "slide", "conv2d2:0-2", *quick])
+    assert some.exit_code == 0 and "the first" not in some.output
 
 
 def test_layers_by_name():

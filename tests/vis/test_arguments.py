@@ -10,10 +10,11 @@ import pytest
 
 import jaxcircuits as jc
 from jaxcircuits import InputError, Recipe
-from jaxcircuits.vis import Fourier, Jitter, Objective, Pad, Pixels, Pyramid, Rotate, Seen, node
+from jaxcircuits.vis import Fourier, Jitter, Objective, Pad, Photometric, Pixels, Pyramid, Rotate, Seen, node
 from jaxcircuits.vis.arguments import as_network, as_objective, as_recipe
 from jaxcircuits.vis.captions import unit_caption
 from jaxcircuits.vis.keys import picture_keys
+from jaxcircuits.vis.transforms.base import AffineMap, Geometric
 
 QUICK = Recipe(size=16, steps=2, transforms=(), redirect_steps=0)
 
@@ -53,6 +54,85 @@ def test_numbers_of_other_libraries(kind, tiny):
     assert list(drawn.snapshots) == [1] and drawn.labels == ("relu:2",)
     expected = jc.render(tiny, "relu:2", plain, seed=3, snapshots=1)
     np.testing.assert_array_equal(drawn.images, expected.images)
+
+
+def test_units_in_a_layers_name(tiny):
+    for named, apart in (
+        (jc.channel("relu:0-2,7"), jc.channel("relu", [0, 1, 2, 7])),
+        (jc.neuron("relu:3", position=(1, 2)), jc.neuron("relu", 3, (1, 2))),
+    ):
+        assert [named.label(i) for i in range(named.count)] == [apart.label(i) for i in range(apart.count)]
+        assert named.count == apart.count
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(Photometric):
+    """A transform as somebody may write it."""
+
+    def apply(self, key, picture):
+        return picture * jax.random.uniform(key)
+
+
+class Swapped(Own):
+    def apply(self, picture, key):
+        return picture * jax.random.uniform(key)
+
+
+class Short(Own):
+    def apply(self, picture):
+        return picture
+
+
+class Smaller(Own):
+    def apply(self, key, picture):
+        return picture[:-1]
+
+
+class Nothing(Own):
+    def apply(self, key, picture):
+        pass
+
+
+class Branching(Own):
+    def apply(self, key, picture):
+        return picture if picture.sum() > 0 else -picture
+
+
+@dataclasses.dataclass(frozen=True)
+class Turning(AffineMap):
+    def matrix(self, key, size, progress):
+        return jnp.eye(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unfinished(Geometric):
+    pass
+
+
+CANNOT_BE_RUN = {
+    Swapped: r"transform Swapped: its apply\(key, picture\) cannot be run \(",
+    Short: r"transform Short: its apply\(key, picture\) cannot be run \(.*2 positional arguments but 3",
+    Smaller: r"its apply\(key, picture\) gives an array of shape \(15, 16, 3\); expected \(16, 16, 3\)",
+    Nothing: r"its apply\(key, picture\) gives an array of shape \(\); expected \(16, 16, 3\)",
+    Branching: r"its apply\(key, picture\) cannot be run \(Attempted boolean conversion",
+    Turning: r"its matrix\(key, size, progress\) gives an array of shape \(2, 2\); expected \(3, 3\)",
+    Unfinished: r"transform Unfinished: its look\(key, y, x, size, progress\) cannot be run \(NotImplementedError\)",
+}
+
+
+@pytest.mark.parametrize("kind", CANNOT_BE_RUN)
+def test_a_transform_of_ones_own_that_cannot_be_run_is_named(kind, tiny):
+    with pytest.raises(InputError, match=CANNOT_BE_RUN[kind]) as error:
+        jc.render(tiny, "relu:1", dataclasses.replace(QUICK, transforms=(kind(),)), progress=False)
+    assert "\n" not in str(error.value)
+
+
+def test_a_transform_of_ones_own_is_used(tiny):
+    drawn = [
+        jc.render(tiny, "relu:1", dataclasses.replace(QUICK, transforms=parts), progress=False).images
+        for parts in ((), (Own(),))
+    ]
+    assert np.abs(drawn[0] - drawn[1]).max() > 0
 
 
 def test_what_names_an_objective(tiny):
@@ -137,6 +217,18 @@ REFUSED = {
         "unknown parametrization 'pixel'; did you mean Pixels",
     ),
     "transform": (lambda n: Recipe(transforms=Pad), "transform Pad itself; expected one such as Pad"),
+    "a function for a transform": (
+        lambda n: Recipe(transforms=(lambda key, picture: picture,)),
+        "transform <function .*one's own are subclasses of Photometric",
+    ),
+    "no units": (lambda n: jc.channel("relu"), "no units of 'relu'; expected LAYER:UNITS such as mixed4b:0-15"),
+    "all of an unknown layer": (lambda n: jc.neuron("relu:all"), "no units of 'relu:all'; expected LAYER:UNITS"),
+    "absurdly many units": (lambda n: jc.channel("relu:0-99999999999"), "unknown unit 99999999999 of relu"),
+    "a unit for a layer": (lambda n: n.layer("relu:3"), "relu:3 is a unit; expected a layer, such as relu"),
+    "directions as columns": (
+        lambda n: jc.render(n, jc.direction("relu", np.ones((n.layer("relu").channels, 3))), QUICK),
+        "a direction of 3 numbers; .* directions are rows: transpose",
+    ),
     "size": (lambda n: Recipe(size="large"), "size 'large'; expected a number of pixels"),
     "truth": (lambda n: Recipe(steps=True), "steps True; expected a whole number"),
     "steps": (lambda n: Recipe(steps=2.5), "steps 2.5; expected a whole number"),

@@ -384,6 +384,9 @@ def test_percentiles_against_counting(slide):
         100 * np.mean(by_hand(photographs, unit) < by_hand(drawn[i : i + 1], unit)) for i, unit in enumerate((1, 2, 3))
     ]
     np.testing.assert_allclose(found, expected)
+    shown = np.stack([picture.image for picture in jc.open_pictures(photographs).at(slide.convention.size)])
+    again = jc.percentiles(slide, objective, drawn, jc.open_pictures(photographs))
+    np.testing.assert_allclose(again, jc.percentiles(slide, objective, drawn, shown))
     with pytest.raises(InputError, match="several pictures"):
         jc.percentiles(slide, jc.diversity(LAYER, 3), drawn, photographs)
 

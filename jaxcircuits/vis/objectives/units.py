@@ -17,6 +17,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError, shown
 from jaxcircuits.network import Network
+from jaxcircuits.network.units import numbers_of
 from jaxcircuits.platforms import by_platform
 from jaxcircuits.vis.objectives.arguments import Units, number_rows, row_of, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node
@@ -27,6 +28,10 @@ from jaxcircuits.vis.selection import selected
 
 if TYPE_CHECKING:
     from jaxtyping import Num
+
+
+MOST = 2**20
+"""Units that a text may name before it is known which layer it is of."""
 
 
 class _Named(OfLayer):
@@ -162,29 +167,41 @@ class DeepDream(OfLayer):
         return jnp.square(seen.activations[self.layer].astype(jnp.float32)).mean()
 
 
-def channel(layer: str, units: Units) -> Objective:
+def channel(layer: str, units: Units | None = None) -> Objective:
     """Mean over space of a channel's activation.
 
+    >>> channel("mixed4b", [0, 1, 2]), channel("mixed4b:0-2")  # the same
+
     Args:
-      layer: a name of `network.layers`.
+      layer: a name of `network.layers`; or, without `units`, `LAYER:UNITS` such as `mixed4b:0-15`.
       units: the channel, or one for each picture.
+
+    Raises:
+      InputError: for units that are no numbers from 0 on, and for none.
     """
-    return Channel(layer, _units(units))
+    layer, units = _named(layer, units)
+    return Channel(layer, units)
 
 
 def neuron(
-    layer: str, units: Units, position: int | tuple[int, int] | Sequence[tuple[int, int]] | None = None
+    layer: str,
+    units: Units | None = None,
+    position: int | tuple[int, int] | Sequence[tuple[int, int]] | None = None,
 ) -> Objective:
     """A channel's activation at one position.
 
     Args:
-      layer: a name of `network.layers`, with positions.
+      layer: a name of `network.layers`, with positions; or, without `units`, `LAYER:UNITS`, as for `channel`.
       units: the channel, or one for each picture.
       position: row and column in the layer's map of the view, or one such pair for each picture; by default the
         center, (height // 2, width // 2). Of tokens row and column in the grid that they make
         (`jaxcircuits.network.tokens`), or a token's number.
+
+    Raises:
+      InputError: for units that are no numbers from 0 on, for none, and for positions of another form.
     """
-    objective = Neuron(layer, _units(units), position_rows(position))
+    layer, units = _named(layer, units)
+    objective = Neuron(layer, units, position_rows(position))
     return objective.rows(objective.count)
 
 
@@ -311,8 +328,10 @@ def _aligned(activation: jax.Array, vectors: Rows, power: Rows | None) -> jax.Ar
 def _check_vectors(objective: Direction | DirectionCosine | DirectionNeuron, network: Network) -> None:
     channels = network.layer(objective.layer).channels
     if objective.vectors.shape[-1] != channels:
+        turned = len(objective.vectors) == channels and objective.vectors.ndim == 2
+        hint = f", so directions are rows: transpose {objective.vectors.shape}" if turned else ""
         raise InputError(
-            f"a direction of {objective.vectors.shape[-1]} numbers; {objective.layer} has {channels} channels"
+            f"a direction of {objective.vectors.shape[-1]} numbers; {objective.layer} has {channels} channels{hint}"
         )
     check_finite(objective)
 
@@ -329,3 +348,13 @@ def _of_unit(values: jax.Array, unit: Rows) -> jax.Array:
 
 def _units(units: Units) -> np.ndarray:
     return whole_numbers("unit", units, 0)
+
+
+def _named(layer: str, units: Units | None) -> tuple[str, np.ndarray]:
+    """A layer and its units, which may be named in one: `mixed4b:0-15`."""
+    if units is not None:
+        return layer, _units(units)
+    name, colon, text = str(layer).rpartition(":")
+    if not colon or text.strip() == "all":
+        raise InputError(f"no units of {layer!r}; expected LAYER:UNITS such as mixed4b:0-15, or a layer and its units")
+    return name, _units(numbers_of(text, MOST, name))

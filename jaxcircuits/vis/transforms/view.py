@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcircuits.errors import MOST_PIXELS, InputError
 from jaxcircuits.platforms import on_tpu
@@ -22,6 +23,13 @@ the center; or, where no matrix does, y and x of each, (h, w)."""
 Draws = tuple[Places, ...]
 """What chance decides of a view, for each part of its transforms: the places of a run of geometric ones, the random key
 of any other."""
+
+EXPECTED = {
+    "apply": ("key", "picture"),
+    "look": ("key", "y", "x", "size", "progress"),
+    "matrix": ("key", "size", "progress"),
+}
+"""The arguments of the methods that a transform of one's own may have."""
 
 MOST_REACH = 2.5
 """From this enlargement on, scattering the gradient is cheaper than gathering it (6 x 6 taps for each pixel)."""
@@ -169,11 +177,26 @@ def view(
     left = iter(runs)
     for part, one in zip(_parts(transforms), drawn, strict=True):
         if isinstance(part, Transform):
-            picture = part.apply(cast(jax.Array, one), picture)
+            picture = _checked(part, "apply", picture.shape, cast(jax.Array, one), picture)
         else:
             size = view_size(part, (picture.shape[0], picture.shape[1]))
             picture = _seen(picture, one, size, next(left), dtype)
     return picture
+
+
+def _checked(transform: Transform, method: str, shape: tuple[int, ...], *arguments: Any) -> Any:
+    """What a method of a transform, which may be somebody's own, gives; raises `InputError` for another shape."""
+    call = getattr(transform, method)
+    name = f"transform {type(transform).__name__}: its {method}({', '.join(EXPECTED[method])})"
+    try:
+        given = call(*arguments)
+        found = (len(given), *np.broadcast_shapes(*map(np.shape, given))) if method == "look" else np.shape(given)
+    except (TypeError, ValueError, AttributeError, LookupError, NotImplementedError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{name} cannot be run ({said})") from error
+    if found != shape:
+        raise InputError(f"{name} gives an array of shape {found}; expected {shape}")
+    return given
 
 
 def _places(
@@ -188,10 +211,10 @@ def _places(
     if bound.reach is None and bound.shears is None:
         y, x = jnp.broadcast_arrays(*grid(sizes[-1]))
         for transform, key, size in reversed([*zip(transforms, keys, sizes)]):
-            y, x = transform.look(key, y, x, size, progress)
+            y, x = _checked(transform, "look", (2, *y.shape), key, y, x, size, progress)
         return y, x
     matrices = cast(Sequence[AffineMap], transforms)  # of others neither bound is known
-    drawn = (transform.matrix(key, size, progress) for transform, key, size in zip(matrices, keys, sizes))
+    drawn = (_checked(one, "matrix", (3, 3), key, size, progress) for one, key, size in zip(matrices, keys, sizes))
     return product(jnp.eye(3), *drawn)
 
 
