@@ -1,5 +1,6 @@
 """The documentation: it builds strictly, it has every public name, and every block of its pages runs."""
 
+import collections
 import dataclasses
 import importlib
 import os
@@ -9,6 +10,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import jaxcircuits as jc
@@ -23,6 +25,31 @@ PAGES = sorted(
 FRONT = ROOT / "docs" / "index.md"
 ROOMS = ("network", "vis", "circuits", "evidence", "arguments", "universality", "images", "bulk", "pages")
 QUICK = {"size": 32, "steps": 1, "redirect_steps": 0, "tolerance": 0.0, "views": 1}
+
+
+def cars_alone(session: dict):
+    """What the page on one unit's meaning says of its own figures, in words."""
+    found, names, pictures, network = (session[name] for name in ("found", "names", "pictures", "network"))
+    cars = found.class_sizes[pictures.classes.index("car")]
+    assert cars < 100 and set(names[:cars]) == {"car"} and "car" not in names[cars:]
+    assert [pictures.classes[i] for i in session["order"][:2]] == ["car", "scrambled head"]
+    assert found.class_means[24, session["order"][1]] < found.class_means[24, session["order"][0]] / 2
+    responses = session["tuning"]["mixed5b"][24].max((2, 3)).ravel()
+    assert responses.argmax() == 1 and np.sort(responses)[-2] < responses[1] / 2
+    poses = session["invariance"]
+    assert poses.mirrored[0] > 0.95 and poses.shifted[0] > 0.9 and max(poses.turned[0], poses.scaled[0]) < 0.5
+    assert (poses.mirrored[1:] < 0.05).all()
+    assert [network.labels[one.target.index] for one in session["readers"].excitatory[:2]] == ["car", "scrambled head"]
+    assert network.labels[session["change"].argmin()] == "car"
+    one, several = session["one"], session["several"]
+    assert one.count == 1 and several.count > 1 and one.chosen.values[-1] >= 0.75 * one.chosen.values[0]
+    for meaning in range(several.count):
+        chosen = several.chosen.pictures[several.labels == meaning]
+        assert len(collections.Counter(pictures[int(number)].label for number in chosen)) == 1
+
+
+CLAIMS = {"meaning": cars_alone}
+"""What a page says in words about what its blocks compute, from the names that they leave."""
 
 
 def blocks(page: Path) -> list[str]:
@@ -48,6 +75,7 @@ def test_blocks_run(page, tmp_path, monkeypatch):
     for number, block in enumerate(blocks(page)):
         code = re.sub(r"snapshots=\[\d+\]", "snapshots=[1]", block.replace("jc.render(", "render("))
         exec(compile(code, f"{page.name}, block {number}", "exec"), session)
+    CLAIMS.get(page.stem, lambda session: None)(session)
 
 
 @pytest.fixture(scope="module")
