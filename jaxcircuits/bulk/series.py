@@ -49,12 +49,13 @@ class Directions(Brief):
         return hashlib.sha256(self.vectors.tobytes()).hexdigest()
 
     @classmethod
-    def read(cls, path: Path) -> Directions:
+    def read(cls, path: str | Path) -> Directions:
         """Reads an `.npy` file (N, channels) of floats; nothing in it is ever unpickled.
 
         Raises:
           InputError: for a file that is not that, or numbers that are not finite.
         """
+        path = Path(path)
         expected = f"expected an .npy file of floats (N, channels), at most {MOST_UNITS} rows"
         try:
             with opened(path, "an .npy file", MOST_BYTES) as file:

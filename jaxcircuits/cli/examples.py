@@ -54,8 +54,7 @@ def examples(
     from jaxcircuits import bulk
     from jaxcircuits.bulk import place
     from jaxcircuits.cli.render import chosen_layers
-    from jaxcircuits.evidence import Examples
-    from jaxcircuits.evidence.crops import sheet
+    from jaxcircuits.evidence import Examples, sheet
     from jaxcircuits.images.sheet import png_bytes
     from jaxcircuits.network import load
     from jaxcircuits.network.units import numbers_of

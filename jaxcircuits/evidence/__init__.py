@@ -6,6 +6,7 @@ from typing import Any
 from jaxcircuits.evidence import poses, stimuli
 from jaxcircuits.evidence.branches import Branch, BranchTest, branch_test, branches
 from jaxcircuits.evidence.clarity import clarity, monosemanticity, polysemanticity, redundancy, unit_embeddings
+from jaxcircuits.evidence.crops import sheet
 from jaxcircuits.evidence.density import Tail, log_density, tail
 from jaxcircuits.evidence.examples import Examples, UnreadablePictures, examples
 from jaxcircuits.evidence.joint import JointTuning, joint_tuning
@@ -41,6 +42,7 @@ __all__ = [
     "polysemanticity",
     "poses",
     "redundancy",
+    "sheet",
     "stimuli",
     "tail",
     "tuning",

@@ -234,6 +234,24 @@ def test_class_selectivity_is_its_definition():
     assert examples.class_sizes.tolist() == [3, 3, 3, 3]
 
 
+def test_a_class_that_leaves_a_unit_silent_has_a_mean_of_zero():
+    """Means are summed about the first activation that is seen, so zeros come out of a difference of others."""
+
+    def above(params, x):
+        return {"above": jnp.maximum(x - params, 0)}
+
+    convention = jc.InputConvention(size=(6, 6), mean=0.0, std=1.0)
+    network = jc.Network.from_function(above, jnp.float32(0.3), convention)
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        loud = rng.uniform(0.4, 1, (5, 6, 6, 3)).astype(np.float32)
+        quiet = rng.uniform(0, 0.3, (9, 6, 6, 3)).astype(np.float32)
+        pictures = np.concatenate([loud, quiet]), np.repeat([0, 1], [5, 9])
+        found = evidence.examples(network, pictures, "above", 2, progress=False)["above"]
+        np.testing.assert_array_equal(found.class_means[:, 1], 0)
+        np.testing.assert_array_equal(found.selectivity, 1)
+
+
 def test_a_trained_network():
     """The network in the box, whose activations are not exact: the same up to float32's rounding."""
     network, layers = jc.load("slide"), ("conv2d1_pre_relu", "conv2d2")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import against_pytorch, first_and_second, first_minute, floor, hlo
+from benchmarks import against_pytorch, first_and_second, first_minute, floor, hlo, microscope_pages
 from jaxcircuits import Recipe
 from support.data import ROOT
+from support.fuzzed_records import template
 from support.small import SMALL
 
 TINY = ["slide", "--size", "16"]
@@ -66,6 +67,14 @@ def test_bytes_that_a_tpu_program_moves():
     """By hand: the fusion reads x, padded to 8 x 128 floats; the copy writes 5 x 8 x 256 halves; x is read again."""
     assert hlo.moved(hlo.loop_body(PROGRAM)) == 8 * 128 * 4 + 5 * 8 * 256 * 2 + 8 * 128 * 4
     assert hlo.size("(f32[8,3]{1,0}, pred[7]{0:T(512)}, s32[]{:T(128)})") == 8 * 3 * 4 + 512 + 4
+
+
+def test_pages_of_the_microscope_are_counted():
+    found = microscope_pages.measured(template("png"))
+    assert found["networks"] == ["tiny"] and found["units"] == 4
+    assert found["kilobytes_of_a_unit"] == pytest.approx(1e3 * found["megabytes"] / 4, abs=3)
+    assert sum(found["kilobytes_by_kind"].values()) == pytest.approx(1e3 * found["megabytes"], abs=8)
+    assert found["inceptionv1"]["megabytes"] == pytest.approx(5804 * found["megabytes"] / 4, abs=10)
 
 
 @pytest.mark.exhaustive
