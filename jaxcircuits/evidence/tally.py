@@ -181,9 +181,7 @@ def _updated(
     peaks = _counted(jnp.zeros_like(histogram), seen.high[:, None], batch.real)
     # A mean lies between the ends of what it is of, whatever rounding says: that of a silent picture is 0, not below.
     means = jnp.clip(seen.mean + shift, seen.low, seen.high)
-    of_class = jnp.matmul(
-        member.T.astype(jnp.float32), jnp.where(real, means, 0), precision=jax.lax.Precision.HIGHEST
-    )
+    of_class = jnp.matmul(member.T.astype(jnp.float32), jnp.where(real, means, 0), precision=jax.lax.Precision.HIGHEST)
     return LayerTally(
         strongest=_merged(tally.strongest, jnp.where(real, seen.high, -jnp.inf), batch.numbers, seen.high_place),
         weakest=_merged(tally.weakest, jnp.where(real, -seen.low, -jnp.inf), batch.numbers, seen.low_place),

@@ -24,6 +24,7 @@ from support.microscope_views import LABELS, Layer, network, ripples
 
 HOSTILE = "</script><script>document.title='gone'</script>\"'><img src=x onerror=alert(1)>"
 AXE = "axe-core@4"
+DEMO = ROOT / "docs" / "demo"
 
 
 @pytest.fixture(scope="module")
@@ -81,16 +82,9 @@ class Links(HTMLParser):
                 self.ids.add(value)
 
 
-def test_every_link_resolves_and_leads_within_the_site(site):
+def resolved(site):
+    """The pages of a site, of which every link resolves and leads within it."""
     pages = sorted(site.rglob("*.html"))
-    names = {str(path.relative_to(site)) for path in pages}
-    assert {
-        "index.html",
-        "one/index.html",
-        "one/second/index.html",
-        "one/second/11.html",
-        "two%2Fx/first/7.html",
-    } < names
     links = {path: Links(path.read_text()) for path in pages}
     for path, found in links.items():
         assert len(path.read_bytes()) < 60_000
@@ -105,6 +99,28 @@ def test_every_link_resolves_and_leads_within_the_site(site):
                 assert parts.fragment in links[there].ids, (path, url)
     for script in site.rglob("*.js"):
         assert len(script.read_bytes()) < 50_000
+    return {str(path.relative_to(site)) for path in pages}
+
+
+def test_every_link_resolves_and_leads_within_the_site(site):
+    assert {
+        "index.html",
+        "one/index.html",
+        "one/second/index.html",
+        "one/second/11.html",
+        "two%2Fx/first/7.html",
+    } < resolved(site)
+
+
+def test_the_demonstration_of_the_documentation(tab):
+    """It is small, whole, and walked from a class down to what its units read."""
+    assert len(resolved(DEMO)) == 1 + 1 + 1 + 4 + 28  # the site's, the network's, the classes', layers, units
+    assert sum(path.stat().st_size for path in DEMO.rglob("*") if path.is_file()) < 3_000_000
+    tab.goto((DEMO / "slide" / "softmax2_pre_activation" / "27.html").as_uri())
+    for below in ("mixed5b", "mixed5a", "mixed4e"):
+        tab.click(f".side a[href*='{below}/']:not([href*='index'])")
+        assert tab.locator("h1").inner_text().startswith(f"{below}:")
+    assert tab.locator(".drawings .picture").count() and tab.locator(".meaning").count()
 
 
 def test_scripts_of_a_large_network_stay_small(tmp_path):
@@ -421,8 +437,9 @@ def axe():
 def test_accessibility(site, axe, tab, scheme):
     tab.emulate_media(color_scheme=scheme)
     pages = ["index.html", "one/index.html", "one/classes.html", "one/second/index.html", "one/second/4.html"]
-    for page in (*pages, "one/third/2.html"):
-        tab.goto((site / page).as_uri())
+    pages = [site / page for page in (*pages, "one/third/2.html")]
+    for page in (*pages, DEMO / "slide" / "index.html", DEMO / "slide" / "mixed5b" / "24.html"):
+        tab.goto(page.as_uri())
         tab.evaluate(axe)
         found = tab.evaluate(
             "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice'], preload: false})"

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from jaxcircuits import bulk
 from jaxcircuits.bulk.arguments_kept import KeptArgument, KeptArguments, read_arguments, write_arguments
@@ -17,6 +18,7 @@ from jaxcircuits.bulk.crops_file import HEAT, read_crops
 from jaxcircuits.bulk.findings import FILE as FINDINGS
 from jaxcircuits.bulk.findings import Findings, find_matches, find_monosemanticity, find_tuning, read_tunings
 from jaxcircuits.circuits import strongest_inputs
+from jaxcircuits.cli.app import app
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.bands import bands
@@ -404,6 +406,7 @@ def test_the_command(tmp_path):
         "--size",
         "32",
         "--circuits",
+        "--meanings",
     ]
     done = command(*arguments, "--out", tmp_path / "site")
     assert done.returncode == 0, done.stderr
@@ -411,9 +414,14 @@ def test_the_command(tmp_path):
     page = tmp_path / "site" / "slide" / "conv2d1" / "1.html"
     html = page.read_text()
     assert 'href="1-circuit.html"' in html and "Strongest" in html and "absent" not in html
+    assert "By what excites it in conv2d0" in html
     drawn = tmp_path / "site" / "records" / "slide" / "conv2d1" / "0001.png"
     before = drawn.stat().st_mtime_ns
     again = command(*arguments, "--out", tmp_path / "site")
     assert again.returncode == 0 and drawn.stat().st_mtime_ns == before and page.read_text() == html
     wrong = command("microscope", "slide", "conv2d1", "--images", "scenes:none", "--out", tmp_path / "other")
     assert wrong.returncode == 2 and "expected scenes:COUNT" in wrong.stderr and not (tmp_path / "other").exists()
+    for option in ("--meanings", "--arguments"):
+        wrong = CliRunner().invoke(app, ["microscope", "slide", "conv2d1", option, "--out", str(tmp_path / "other")])
+        assert isinstance(wrong.exception, InputError) and f"{option} needs --images" in str(wrong.exception)
+        assert not (tmp_path / "other").exists()
