@@ -91,6 +91,7 @@ def made(network, pictures):
     )
 
 
+@pytest.mark.slow
 def test_the_family_is_found_and_ordered(made):
     assert made.units == tuple(sorted(made.family)) and set(made.family) <= set(range(COUNT))
     assert len(made.family) >= COUNT - 2

@@ -12,6 +12,7 @@ from jaxcircuits.bulk.ahead import Ahead
 from support.drawn import OURS, QUICK
 
 
+@pytest.mark.slow
 def test_the_next_layer_is_compiled_beside_this_one(slide, tmp_path):
     """The second layer's programs come from the other thread, and the drawing compiles nothing of that layer."""
     began: dict[str, list[str]] = {}

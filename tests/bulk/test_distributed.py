@@ -86,6 +86,7 @@ def whole(start, recipe, tmp_path_factory):
     return contents(out)
 
 
+@pytest.mark.slow
 def test_two_processes_draw_the_plan_each_unit_once(start, recipe, whole, tmp_path):
     address = coordinator()
     shares = []

@@ -43,6 +43,7 @@ def test_pictures_are_those_of_render(drawn, slide):
     assert json.loads(Image.open(folder / "sheet.png").text["units"]) == list(range(6))
 
 
+@pytest.mark.slow
 def test_sheets_of_classes_carry_their_labels(slide, tmp_path):
     _, (sheet,) = draw(slide, tmp_path, [9, 27], layer=slide.logits)
     pictures = np.stack([np.asarray(Image.open(sheet.parent / f"{unit:04d}.png")) for unit in (9, 27)]) / 255

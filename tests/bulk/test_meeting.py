@@ -169,6 +169,7 @@ def start(address):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_told_of_at_once(start):
     """A worker before all have met, then process 0 while it decides: those that are left end in a line, with 2."""
     zero, worker = start(3, 0), start(3, 1)

@@ -21,6 +21,7 @@ from support.exact import COUNT, LAYERS, assert_same, world
 from support.recorded import contents, exact, made, opened
 
 
+@pytest.mark.slow
 def test_a_pass_in_shares_is_one_pass(examples_alone, tmp_path):
     """Its files hold what `evidence.examples` finds, and nothing else is left."""
     folder = examples_alone / "exact"
@@ -127,6 +128,7 @@ def test_two_processes_see_what_one_sees(examples_alone, tmp_path):
     assert contents(tmp_path) == contents(examples_alone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [2, 8])
 def test_several_devices_see_what_one_sees(devices, examples_alone, tmp_path):
     assert f"{devices} [0, 1" in finish(start(tmp_path, devices=devices))

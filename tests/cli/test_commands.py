@@ -87,6 +87,7 @@ def test_layers_by_name():
     assert everything[:2] == ["mixed5b", "conv2d0"] and len(everything) == len(set(everything)) == 12
 
 
+@pytest.mark.slow
 def test_one_bar_over_all_that_is_drawn(tmp_path):
     """A second command begins where the first ended, and its bar too."""
     (tmp_path / "recipe.json").write_text(Recipe(size=32, steps=3, transforms=(), redirect_steps=0).to_json())
@@ -111,6 +112,7 @@ def test_one_bar_over_all_that_is_drawn(tmp_path):
     assert "pictures/s" in shown.decode()
 
 
+@pytest.mark.slow
 def test_the_network_is_named_first(tmp_path):
     """Or by --network, as before; layers, and their units, follow."""
     quick = ["--size", "32", "--steps", "1"]
@@ -158,6 +160,7 @@ def test_networks_and_layers():
     assert names == [f"inception_4{block}/output" for block in "abcde"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, recipe", [("fast", Recipe.fast(size=96, steps=2)), ("maco", Recipe.maco(size=224, view=96, steps=2))]
 )

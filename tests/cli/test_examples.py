@@ -1,12 +1,14 @@
 """`jaxcircuits examples`: a file of examples, and their sheets."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from jaxcircuits import evidence
 from support.command import command
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_file_and_sheets(tmp_path):
     for label in ("a", "b"):
         (tmp_path / "set" / label).mkdir(parents=True)
@@ -33,6 +35,7 @@ def test_the_command_writes_a_file_and_sheets(tmp_path):
     assert done.returncode == 2 and done.stderr.startswith("jaxcircuits: ") and done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_scenes_of_the_box_are_pictures(tmp_path):
     done = command("examples", "slide", "conv2d0:3", "--images", "scenes:8", "--out", str(tmp_path), "--count", "2")
     assert done.returncode == 0, done.stderr

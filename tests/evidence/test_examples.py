@@ -150,6 +150,7 @@ for name, options in (("even", {"batch_size": 16}), ("odd", {"batch_size": 3})):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 8])
 def test_several_devices_see_what_one_sees(tmp_path, count):
     environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}", "JAX_PLATFORMS": "cpu"}

@@ -71,6 +71,7 @@ def colors():
     return red_or_blue.network()
 
 
+@pytest.mark.slow
 def test_planted_meanings_are_found(colors):
     images, hues = red_or_blue.red_blue_and_green(RNG)
     pictures = jc.open_pictures(images)

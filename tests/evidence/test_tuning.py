@@ -284,6 +284,7 @@ np.savez(sys.argv[1], drawn=drawn["conv2d2"], turned=turned["conv2d2"], devices=
 """
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_the_number_of_devices(tmp_path):
     found = {}
     for count in (1, 2, 8):

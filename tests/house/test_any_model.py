@@ -125,6 +125,7 @@ def test_threads_may_look_at_one_model():
     assert all(set(names) == set(network.layers) for names in seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("train", [linen_on_gray, nnx_on_color])
 def test_a_model_of_ones_own(train):
     network, logits, layers = train()

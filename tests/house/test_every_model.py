@@ -31,6 +31,7 @@ def cells():
             yield pytest.param(name, tool, marks=[pytest.mark.slow] if name in SLOW else [], id=f"{name}-{tool}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "tool"), [*cells()])
 def test_every_tool_on_every_model(name, tool, record_property):
     limit = LIMITS.get((name, tool))

@@ -30,6 +30,7 @@ def test_wheel_holds_code_weights_and_tables_only(wheel):
     assert wheel.stat().st_size < 3e6
 
 
+@pytest.mark.slow
 def test_wheel_draws_without_a_connection(wheel, tmp_path):
     """From an empty folder, with an empty home: no cache, no clone, no network."""
     site, empty = tmp_path / "site", tmp_path / "empty"

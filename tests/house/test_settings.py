@@ -58,6 +58,7 @@ def plain(tmp_path_factory):
     return draw(tmp_path_factory.mktemp("plain") / "drawn.npz", "presets")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_pictures_are_the_same_under_any_setting(setting, plain, tmp_path):
     drawn = draw(tmp_path / "drawn.npz", "presets", **{setting: SETTINGS[setting]})

@@ -206,6 +206,7 @@ def test_tables_are_text(capsys):
     assert "[red]layer[/old]\\x1b[2J\\u202e" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_commands_print_names_as_text(tmp_path):
     """A folder whose name is markup: nothing is drawn, and then lost to a MarkupError."""
     words = [

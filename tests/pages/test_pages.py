@@ -387,6 +387,7 @@ def test_files_of_a_circuit(circuit, tmp_path):
         write_circuit(tmp_path / "file", circuit, {})
 
 
+@pytest.mark.slow
 def test_command(tmp_path):
     """Two small rows of the stem, drawn for two steps: everything that the command does, at its cheapest."""
     arguments = ["circuit", "slide", "conv2d2:3", "--depth", "1", "--top", "2", "--steps", "2", "--size", "32"]

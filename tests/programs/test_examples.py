@@ -134,6 +134,7 @@ def test_objects_at_a_small_size(small, tmp_path, monkeypatch):
     assert set(result["heads"]["pairs"]) == set(heads.LAYERS) and len(result["superposition"]["features"]) == 6
 
 
+@pytest.mark.slow
 def test_accuracy_in_place_and_its_differences(small):
     """Against patches written out, with the strongest of each cell found by loops."""
     pictures = np.random.default_rng(5).uniform(size=(6, 64, 64, 3)).astype(np.float32)

@@ -43,6 +43,7 @@ def test_weights_are_small_and_whole(tensors):
     assert all(np.isfinite(values).all() for values in tensors.values())
 
 
+@pytest.mark.slow
 def test_fresh_scenes_are_told_apart_and_units_live(network, figures):
     found = report.scene_figures(network, seed=987, per_class=20)
     assert found["accuracy"] >= 0.98
@@ -94,6 +95,7 @@ def test_an_attack_on_a_linear_loss_is_the_best_there_is():
     np.testing.assert_array_equal(attacked(loss, pictures.astype(np.float32), 0.0), pictures.astype(np.float32))
 
 
+@pytest.mark.slow
 def test_an_attack_on_slide_stays_in_its_ball_and_misleads(network):
     pictures, labels = scenes.batch(jax.random.key(5), 1)
 

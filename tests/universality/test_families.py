@@ -285,6 +285,7 @@ def test_spread_keeps_both_ends():
     assert spread(np.arange(30), 4).tolist() == [0, 10, 19, 29]
 
 
+@pytest.mark.slow
 def test_the_command_compares_two_files_and_refuses_what_it_cannot(tmp_path, monkeypatch):
     from jaxcircuits.cli.app import app
 

@@ -106,6 +106,7 @@ OTHER_NUMBERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", OTHER_NUMBERS)
 def test_another_number_compiles_nothing(case, tiny, compilations):
     first, second = OTHER_NUMBERS[case]
@@ -189,6 +190,7 @@ print(json.dumps([hits, jax.config.jax_compilation_cache_dir]))
 """
 
 
+@pytest.mark.slow
 def test_the_library_keeps_its_programs(tmp_path):
     """A second process finds them; a folder that JAX was told of is left to the user, and so is none."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}

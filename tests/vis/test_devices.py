@@ -56,6 +56,7 @@ def drawn(tmp_path_factory):
     return results
 
 
+@pytest.mark.slow
 def test_eight_devices_draw_the_pictures_of_one(drawn):
     (one, _), (eight, facts) = drawn[1], drawn[8]
     assert facts["devices"] == 8

@@ -74,6 +74,7 @@ RAISED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RAISED)
 def test_drawing_raises_the_score(name, slide):
     recipe = PLAIN if name != "alpha" else dataclasses.replace(PLAIN, parametrization=RGBA())
@@ -338,6 +339,7 @@ def test_inversion_finds_what_the_layer_sees(slide):
     assert correlation > 0.6
 
 
+@pytest.mark.slow
 def test_finished_pictures_leave_their_place(slide):
     """Pictures come out as if each were drawn alone and stopped by the same rule, whatever sits beside them."""
     recipe = dataclasses.replace(PLAIN, steps=160, tolerance=0.2)

@@ -212,6 +212,7 @@ def test_the_loop_is_gradient_ascent_by_adam(recipe, small):
     np.testing.assert_allclose(rendering.scores[0], score, rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_pictures_do_not_depend_on_their_batch(small):
     units = [2, 5, 7, 11, 3]
     recipe = dataclasses.replace(QUICK, steps=6)
@@ -231,6 +232,7 @@ def test_seeds_draw_other_pictures_of_a_unit(small):
     assert np.abs(rendering.images[0] - rendering.images[1]).mean() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["channel", "neuron", "direction", "deepdream", "class_logit", "sum", "product"])
 def test_drawing_raises_the_score(name, small):
     objective = {
@@ -274,6 +276,7 @@ def test_the_loop_inside_the_program_is_the_loop_outside(small):
     np.testing.assert_allclose(histories[0], histories[1], rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:dtype bfloat16")
 def test_bfloat16_draws_what_float32_draws(small):
     recipe = Recipe(size=32, steps=30, transforms=())

@@ -253,6 +253,7 @@ def test_choice_is_jaxs():
     np.testing.assert_array_equal(ours, jax.vmap(lambda key: jax.random.choice(key, jnp.asarray(choices)))(keys))
 
 
+@pytest.mark.slow
 def test_a_step_for_a_tpu_gathers_nothing_and_draws_as_well():
     """Of a channel of the network in the box, by the default transforms."""
     network, recipe = jc.load("slide"), jc.Recipe(size=48, steps=24, redirect_steps=8)

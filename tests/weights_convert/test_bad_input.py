@@ -289,6 +289,7 @@ def test_truncated_hdf5_files_are_refused(tmp_path, out):
         assert "mixed3a_1x1_w" in refusal(tmp_path / "dump", out)
 
 
+@pytest.mark.slow
 @needs_weights
 @pytest.mark.parametrize("source", published_files())
 def test_flipped_bits_give_an_error_or_an_unnamed_network(source, tmp_path, out):

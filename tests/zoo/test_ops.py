@@ -26,6 +26,7 @@ def test_local_response_norm(lrn):
     np.testing.assert_allclose(ops.local_response_norm(np.float32(x)[None], lrn)[0], slow_lrn(x, lrn), rtol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("linear", [False, True], ids=["as-is", "linearized"])
 @pytest.mark.parametrize("convention", ["google", "caffe"])
 @pytest.mark.parametrize("size", [(33, 33), (32, 47)], ids=str)
