@@ -73,7 +73,7 @@ def curve(c: Curve) -> dict:
         radius = 84 * np.clip(y, 0, None) / most
         points = np.stack([110 + radius * np.cos(angle), 110 - radius * np.sin(angle)], 1)
         labels = [
-            (110 + 98 * math.cos(t), 110 - 98 * math.sin(t), short(c.around * t / (2 * math.pi)))
+            (round(110 + 98 * math.cos(t)), round(110 - 98 * math.sin(t)), short(c.around * t / (2 * math.pi)))
             for t in np.arange(4) * np.pi / 2
         ]
         return {"round": True, "points": _points(points), "labels": labels, "said": said, "most": short(most)}

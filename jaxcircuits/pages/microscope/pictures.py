@@ -18,9 +18,11 @@ THUMB = 72
 """Side of the drawings in walls and lists, in pixels."""
 COLUMNS = 16
 PER_SHEET = COLUMNS * COLUMNS
-QUALITY = 76
-"""Of WebP; what is lost below 75 are the fine lines that drawings are made of."""
-CROP = 112
+QUALITY = 72
+"""Of WebP; what is lost below 70 are the fine lines that drawings are made of."""
+EFFORT = 6
+"""That WebP takes for a small file, of 0 to 6."""
+CROP = 104
 """Longer side of an example at most, in pixels."""
 MASK = 28
 """Side of the map of where a unit fires, in pixels; shown smoothly enlarged."""
@@ -34,13 +36,11 @@ class Sprite(NamedTuple):
     """Where a picture is on a sheet.
 
     Attributes:
-      file: of the sheet, its name.
       left, top: of the picture in pixels.
       width, height: of the picture.
       sheet_width, sheet_height: of the sheet.
     """
 
-    file: str
     left: int
     top: int
     width: int
@@ -118,12 +118,11 @@ def bounded(picture: np.ndarray, side: int) -> Image.Image:
     return image
 
 
-def strip(images: Sequence[Image.Image], file: str, width: int = 1024) -> tuple[Image.Image, list[Sprite]]:
+def strip(images: Sequence[Image.Image], width: int = 1024) -> tuple[Image.Image, list[Sprite]]:
     """Pictures of any sizes on one sheet, row by row.
 
     Args:
       images: one or more.
-      file: name of the sheet, for the sprites.
       width: of the sheet, in pixels, at least where one picture is not wider.
 
     Returns:
@@ -142,7 +141,7 @@ def strip(images: Sequence[Image.Image], file: str, width: int = 1024) -> tuple[
     for pixels, place in zip(bordered, places):
         sheet.paste(Image.fromarray(pixels), place)
     return sheet, [
-        Sprite(file, left + BORDER, top + BORDER, *image.size, *sheet.size)
+        Sprite(left + BORDER, top + BORDER, *image.size, *sheet.size)
         for image, (left, top) in zip(images, places)
     ]
 
@@ -150,7 +149,7 @@ def strip(images: Sequence[Image.Image], file: str, width: int = 1024) -> tuple[
 def write_webp(path: Path, image: Image.Image) -> int:
     """Writes a picture; returns the bytes."""
     file = io.BytesIO()
-    image.save(file, "WEBP", quality=QUALITY, method=4)
+    image.save(file, "WEBP", quality=QUALITY, method=EFFORT)
     with replacing(path) as temporary:
         temporary.write_bytes(file.getvalue())
     return file.tell()

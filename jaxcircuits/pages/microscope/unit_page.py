@@ -55,9 +55,10 @@ def write_unit(site: Site, known: Known, unit: int) -> UnitView:
 
 
 class _Shown:
-    """Where a page's pictures are, by what they belong to."""
+    """The sheet of a page's pictures, and where each is on it, by what they belong to."""
 
     def __init__(self):
+        self.sheet = ""
         self.drawings: list[tuple[str, Sprite]] = []
         self.intervals: list[list[tuple[Example, Sprite, int | None]]] = []
         self.meanings: list[tuple[Sprite | None, list[tuple[Example, Sprite, int | None]]]] = []
@@ -77,9 +78,9 @@ def _pictures(site: Site, known: Known, view: UnitView) -> tuple[_Shown, dict[st
     mask = {"url": url, "count": sum(m is not None for m in masks) + 1}
     if not images:
         return shown, mask
-    file = f"{view.unit}.webp"
-    sheet, sprites = strip(images, file)
-    write_webp(site.root / known.folder / file, sheet)
+    sheet, sprites = strip(images)
+    shown.sheet = f"{view.unit}.webp"
+    write_webp(site.root / known.folder / shown.sheet, sheet)
     left = iter(sprites)
     shown.drawings = [(caption, next(left)) for caption, _ in drawn]
     own = [next(left) for _ in meant]

@@ -173,7 +173,7 @@ def test_sprites_show_their_own_part():
     images = [
         Image.new("RGB", size, color) for size, color in [((64, 48), "red"), ((30, 80), "lime"), ((100, 20), "blue")]
     ]
-    sheet, sprites = strip(images, "x.webp", width=110)
+    sheet, sprites = strip(images, width=110)
     for image, sprite in zip(images, sprites):
         x, y = (float(v) / 100 for v in re.search(r"position:([\d.]+)% ([\d.]+)%", sprite.style).groups())
         wide, high = (float(v) / 100 for v in re.search(r"size:([\d.]+)% ([\d.]+)%", sprite.style).groups())
