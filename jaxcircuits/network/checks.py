@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,14 @@ def units(layer: str, channels: int, numbers: Sequence[int] | np.ndarray) -> np.
         nearest = min(max(unit, 0), channels - 1)
         raise InputError(f"unknown unit {unit} of {layer}; it has units 0 to {channels - 1} (nearest: {nearest})")
     return array
+
+
+def unknown_layer(name: str, layers: Collection[str], asked: str) -> InputError:
+    """Why a network of that name has no layer as it was asked for; of a unit, that it is one."""
+    layer, colon, unit = str(asked).rpartition(":")
+    if colon and layer in layers and unit.isdecimal():
+        return InputError(f"{asked} is a unit; expected a layer, such as {layer}")
+    return unknown("layer", asked, layers, name)
 
 
 def pictures(name: str, channels: int, images: jax.Array | np.ndarray) -> jax.Array:

@@ -20,7 +20,7 @@ import numpy as np
 from flax import nnx
 
 from jaxcircuits.caching import keep_compiled_programs
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError
 from jaxcircuits.network import adapters, checks
 from jaxcircuits.network.forward import Forward, compiled_activations
 from jaxcircuits.network.graph import Graph, Layer
@@ -127,10 +127,7 @@ class Network(Shown):
     def layer(self, name: str) -> Layer:
         """The layer of that name; raises `InputError` naming the nearest ones where there is none."""
         if name not in self.layers:
-            layer, colon, units = str(name).rpartition(":")
-            if colon and layer in self.layers and units.isdecimal():
-                raise InputError(f"{name} is a unit; expected a layer, such as {layer}")
-            raise unknown("layer", name, self.layers, self.name)
+            raise checks.unknown_layer(self.name, self.layers, name)
         return self.layers[name]
 
     def check_units(self, layer: str, units: Sequence[int] | Integer[np.ndarray, " n"]) -> Integer[np.ndarray, " n"]:

@@ -13,7 +13,7 @@ VERBS = (
     "quant|random|real|recogn|regular|serial|special|standard|summar|synchron|util|vector|visual"
 )
 BRITISH = re.compile(
-    r"colour|centre|centring|grey|licence|neighbour|behaviour|favour|honour|artefact|chequer|towards|"
+    r"colour|centre|centring|grey(?!hound)|licence|neighbour|behaviour|favour|honour|artefact|chequer|towards|"
     r"(?:cancel|label|level|model|signal|travel)l(?:ed|ing)(?![a-z])|analys(?:e|ed|es|ing)(?![a-z])|"
     rf"(?:{VERBS})is(?:e|ed|er|ers|es|ing|ation)(?![a-z])",
     re.IGNORECASE,

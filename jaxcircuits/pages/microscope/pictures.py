@@ -141,8 +141,7 @@ def strip(images: Sequence[Image.Image], width: int = 1024) -> tuple[Image.Image
     for pixels, place in zip(bordered, places):
         sheet.paste(Image.fromarray(pixels), place)
     return sheet, [
-        Sprite(left + BORDER, top + BORDER, *image.size, *sheet.size)
-        for image, (left, top) in zip(images, places)
+        Sprite(left + BORDER, top + BORDER, *image.size, *sheet.size) for image, (left, top) in zip(images, places)
     ]
 
 

@@ -7,12 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.network.units import numbers_of
 
 NumberLike = float | Sequence[float] | np.ndarray
 """A number, or one a picture."""
 
 Units = int | Sequence[int] | np.ndarray
 """A unit's number, or one for each picture."""
+
+MOST = 2**20
+"""Units that a text may name before it is known which layer it is of."""
 
 
 def vector_rows(vectors: Sequence[float] | np.ndarray, axes: int) -> np.ndarray:
@@ -47,3 +51,13 @@ def row_of(array: np.ndarray, i: int) -> int | list[int] | float | np.ndarray:
     """Row i of an array with one row a picture, or its only row; whole numbers as Python's own."""
     row = array[i if array.shape[0] > 1 else 0]
     return row.tolist() if array.dtype.kind == "i" else row
+
+
+def layer_and_units(layer: str, units: Units | None) -> tuple[str, np.ndarray]:
+    """A layer and its units, which may be named in one: `mixed4b:0-15`."""
+    if units is not None:
+        return layer, whole_numbers("unit", units, 0)
+    name, colon, text = str(layer).rpartition(":")
+    if not colon or text.strip() == "all":
+        raise InputError(f"no units of {layer!r}; expected LAYER:UNITS such as mixed4b:0-15, or a layer and its units")
+    return name, whole_numbers("unit", numbers_of(text, MOST, name), 0)

@@ -17,9 +17,8 @@ import numpy as np
 
 from jaxcircuits.errors import InputError, shown
 from jaxcircuits.network import Network
-from jaxcircuits.network.units import numbers_of
 from jaxcircuits.platforms import by_platform
-from jaxcircuits.vis.objectives.arguments import Units, number_rows, row_of, vector_rows, whole_numbers
+from jaxcircuits.vis.objectives.arguments import Units, layer_and_units, number_rows, row_of, vector_rows, whole_numbers
 from jaxcircuits.vis.objectives.base import Objective, OfLayer, check_finite, node
 from jaxcircuits.vis.objectives.positions import at_position, check_position, place_of, position_rows, seen_shape
 from jaxcircuits.vis.objectives.seen import Rows, Seen
@@ -28,10 +27,6 @@ from jaxcircuits.vis.selection import selected
 
 if TYPE_CHECKING:
     from jaxtyping import Num
-
-
-MOST = 2**20
-"""Units that a text may name before it is known which layer it is of."""
 
 
 class _Named(OfLayer):
@@ -179,7 +174,7 @@ def channel(layer: str, units: Units | None = None) -> Objective:
     Raises:
       InputError: for units that are no numbers from 0 on, and for none.
     """
-    layer, units = _named(layer, units)
+    layer, units = layer_and_units(layer, units)
     return Channel(layer, units)
 
 
@@ -200,7 +195,7 @@ def neuron(
     Raises:
       InputError: for units that are no numbers from 0 on, for none, and for positions of another form.
     """
-    layer, units = _named(layer, units)
+    layer, units = layer_and_units(layer, units)
     objective = Neuron(layer, units, position_rows(position))
     return objective.rows(objective.count)
 
@@ -299,7 +294,7 @@ def class_logit(layer: str, classes: Units) -> Objective:
     """
     if isinstance(classes, str):
         raise InputError(f"class {shown(classes)}; expected an output's number, network.class_index({shown(classes)})")
-    return Channel(layer, _units(classes))
+    return Channel(layer, whole_numbers("unit", classes, 0))
 
 
 def mean_over_space(activation: jax.Array) -> jax.Array:
@@ -344,17 +339,3 @@ def _name(vectors: np.ndarray, power: np.ndarray | None, i: int) -> str:
 def _of_unit(values: jax.Array, unit: Rows) -> jax.Array:
     """The value of one unit, of (channels,)."""
     return by_platform(values, unit, tpu=selected, default=lambda values, unit: values[unit])
-
-
-def _units(units: Units) -> np.ndarray:
-    return whole_numbers("unit", units, 0)
-
-
-def _named(layer: str, units: Units | None) -> tuple[str, np.ndarray]:
-    """A layer and its units, which may be named in one: `mixed4b:0-15`."""
-    if units is not None:
-        return layer, _units(units)
-    name, colon, text = str(layer).rpartition(":")
-    if not colon or text.strip() == "all":
-        raise InputError(f"no units of {layer!r}; expected LAYER:UNITS such as mixed4b:0-15, or a layer and its units")
-    return name, _units(numbers_of(text, MOST, name))
