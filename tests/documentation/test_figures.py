@@ -59,7 +59,9 @@ SETTINGS = {
         "article's 15 units",
         "turned by 20°", "0 for an exponential", "0 in the", "would hold 0:", "0 by chance", "1 minus the cosine",
     ),
-    "microscope.md": ("2,000 scenes", "above 0", "2020)", "6 by default", "at most 16 MiB", "28 units of", "12 examples of"),
+    "microscope.md": (
+        "2,000 scenes", "above 0", "2020)", "6 by default", "at most 16 MiB", "28 units of", "12 examples of",
+    ),
     "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
 }  # fmt: skip
 """Phrases in which a template may write a number itself: settings, names, years, levels; nothing measured."""
