@@ -58,7 +58,7 @@ def read_header(file: IO[bytes], what: str) -> Header:
     start = file.read(8)
     # Later versions are for headers of more than 64 kB.
     if start[:6] != _MAGIC or start[6:] != b"\x01\x00":
-        raise InputError(f"{what}: damaged, or not an array in the format of numpy.save and numpy.savez")
+        raise InputError(f"{what}: damaged or cut short: not an array in the format of numpy.save and numpy.savez")
     length = int.from_bytes(file.read(2).ljust(2, b"\xff"), "little")
     if length > LONGEST_HEADER:
         raise InputError(f"{what}: a header of {length:,} bytes; expected that of an array, at most {LONGEST_HEADER:,}")

@@ -11,6 +11,7 @@ import functools
 import ipaddress
 import json
 import mimetypes
+import sys
 import urllib.parse
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -92,6 +93,11 @@ class Server(ThreadingHTTPServer):
         """Where it can be reached from this machine."""
         host = "127.0.0.1" if self.host in ("", "0.0.0.0") else self.host
         return f"http://{host}:{self.server_address[1]}/"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says what went wrong, but for a connection that the other side dropped: browsers do, and nothing is wrong."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
 
     def is_own(self, name: str) -> bool:
         """Whether a `Host` header names this machine as it is meant to be reached."""

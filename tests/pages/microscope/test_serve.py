@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import socket
+import struct
 import threading
 import time
 
@@ -136,6 +137,20 @@ def test_files_of_the_site(server):
 def test_nothing_else_is_served(path, server):
     status, _, body = asked(server, "GET", path)
     assert status in (404, 414) and b"kept" not in body and b"root:" not in body
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /index", b"GET / HTTP/1.1\r\nHost: 127"])
+def test_a_dropped_connection_is_no_error(sent, server, capfd):
+    """Reset, as browsers do, at whatever moment of a request."""
+    for _ in range(5):
+        connection = socket.create_connection(server.server_address[:2])
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(sent)
+        time.sleep(0.02)
+        connection.close()
+    assert asked(server, "GET", "/index.html")[0] == 200
+    time.sleep(0.2)
+    assert capfd.readouterr().err == ""
 
 
 def test_other_sites_cannot_ask(server, picture):
