@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.evidence.crops import SIDE
 from jaxcircuits.files import conforming, parse_json, read_tensors
 from jaxcircuits.files.tensors import Stored
 from jaxcircuits.images.decode import picture
@@ -27,6 +28,8 @@ LARGEST = 2**30
 """Bytes of a file."""
 LONGEST = 2**24
 """Characters of the description."""
+COLUMNS = 16_383 // SIDE
+"""Pictures beside each other: the sides of WebP have at most 16,383 pixels, and the sides of crops at most `SIDE`."""
 MOST_PIXELS = 2**24
 """Of the crops of a unit together."""
 
@@ -137,17 +140,22 @@ def unpacked(unit: int, tensors: Mapping[str, Stored], said: Sequence[Told]) -> 
 
 
 def webp(images: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures (h, w, 3) of one size, side by side as one file: its bytes."""
-    file = io.BytesIO()
-    Image.fromarray(np.concatenate(images, 1)).save(file, "WEBP", quality=QUALITY)
+    """Pictures (h, w, 3) of one size as one file, in rows of `COLUMNS`: its bytes."""
+    columns, file = min(len(images), COLUMNS), io.BytesIO()
+    filled = [*images, *[np.zeros_like(images[0])] * (-len(images) % columns)]
+    rows = [np.concatenate(filled[i : i + columns], 1) for i in range(0, len(filled), columns)]
+    Image.fromarray(np.concatenate(rows)).save(file, "WEBP", quality=QUALITY)
     return np.frombuffer(file.getvalue(), np.uint8)
 
 
-def pictures_of(data: np.ndarray, count: int) -> list[np.ndarray]:
-    """The pictures of `webp`; raises `InputError` for anything else."""
+def pictures_of(data: np.ndarray, count: int) -> np.ndarray:
+    """The pictures of `webp`, (count, h, w, 3); raises `InputError` for anything else."""
     if data.dtype != np.uint8:
         raise InputError(f"pictures are {data.dtype}; expected uint8")
     with picture(data.tobytes(), ("WEBP",)) as image:
-        if image.width * image.height > MOST_PIXELS or image.width % count:
+        columns = min(count, COLUMNS)
+        rows = -(-count // columns)
+        if image.width * image.height > MOST_PIXELS or image.width % columns or image.height % rows:
             raise InputError(f"{image.width} x {image.height} px for {count} pictures")
-        return np.split(np.asarray(image.convert("RGB")), count, axis=1)
+        pixels = np.asarray(image.convert("RGB")).reshape(rows, image.height // rows, columns, -1, 3)
+        return pixels.swapaxes(1, 2).reshape(rows * columns, *pixels.shape[1::2], 3)[:count]

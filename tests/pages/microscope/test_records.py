@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from jaxcircuits import bulk
 from jaxcircuits.bulk.arguments_kept import KeptArgument, KeptArguments, read_arguments, write_arguments
-from jaxcircuits.bulk.crops_file import HEAT, read_crops
+from jaxcircuits.bulk.crops_file import HEAT, Crop, CropBand, crops_bytes, read_crops
 from jaxcircuits.bulk.findings import FILE as FINDINGS
 from jaxcircuits.bulk.findings import Findings, find_matches, find_monosemanticity, find_tuning, read_tunings
 from jaxcircuits.circuits import strongest_inputs
@@ -240,6 +240,19 @@ def test_records_of_another_network(network, pictures, layers, copied):
         pass
     with pytest.raises(InputError, match="crops cut otherwise"), bulk.crops(network, pictures, layers, copied):
         pass
+
+
+@pytest.mark.parametrize("count", [1, 7, 146, 147, 300])
+def test_crops_of_any_number_come_back_in_order(count, tmp_path):
+    """More than fit beside each other into one file of WebP, too."""
+    shades = np.linspace(0, 255, count).round().astype(np.uint8)
+    heat = np.zeros((HEAT, HEAT), np.float32)
+    crops = [Crop(np.full((112, 90, 3), shade), heat, float(i), f"{i}.png", "") for i, shade in enumerate(shades)]
+    (tmp_path / "crops").write_bytes(crops_bytes("relu", {4: [CropBand(0.0, 1.0, None, tuple(crops))]}))
+    (band,) = read_crops(tmp_path / "crops", 4)
+    assert [crop.picture for crop in band.crops] == [crop.picture for crop in crops]
+    for crop, shade in zip(band.crops, shades):
+        assert crop.image.shape == (112, 90, 3) and np.abs(crop.image.astype(int) - int(shade)).max() <= 4
 
 
 def test_crops_of_a_damaged_file(records, layers, tmp_path):
