@@ -37,6 +37,7 @@ import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from examples import families
 from jaxcircuits import evidence
+from jaxcircuits.bulk.meanings import FACET
 from jaxcircuits.evidence.crops import outlined, views
 from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.evidence.responses import responses
@@ -50,8 +51,6 @@ LAST_ANIMAL = "n02655020"
 """The last synset of an animal among ImageNet's classes, which are in WordNet's order."""
 SHOWN = 6
 """Photographs of each meaning in a figure."""
-FACET = 4.0
-"""How much a facet counts beside the unit: the length of its vector."""
 RECIPE = jc.Recipe.fast(size=112, steps=160)
 PERMUTATIONS = 999
 

@@ -26,6 +26,7 @@ from jaxcircuits.evidence.tuning import tuning
 from jaxcircuits.evidence.tuning_result import Tuning
 from jaxcircuits.files import below, parse_json, read_as, replacing
 from jaxcircuits.images import Pictures
+from jaxcircuits.images.pictures import floats
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Network
 from jaxcircuits.universality.bank import answers
@@ -214,8 +215,7 @@ def find_monosemanticity(
         for own, theirs in zip(*(one.batches(TOGETHER) for one in beside)):
             there = own.read & theirs.read
             for batch, model, names, mean in ((own, network, wanted, False), (theirs, other, [last], True)):
-                images = batch.images / np.float32(255) if batch.images.dtype == np.uint8 else batch.images
-                for layer, values in model.activations(images, names).items():
+                for layer, values in model.activations(floats(batch.images), names).items():
                     flat = np.asarray(values).reshape(len(values), -1, values.shape[-1])
                     seen[layer].append((flat.mean(1) if mean else flat.max(1))[there])
             bar.update(min(int(own.numbers[-1]) + 1, len(pictures)))

@@ -14,6 +14,7 @@ from jaxcircuits.evidence.examples import Examples
 from jaxcircuits.evidence.layer_examples import Chosen
 from jaxcircuits.images import Pictures, contact_sheet
 from jaxcircuits.images.decode import fitted
+from jaxcircuits.images.pictures import floats
 from jaxcircuits.images.sources import Unreadable
 from jaxcircuits.network import Network
 from jaxcircuits.network.graph import INPUT
@@ -93,7 +94,7 @@ def crop(pictures: Pictures, index: int, part: tuple[int, int, int, int], size: 
     columns = left + np.array([part[1], part[3]]) * (right - left) / size[1]
     (above, below), (before, behind) = (np.round(ends).astype(int) for ends in (rows, columns))
     cut = image[above : max(below, above + 1), before : max(behind, before + 1)]
-    return cut / np.float32(255) if cut.dtype == np.uint8 else cut
+    return floats(cut)
 
 
 class View(NamedTuple):

@@ -50,6 +50,11 @@ class Batch(NamedTuple):
     skipped: tuple[str, ...]
 
 
+def floats(image: np.ndarray) -> np.ndarray:
+    """Bytes as float32 in [0, 1]; floats, which are there already, as they are."""
+    return image / np.float32(255) if image.dtype == np.uint8 else image
+
+
 @dataclasses.dataclass(frozen=True)
 class Pictures:
     """A sequence of pictures; `pictures[3]` is the fourth, whichever way and how often it is asked for.
@@ -113,7 +118,7 @@ class Pictures:
             image, label = self._read(index)
         except Unreadable as error:
             raise InputError(f"{self.name(index)}: cannot be read ({error})") from None
-        return Picture(image / np.float32(255) if image.dtype == np.uint8 else image, label, self.name(index))
+        return Picture(floats(image), label, self.name(index))
 
     def __iter__(self) -> Iterator[Picture]:
         return (self[index] for index in range(len(self)))

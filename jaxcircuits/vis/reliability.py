@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.images import Pictures
+from jaxcircuits.images.pictures import floats
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.tokens import grids
 from jaxcircuits.vis.arguments import as_network, as_objective
@@ -84,7 +85,7 @@ def _read(network: Network, pictures: Pictures) -> Iterator[np.ndarray]:
     for batch in pictures.at(network.convention.size, network.convention.channels).batches(TOGETHER):
         images = batch.images[batch.read]
         if len(images):
-            yield images / np.float32(255) if images.dtype == np.uint8 else images
+            yield floats(images)
 
 
 @functools.partial(compiled, static_argnums=0)
