@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -98,12 +99,13 @@ class Tallying:
     Attributes:
       count: of the strongest and the weakest pictures.
       classes: how many there are.
-      block: pictures of a batch that are looked at together; None for all.
+      together: pictures of a batch that are looked at together, each by a program of its own; None for all of them, by
+        one program.
     """
 
     count: int
     classes: int
-    block: int | None = None
+    together: int | None = None
 
     def start(self, shapes: Mapping[str, tuple[int, ...]]) -> Tally:
         layers = {name: self._nothing(shape[-1]) for name, shape in shapes.items()}
@@ -112,8 +114,10 @@ class Tallying:
     def update(self, state: Tally, seen: Mapping[str, jax.Array], batch: Held) -> Tally:
         member = (batch.labels[:, None] == jnp.arange(self.classes)) & batch.real[:, None]
         first = (state.pictures.low == 0) & (state.pictures.high == 0)
-        block = self.block or len(batch.real)
-        layers = {name: _updated(state.layers[name], seen[name], batch, member, first, block) for name in seen}
+        n = len(batch.real)
+        # The pictures of a block, and the histograms that they are counted in.
+        block, lanes = (n, 1) if self.together is None else (math.gcd(n, self.together),) * 2
+        layers = {name: _updated(state.layers[name], seen[name], batch, member, first, block, lanes) for name in seen}
         return Tally(layers, state.pictures.add(batch.real.sum()), state.of_class.add(member.sum(0)))
 
     def _nothing(self, units: int) -> LayerTally:
@@ -160,25 +164,30 @@ class _Block(NamedTuple):
 
 
 def _updated(
-    tally: LayerTally, x: jax.Array, batch: Held, member: jax.Array, first: jax.Array, block: int
+    tally: LayerTally, x: jax.Array, batch: Held, member: jax.Array, first: jax.Array, block: int, lanes: int
 ) -> LayerTally:
     """With activations (n, ..., units) of a batch; `member` (n, classes) says which picture is of which class."""
     x = x.reshape(len(x), -1, x.shape[-1])
     real, units = batch.real[:, None], x.shape[-1]
     shift = jnp.where(first, x[jnp.argmax(batch.real), 0], tally.shift)
 
-    def look(histogram: jax.Array, pictures: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, _Block]:
+    def look(
+        histograms: tuple[jax.Array, ...], pictures: tuple[jax.Array, jax.Array]
+    ) -> tuple[tuple[jax.Array, ...], _Block]:
         own, own_real = pictures
         away = own - shift
         seen = _Block(*_at(own, own.max(1)), *_at(own, own.min(1)), away.mean(1), jnp.square(away).mean(1))
-        return _counted(histogram, own, own_real), seen
+        shares = zip(histograms, jnp.split(own, lanes), jnp.split(own_real, lanes), strict=True)
+        return tuple(_counted(*share) for share in shares), seen
 
-    # Block by block, so that on a CPU all of these read a picture's activations while the cache holds them.
+    # Block by block, so that on a CPU all of these read a picture's activations while the cache holds them; and into
+    # several histograms, since counting into one keeps a single core busy.
     blocks = jax.tree.map(lambda part: part.reshape(-1, block, *part.shape[1:]), (x, batch.real))
-    histogram, seen = jax.lax.scan(look, jnp.zeros(units * grid.INTERVALS, jnp.int32), blocks)
+    nothing = jnp.zeros(units * grid.INTERVALS, jnp.int32)
+    histograms, seen = jax.lax.scan(look, (nothing,) * lanes, blocks)
     seen = jax.tree.map(lambda part: part.reshape(-1, units), seen)
     sound = jnp.isfinite(seen.high).all(1) & jnp.isfinite(seen.low).all(1) | ~batch.real
-    peaks = _counted(jnp.zeros_like(histogram), seen.high[:, None], batch.real)
+    peaks = _counted(nothing, seen.high[:, None], batch.real)
     # A mean lies between the ends of what it is of, whatever rounding says: that of a silent picture is 0, not below.
     means = jnp.clip(seen.mean + shift, seen.low, seen.high)
     of_class = jnp.matmul(member.T.astype(jnp.float32), jnp.where(real, means, 0), precision=jax.lax.Precision.HIGHEST)
@@ -186,7 +195,7 @@ def _updated(
         strongest=_merged(tally.strongest, jnp.where(real, seen.high, -jnp.inf), batch.numbers, seen.high_place),
         weakest=_merged(tally.weakest, jnp.where(real, -seen.low, -jnp.inf), batch.numbers, seen.low_place),
         spread=_spread(tally.spread, seen.high, seen.high_place, batch),
-        histogram=tally.histogram.add(histogram),
+        histogram=tally.histogram.add(sum(histograms[1:], start=histograms[0])),
         peaks=tally.peaks.add(peaks),
         shift=shift,
         deviations=tally.deviations.add(jnp.where(real, seen.mean, 0).sum(0)),
@@ -218,10 +227,12 @@ def _merged(best: Best, values: jax.Array, numbers: jax.Array, places: jax.Array
 
 def _counted(counts: jax.Array, x: jax.Array, real: jax.Array) -> jax.Array:
     """Counts by unit and interval, int32 (units * INTERVALS,), with those of (n, places, units) of real pictures."""
-    cells = grid.interval(x) + jnp.arange(x.shape[-1]) * grid.INTERVALS
-    one = jnp.broadcast_to(real[:, None, None], x.shape).astype(jnp.int32)
-    # Along one axis: over two, XLA's scatter takes three times as long.
-    return counts.at[cells.reshape(-1)].add(one.reshape(-1), mode="promise_in_bounds")
+    silent = ~real[:, None, None]
+    # What is not real is counted as zeros, which are taken off again: ones need not be made for every activation.
+    cells = jnp.where(silent, grid.ZERO, grid.interval(x)) + jnp.arange(x.shape[-1]) * grid.INTERVALS
+    # Along one axis: over two, XLA's scatter takes three times as long; unsigned, so that none can count from the end.
+    counts = counts.at[cells.reshape(-1).astype(jnp.uint32)].add(1, mode="promise_in_bounds")
+    return counts.at[grid.ZERO :: grid.INTERVALS].add(-silent.sum() * x.shape[1])
 
 
 def _spread(spread: Spread, high: jax.Array, places: jax.Array, batch: Held) -> Spread:

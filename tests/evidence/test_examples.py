@@ -177,7 +177,8 @@ def test_pictures_that_cannot_be_read_are_left_out_and_said(tmp_path):
     assert examples["fires"].pictures_seen == 10 and examples.seen.fit == "crop" and examples.seen.size == (6, 7)
     kept = [number for number in range(12) if number not in (0, 7)]
     # The others keep their numbers, and bytes are the very floats that division makes of them.
-    same = evidence.examples(network, bytes_[kept].astype(np.float32) / np.float32(255), LAYERS, COUNT)
+    floats = bytes_[kept].astype(np.float32) / np.float32(255)
+    same = evidence.examples(network, floats, LAYERS, COUNT, batch_size=7)
     for layer in LAYERS:
         np.testing.assert_array_equal(examples[layer].pictures, np.array(kept)[same[layer].pictures])
         np.testing.assert_array_equal(examples[layer].values, same[layer].values)
