@@ -1,6 +1,6 @@
 """Sums that hold for millions of pictures where a device counts in 32 bits: two words in place of one.
 
-A count is exact up to 2^64; a sum carries what rounding took from it, which makes its own error that of 48 bits.
+A count is exact up to 2^63; a sum carries what rounding took from it, which makes its own error that of 48 bits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Count(NamedTuple):
-    """Whole numbers `high * 2^32 + low`, uint32 each."""
+    """Whole numbers `high * 2^31 + low`, uint32 each; low has room for 2^31 more, which are then carried."""
 
     high: jax.Array
     low: jax.Array
@@ -24,12 +24,15 @@ class Count(NamedTuple):
 
     def add(self, more: jax.Array) -> Count:
         """With whole numbers below 2^31 added."""
-        low = self.low + more.astype(jnp.uint32)
-        return Count(self.high + (low < self.low), low)
+        return Count(self.high, self.low + more.astype(jnp.uint32)).carried()
+
+    def carried(self) -> Count:
+        """The same numbers, with `low` below 2^31, once up to 2^31 was added to it in place."""
+        return Count(self.high + (self.low >> 31), self.low & jnp.uint32(2**31 - 1))
 
     def value(self) -> np.ndarray:
         """As int64."""
-        return (np.asarray(self.high, np.int64) << 32) + np.asarray(self.low, np.int64)
+        return (np.asarray(self.high, np.int64) << 31) + np.asarray(self.low, np.int64)
 
 
 class Sum(NamedTuple):

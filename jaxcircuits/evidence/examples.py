@@ -178,8 +178,8 @@ def examples(
     count = whole(count, "count", 1)
     pictures = pictures.at(network.convention.size, network.convention.channels)
     start, stop = _share(start, stop, len(pictures))
-    # Four by four on CPUs, whose caches hold few pictures' activations.
-    tallying = Tallying(count, len(pictures.classes), together=4 if jax.default_backend() == "cpu" else None)
+    # Two by two on CPUs, whose caches hold few pictures' activations.
+    tallying = Tallying(count, len(pictures.classes), together=2 if jax.default_backend() == "cpu" else None)
     options = {"batch_size": batch_size, "start": start, "stop": stop, "progress": progress}
     reduced = stream.reduce(network, pictures, names, tallying, **options)
     tallies: list[Tally] = [tally for tally in reduced.states if tally.pictures.value() > 0]

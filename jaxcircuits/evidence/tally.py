@@ -181,13 +181,13 @@ def _updated(
         return tuple(_counted(*share) for share in shares), seen
 
     # Block by block, so that on a CPU all of these read a picture's activations while the cache holds them; and into
-    # several histograms, since counting into one keeps a single core busy.
+    # several histograms, since counting into one keeps a single core busy; the first is the tally's, changed in place.
     blocks = jax.tree.map(lambda part: part.reshape(-1, block, *part.shape[1:]), (x, batch.real))
-    nothing = jnp.zeros(units * grid.INTERVALS, jnp.int32)
-    histograms, seen = jax.lax.scan(look, (nothing,) * lanes, blocks)
+    none = (jnp.zeros_like(tally.histogram.low),) * (lanes - 1)
+    histograms, seen = jax.lax.scan(look, (tally.histogram.low, *none), blocks)
     seen = jax.tree.map(lambda part: part.reshape(-1, units), seen)
     sound = jnp.isfinite(seen.high).all(1) & jnp.isfinite(seen.low).all(1) | ~batch.real
-    peaks = _counted(nothing, seen.high[:, None], batch.real)
+    peaks = _counted(tally.peaks.low, seen.high[:, None], batch.real)
     # A mean lies between the ends of what it is of, whatever rounding says: that of a silent picture is 0, not below.
     means = jnp.clip(seen.mean + shift, seen.low, seen.high)
     of_class = jnp.matmul(member.T.astype(jnp.float32), jnp.where(real, means, 0), precision=jax.lax.Precision.HIGHEST)
@@ -195,8 +195,8 @@ def _updated(
         strongest=_merged(tally.strongest, jnp.where(real, seen.high, -jnp.inf), batch.numbers, seen.high_place),
         weakest=_merged(tally.weakest, jnp.where(real, -seen.low, -jnp.inf), batch.numbers, seen.low_place),
         spread=_spread(tally.spread, seen.high, seen.high_place, batch),
-        histogram=tally.histogram.add(sum(histograms[1:], start=histograms[0])),
-        peaks=tally.peaks.add(peaks),
+        histogram=Count(tally.histogram.high, sum(histograms[1:], start=histograms[0])).carried(),
+        peaks=Count(tally.peaks.high, peaks).carried(),
         shift=shift,
         deviations=tally.deviations.add(jnp.where(real, seen.mean, 0).sum(0)),
         squares=tally.squares.add(jnp.where(real, seen.square, 0).sum(0)),
@@ -226,13 +226,13 @@ def _merged(best: Best, values: jax.Array, numbers: jax.Array, places: jax.Array
 
 
 def _counted(counts: jax.Array, x: jax.Array, real: jax.Array) -> jax.Array:
-    """Counts by unit and interval, int32 (units * INTERVALS,), with those of (n, places, units) of real pictures."""
+    """Counts by unit and interval, uint32 (units * INTERVALS,), with those of (n, places, units) of real pictures."""
     silent = ~real[:, None, None]
     # What is not real is counted as zeros, which are taken off again: ones need not be made for every activation.
     cells = jnp.where(silent, grid.ZERO, grid.interval(x)) + jnp.arange(x.shape[-1]) * grid.INTERVALS
     # Along one axis: over two, XLA's scatter takes three times as long; unsigned, so that none can count from the end.
     counts = counts.at[cells.reshape(-1).astype(jnp.uint32)].add(1, mode="promise_in_bounds")
-    return counts.at[grid.ZERO :: grid.INTERVALS].add(-silent.sum() * x.shape[1])
+    return counts.at[grid.ZERO :: grid.INTERVALS].add(-(silent.sum() * x.shape[1]).astype(counts.dtype))
 
 
 def _spread(spread: Spread, high: jax.Array, places: jax.Array, batch: Held) -> Spread:
