@@ -59,4 +59,6 @@ def total(x: jax.Array, grid: Grid) -> jax.Array:
 
 def product(x: jax.Array, y: jax.Array) -> jax.Array:
     """Sums over pictures and cells of every unit's product with every other's, (units of x, units of y)."""
-    return jnp.einsum("nhwa,nhwb->ab", x, y, precision=jax.lax.Precision.HIGHEST)
+    # As one product of matrices: over three axes, some CPUs add the cells up one by one, with ten times the rounding.
+    x, y = (z.reshape(-1, z.shape[-1]) for z in (x, y))
+    return jnp.matmul(x.T, y, precision=jax.lax.Precision.HIGHEST)
