@@ -165,7 +165,7 @@ def test_several_devices_see_what_one_sees(tmp_path, count):
 
 def test_pictures_that_cannot_be_read_are_left_out_and_said(tmp_path):
     pictures, _ = world(12)
-    bytes_ = np.round(pictures * 4).astype(np.uint8) * 51
+    bytes_ = np.round(pictures).astype(np.uint8) * 255  # black and white, so that arithmetic stays exact
     for number, picture in enumerate(bytes_):
         Image.fromarray(picture).save(tmp_path / f"{number:02d}.png")
     (tmp_path / "00.png").write_text("no picture")
@@ -176,9 +176,8 @@ def test_pictures_that_cannot_be_read_are_left_out_and_said(tmp_path):
     assert examples.seen.skipped == 2 and [line[:7] for line in examples.unreadable] == ["00.png:", "07.png:"]
     assert examples["fires"].pictures_seen == 10 and examples.seen.fit == "crop" and examples.seen.size == (6, 7)
     kept = [number for number in range(12) if number not in (0, 7)]
-    # The others keep their numbers, and bytes are the very floats that division makes of them.
-    floats = bytes_[kept].astype(np.float32) / np.float32(255)
-    same = evidence.examples(network, floats, LAYERS, COUNT, batch_size=7)
+    # The others keep their numbers.
+    same = evidence.examples(network, bytes_[kept].astype(np.float32) / np.float32(255), LAYERS, COUNT)
     for layer in LAYERS:
         np.testing.assert_array_equal(examples[layer].pictures, np.array(kept)[same[layer].pictures])
         np.testing.assert_array_equal(examples[layer].values, same[layer].values)
@@ -186,6 +185,14 @@ def test_pictures_that_cannot_be_read_are_left_out_and_said(tmp_path):
         path.write_text("no picture")
     with pytest.raises(InputError, match=r"none of 12 pictures can be read \(00.png: no picture\)"):
         evidence.examples(network, tmp_path, LAYERS)
+
+
+def test_bytes_are_the_very_floats_that_division_makes_of_them():
+    bytes_ = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None, None, None], (256, 2, 2, 3))
+    network = jc.Network.from_function(lambda params, x: {"pixels": x}, {}, jc.InputConvention(size=(2, 2)), name="eye")
+    examples = evidence.examples(network, bytes_, ["pixels"], 256)["pixels"]
+    np.testing.assert_array_equal(examples.values[0], np.arange(255, -1, -1, dtype=np.float32) / np.float32(255))
+    np.testing.assert_array_equal(examples.pictures[0], np.arange(255, -1, -1))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
