@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxcircuits.errors import InputError
     from jaxcircuits.images import Pictures, Scenes, open_pictures
+    from jaxcircuits.memory import keep_memory
     from jaxcircuits.network import Network, load
     from jaxcircuits.vis import (
         L1,
@@ -60,6 +61,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "jaxcircuits.errors": ("InputError",),
     "jaxcircuits.images": ("Pictures", "Scenes", "open_pictures"),
+    "jaxcircuits.memory": ("keep_memory",),
     "jaxcircuits.network": ("Network", "load"),
     "jaxcircuits.vis": (
         "L1",

@@ -1,0 +1,81 @@
+"""What does a step gain where a process keeps the memory that it frees?
+
+Command:   python -m benchmarks.kept_memory WEIGHTS.safetensors --out RESULT.json
+Hardware:  two CPU cores with nothing else running
+Cost:      5 minutes
+Result:    benchmarks/results/kept_memory.json
+
+Processes draw in turns, with `jaxcircuits.keep_memory` and without: milliseconds of the clock a step takes for one
+picture, the part of the cores' time that the system takes, and the pages that it hands out in a step; and the most
+memory that the process held. Medians of the processes' medians; `gain` is how many times faster, turn by turn.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import sys
+from typing import Any
+
+import jaxcircuits as jc
+from benchmarks.measuring import Drawing, arguments_of, report, subprocess_json, timed
+
+WAYS = ("given back", "kept")
+
+
+def one(network: str, layer: str, batch_size: int, size: int, steps: int, way: str) -> dict[str, float]:
+    """What steps take in this process."""
+    if way == "kept" and not jc.keep_memory():
+        raise RuntimeError("memory is not kept here: see jaxcircuits.keep_memory")
+    drawing = Drawing(jc.load(network), layer, batch_size, jc.Recipe(size=size))
+    drawing.advance()
+    drawing.advance()
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    calls = [timed(drawing.advance) for _ in range(steps)]
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    system, user = after.ru_stime - before.ru_stime, after.ru_utime - before.ru_utime
+    return {
+        "ms": 1e3 * statistics.median(call.clock for call in calls) / batch_size,
+        "part_of_system": system / (system + user),
+        "pages_a_step": (after.ru_minflt - before.ru_minflt) / steps,
+        "most_MiB": after.ru_maxrss / 1024,
+    }
+
+
+def compared(rounds: list[dict[str, dict[str, float]]]) -> dict[str, Any]:
+    """The medians of processes that took turns, and the gain."""
+    ways = {
+        way: {name: round(statistics.median(turn[way][name] for turn in rounds), 3) for name in rounds[0][way]}
+        for way in WAYS
+    }
+    gains = [turn["given back"]["ms"] / turn["kept"]["ms"] for turn in rounds]
+    return ways | {"gain": round(statistics.median(gains), 3), "gains": [round(gain, 3) for gain in sorted(gains)]}
+
+
+def main() -> None:
+    parser = arguments_of(__doc__)
+    parser.add_argument("--layer", default="mixed4b")
+    parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[1, 4, 16])
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5, help="processes of each kind")
+    parser.add_argument("--way", choices=WAYS, help="draw in this process, with the first of the batch sizes")
+    options = parser.parse_args()
+    if options.way:
+        drawn = (options.network, options.layer, options.batch_sizes[0], options.size, options.steps)
+        print(json.dumps(one(*drawn, options.way)))
+        sys.exit()
+    rows = []
+    for batch_size in options.batch_sizes:
+        drawn = [options.network, "--layer", options.layer, "--size", options.size, "--steps", options.steps]
+        arguments = [*map(str, drawn), "--batch-sizes", str(batch_size)]
+        rounds = [
+            {way: subprocess_json("kept_memory", *arguments, "--way", way) for way in WAYS}
+            for _ in range(options.rounds)
+        ]
+        rows.append({"pictures": batch_size} | compared(rounds))
+    report({"network": jc.load(options.network).name, "layer": options.layer, "rows": rows}, options.out)
+
+
+if __name__ == "__main__":
+    main()
