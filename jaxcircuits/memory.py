@@ -14,7 +14,7 @@ def keep_memory() -> bool:
     """Makes this process keep the memory that it frees: on CPUs, drawing many pictures at once gets faster.
 
     A step takes some hundred megabytes and frees them. The GNU C library gives such large blocks back to the system at
-    once, which zeroes every page of them when the next step asks for as much: a tenth to a fifth of a step of 16
+    once, which zeroes every page of them when the next step asks for as much: about a fifth of a step of 4 or 16
     pictures (`benchmarks/kept_memory.py`). Kept memory costs that the process holds, to its end, the most that it ever
     needed.
 

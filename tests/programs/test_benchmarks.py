@@ -155,6 +155,13 @@ def test_baseline_in_pytorch_sees_what_the_network_sees(tmp_path, small):
     np.testing.assert_allclose(np.load(tmp_path / "seen.npy"), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
+@pytest.mark.slow
+def test_kept_memory(tmp_path):
+    options = ["--layer", "conv2d0", "--batch-sizes", "2", "--rounds", "1", "--steps", "3"]
+    (row,) = run(tmp_path, "kept_memory", *options)["rows"]
+    assert row["pictures"] == 2 and row["gain"] > 0 and row["kept"]["most_MiB"] > 100
+
+
 def test_examples_speed(tmp_path):
     for number in range(3):
         pixels = np.random.default_rng(number).integers(0, 256, (20, 20, 3), dtype=np.uint8)
