@@ -99,8 +99,8 @@ class Tallying:
     Attributes:
       count: of the strongest and the weakest pictures.
       classes: how many there are.
-      together: pictures of a batch that are looked at together, each by a program of its own; None for all of them, by
-        one program.
+      together: pictures of a batch that are looked at together, each counted into a histogram of its own; None for all
+        of them, counted into one.
     """
 
     count: int
