@@ -26,7 +26,11 @@ import jaxcircuits as jc
 from benchmarks.measuring import Drawing, arguments_of, report
 from examples.figures import figure
 
-UNITS = (3, 40, 77, 120, 201, 255, 300, 401)
+UNITS = tuple(range(3, 480, 20))
+"""Evenly over the smallest of the layers, so that no look chose them."""
+
+COLUMNS = 8
+"""Of the sheet of pictures, which shows that many of the units."""
 
 RECIPES = {
     "default": jc.Recipe(),
@@ -48,8 +52,8 @@ def scores_on_the_way(
 
 
 def sheet(pictures: list[np.ndarray]) -> Image.Image:
-    """A row a recipe."""
-    rows = [np.concatenate(list(row), axis=1) for row in pictures]
+    """A row a recipe, of units evenly over those drawn."""
+    rows = [np.concatenate(list(row[:: max(len(row) // COLUMNS, 1)][:COLUMNS]), axis=1) for row in pictures]
     return Image.fromarray((255 * np.concatenate(rows)).round().astype(np.uint8))
 
 

@@ -11,15 +11,16 @@ outcomes are those on 32 others. Each edit is predicted by `circuits.predict_edi
 of the next block to which they contribute most, and at 20 of the block after that. Compared is the change of the
 pre-activation, over photographs and cells, for every target by itself; the numbers are medians over targets, with
 bootstrap intervals over photographs, and nothing is left out. `changed` says of how many targets the edit changes
-anything. The weights at each picture know which units are silent there (the edited block is computed as it is, from
-there on it is the gradient before the edit), so at the edited units they are the outcome by construction, and are not
-measured.
+anything. Ablated units have the pre-activations that they had, so theirs are not predicted. The weights at each picture
+know which units are silent there (the edited block is computed as it is, from there on it is the gradient before the
+edit), so at the edited units they are the outcome by construction, and are not measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -87,36 +88,60 @@ def named(layer: str, units: list[int]) -> list[str]:
     return [f"{layer}:{unit}" for unit in units]
 
 
-def edits(network: jc.Network, pictures: np.ndarray) -> Iterator[tuple[str, str, list[int], jc.Network]]:
-    """What is done, the edited block, its edited units, and the edited network."""
+class Edit(NamedTuple):
+    """An edit of a circuit.
+
+    Attributes:
+      what: is done, in words.
+      layer: the edited block.
+      units: those edited.
+      network: the edited one.
+      of_weights: whether their weights are edited, or else their activations.
+    """
+
+    what: str
+    layer: str
+    units: list[int]
+    network: jc.Network
+    of_weights: bool = True
+
+
+def edits(network: jc.Network, pictures: np.ndarray) -> Iterator[Edit]:
+    """All seven."""
 
     def chosen(layer: str, branch: str, units: int, sign: int = 1, sources: int = 10) -> tuple[list[int], list[str]]:
         units = most_active(network, layer, branch, pictures, units)
         return units, most_contributing(network, layer, units, pictures, sign, sources)
 
     units, sources = chosen("mixed4c", "1x1", 5)
-    yield "cut the 10 most exciting inputs", "mixed4c", units, circuits.cut(network, sources, named("mixed4c", units))
+    cut = circuits.cut(network, sources, named("mixed4c", units))
+    yield Edit("cut the 10 most exciting inputs", "mixed4c", units, cut)
     units, sources = chosen("mixed3b", "5x5", 5)
-    yield "cut the 10 most exciting inputs", "mixed3b", units, circuits.cut(network, sources, named("mixed3b", units))
+    cut = circuits.cut(network, sources, named("mixed3b", units))
+    yield Edit("cut the 10 most exciting inputs", "mixed3b", units, cut)
     units, sources = chosen("mixed4d", "3x3", 5)
-    yield "cut the 10 most exciting inputs", "mixed4d", units, circuits.cut(network, sources, named("mixed4d", units))
+    cut = circuits.cut(network, sources, named("mixed4d", units))
+    yield Edit("cut the 10 most exciting inputs", "mixed4d", units, cut)
     units, sources = chosen("mixed4c", "3x3", 5, sign=-1)
     edited = circuits.scale_weights(network, sources, named("mixed4c", units), 2.0)
-    yield "double the 10 most inhibiting inputs", "mixed4c", units, edited
+    yield Edit("double the 10 most inhibiting inputs", "mixed4c", units, edited)
     units, sources = chosen("mixed4b", "5x5", 5, sources=1)
     edited = circuits.scale_weights(network, sources, named("mixed4b", units), -1.0)
-    yield "turn the most exciting input round", "mixed4b", units, edited
+    yield Edit("turn the most exciting input round", "mixed4b", units, edited)
     units = most_active(network, "mixed4b", "3x3", pictures, 1)
-    yield "silence a unit", "mixed4b", units, circuits.ablate(network, named("mixed4b", units))
+    silenced = circuits.ablate(network, named("mixed4b", units))
+    yield Edit("silence a unit", "mixed4b", units, silenced, of_weights=False)
     units = most_active(network, "mixed4c", "5x5", pictures, 5)
-    yield "fix units at their mean", "mixed4c", units, circuits.ablate(network, named("mixed4c", units), pictures)
+    fixed = circuits.ablate(network, named("mixed4c", units), pictures)
+    yield Edit("fix units at their mean", "mixed4c", units, fixed, of_weights=False)
 
 
 def compare(network: jc.Network, choice: np.ndarray, held_out: np.ndarray, plots: list[Image.Image]) -> Iterator[dict]:
     """One row an edit and a distance to the targets; plots of the edited units and of those one block on."""
-    for what, layer, units, edited in edits(network, choice):
+    for what, layer, units, edited, of_weights in edits(network, choice):
         start = BLOCKS.index(layer)
-        for distance, target in enumerate(BLOCKS[start : start + 3]):
+        for distance in range(0 if of_weights else 1, 3):
+            target = BLOCKS[start + distance]
             targets = readers(network, layer, units, target, choice) if distance else units
             row = {"edit": what, "block": layer, "units": units, "targets": target, "blocks_between": distance}
             for kind in ("linearized", "gated") if distance else ("linearized",):
