@@ -25,7 +25,8 @@ All tools draw the same units of the same network with the same weights, in turn
 of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the
 whole network) and at the same view as ours; it runs the whole network there too. `baseline` is PyTorch as one would
 write it for speed: batched, channels last, truncated at the layer, no gradients of parameters, one resample a step for
-the whole batch, with and without `torch.compile`. A call draws a few steps from a fresh start.
+the whole batch, with and without `torch.compile`. All keep the memory that they free (`jaxcircuits.keep_memory`, and the
+same settings for PyTorch's processes). A call draws a few steps from a fresh start.
 """
 
 from __future__ import annotations
@@ -50,6 +51,9 @@ from weights_convert.naming import LUCENT, slots
 
 WORKER = Path(__file__).with_name("torch_worker.py")
 
+KEPT = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647:glibc.malloc.arena_max=1"
+"""What `jaxcircuits.keep_memory` sets, for processes that do not know it."""
+
 
 class Worker:
     """A PyTorch process that draws when told to."""
@@ -57,7 +61,7 @@ class Worker:
     def __init__(self, python: str, task: dict[str, Any]):
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         # PyTorch's waiting threads would otherwise spin, to the harm of whoever draws next and of itself.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
+        environment = {"OMP_WAIT_POLICY": "PASSIVE", "GLIBC_TUNABLES": KEPT} | os.environ
         self.process = subprocess.Popen([python, str(WORKER)], env=environment, text=True, **pipes)
         self.facts = self._ask(json.dumps(task))
 
@@ -175,6 +179,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4, help="of a call")
     parser.add_argument("--repetitions", type=int, default=8)
     arguments = parser.parse_args()
+    kept = jc.keep_memory()
     network, rows = jc.load(arguments.network), []
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "weights.npz"
@@ -186,7 +191,7 @@ def main() -> None:
                     base = task(network, layer, batch_size, recipe, weights)
                     rows.append(compare(network, base, recipe, arguments))
                     print(rows[-1], flush=True)
-    report({"network": network.name, "rows": rows}, arguments.out)
+    report({"network": network.name, "memory_kept": kept, "rows": rows}, arguments.out)
 
 
 if __name__ == "__main__":
