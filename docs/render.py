@@ -82,7 +82,7 @@ def environment() -> jinja2.Environment:
         autoescape=False,  # Markdown from this repository's own files
     )
     filters = (ci, num, signed, percent, listed, count, across, thousands, pluck, mean_ci, three, shares)
-    made.filters |= {function.__name__: function for function in (*filters, shares_of_default)}
+    made.filters |= {function.__name__: function for function in filters}
     slide = json.loads((ROOT / "jaxcircuits" / "zoo" / "weights" / "slide.json").read_text())
     made.globals |= {
         "result": result,
@@ -148,17 +148,6 @@ def three(value: float) -> str:
 def shares(values: Iterable[float]) -> str:
     """The least and the largest share, in percent."""
     return across([100 * value for value in values], 1)
-
-
-def shares_of_default(speed: dict[str, Any]) -> list[float]:
-    """Of `time_to_score`: the fast recipe's score after its own steps over the default's after all, by layer."""
-    by_recipe = {(row["layer"], row["recipe"]): row for row in speed["rows"]}
-    found = []
-    for (layer, recipe), row in by_recipe.items():
-        if recipe == "fast":
-            own = row["scores"][speed["at_steps"].index(row["fields"]["steps"])]
-            found.append(own / by_recipe[layer, "default"]["scores"][-1])
-    return found
 
 
 def ci(figure: dict[str, Any], digits: int = 2, unit: str = "", scale: float = 1, sign: bool = False) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
@@ -107,6 +106,8 @@ def branch_test(of_layer: Sequence[Branch], units: Sequence[int] | Integer[np.nd
         raise InputError(f"units of shape {units.shape}; expected whole numbers, one or more")
     if not 0 <= units.min() <= units.max() < channels or len(np.unique(units)) < len(units):
         raise InputError(f"units {units.min()} to {units.max()}; expected each once, from 0 to {channels - 1}")
+    from scipy import stats  # slow to load, and the commands load this module
+
     sizes = np.array([branch.stop - branch.start for branch in of_layer])
     counts = np.array([np.sum((units >= branch.start) & (units < branch.stop)) for branch in of_layer])
     p_values = stats.hypergeom.sf(counts - 1, channels, sizes, len(units))

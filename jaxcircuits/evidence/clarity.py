@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from jaxcircuits.errors import InputError
 
@@ -193,6 +192,8 @@ def _numbers(chosen: np.ndarray, count: int) -> np.ndarray:
 
 def _sums(chosen: np.ndarray, embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each unit's sum of embeddings (units, d), one sparse matrix times them all, and how many it has (units,)."""
+    from scipy import sparse  # slow to load, and the commands load this module
+
     numbers = _numbers(chosen, len(embeddings))
     units, places = np.nonzero(numbers >= 0)
     picked = (np.ones(len(units)), (units, numbers[units, places]))

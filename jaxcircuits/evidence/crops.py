@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.examples import Examples
@@ -194,6 +193,8 @@ def outlined(view: View) -> np.ndarray:
     Returns:
       float32 (h, w, 3) in [0, 1].
     """
+    from scipy import ndimage  # slow to load, and the commands load this module
+
     inside = view.heat >= LEVEL
     # Beyond the picture's edge nothing is known: no line is drawn along it.
     edge = np.logical_and(inside, np.logical_not(ndimage.binary_erosion(inside, border_value=1)))

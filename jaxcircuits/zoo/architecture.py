@@ -72,6 +72,13 @@ class Architecture:
         path, _, cls = self.module.partition(":")
         return getattr(importlib.import_module(path), cls)(self, rngs=rngs)
 
+    def abstract(self) -> nnx.Module:
+        """The module with shapes in place of its weights, and no array made: one of the caller's own, to be changed."""
+        from flax import nnx
+
+        graphdef, state, _ = _abstract(self)
+        return nnx.merge(graphdef, state)
+
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Path -> shape of every parameter and statistic of the module, in the order in which it makes its parts.
 
@@ -81,7 +88,11 @@ class Architecture:
 
 
 @functools.lru_cache(maxsize=64)
-def _tensors(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+def _abstract(architecture: Architecture) -> tuple[nnx.GraphDef, nnx.State, tuple[str, ...]]:
+    """The module as Flax splits it, with shapes for arrays, and its attributes in the order in which they were made.
+
+    Building takes a second, most of it in Flax's initializers: it is done once for the names and for the network.
+    """
     from flax import nnx
 
     parts: list[str] = []
@@ -91,7 +102,16 @@ def _tensors(architecture: Architecture) -> dict[str, tuple[int, ...]]:
         parts.extend(vars(module))
         return module
 
-    state = nnx.to_flat_state(nnx.state(nnx.eval_shape(build), (nnx.Param, nnx.BatchStat)))
+    graphdef, state = nnx.split(nnx.eval_shape(build))
+    return graphdef, state, tuple(parts)
+
+
+@functools.lru_cache(maxsize=64)
+def _tensors(architecture: Architecture) -> dict[str, tuple[int, ...]]:
+    from flax import nnx
+
+    parts = _abstract(architecture)[2]
+    state = nnx.to_flat_state(nnx.state(architecture.abstract(), (nnx.Param, nnx.BatchStat)))
     # Flax sorts by path; here they come in the order in which the module made its parts, biases after kernels.
     shapes = {tuple(map(str, path)): leaf.shape for path, leaf in state}
     ordered = sorted(shapes, key=lambda path: (parts.index(path[0]), path[:-1], path[-1] == "bias"))

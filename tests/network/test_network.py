@@ -230,13 +230,24 @@ def test_a_part_of_a_name_is_no_label():
         class_index("small", ("car", "scrambled car"), "scrambled")
 
 
-def test_importing_is_light():
-    """The package's names load when they are used: importing it brings neither JAX nor TensorFlow Datasets."""
+@pytest.mark.parametrize(
+    ("what", "heavy"),
+    [
+        ("jaxcircuits", ("jax", "flax", "tensorflow_datasets")),
+        # What the commands that draw load.
+        ("jaxcircuits.bulk", ("scipy", "matplotlib", "tensorflow_datasets", "grain")),
+    ],
+)
+def test_importing_is_light(what, heavy):
+    """Names load when they are used, and libraries that take long to load where something is asked of them."""
     import subprocess
     import sys
 
-    code = "import sys, jaxcircuits; print([m for m in ('jax', 'flax', 'tensorflow_datasets') if m in sys.modules])"
+    code = f"import sys, {what}; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_names_load_when_they_are_used():
     assert "render" in dir(jc)
     with pytest.raises(AttributeError, match="renderer"):
         jc.renderer  # noqa: B018

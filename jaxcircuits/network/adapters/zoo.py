@@ -46,7 +46,7 @@ def zoo_model(architecture: Architecture) -> ZooModel:
     Returns:
       The model; its parameters are what `by_layer` makes of the architecture's tensors.
     """
-    module = nnx.eval_shape(lambda: architecture.build(nnx.Rngs(0)))
+    module = architecture.abstract()
     module.eval()
     graphdef, state = nnx.split(module)
     return ZooModel(architecture, graphdef, tuple(path for path, _ in nnx.to_flat_state(state)))
