@@ -4,19 +4,20 @@ Command:   python -m benchmarks.against_pytorch WEIGHTS.safetensors --torch VENV
            (VENV: an environment with torch, torch-lucent 0.1.8, kornia 0.4.1 and what Lucent imports; torchvision need
            not be there). On a GPU: the same with --batch-sizes 64,128,256 --dtypes float32,bfloat16
 Hardware:  two CPU cores that others use too
-Cost:      5 minutes
-Result:    benchmarks/results/against_pytorch.json, and of two more runs against_pytorch.2.json and .3.json
+Cost:      5 to 13 minutes
+Result:    benchmarks/results/against_pytorch.json
 
 Milliseconds a step of mixed4b takes for one picture (JAX 0.10, PyTorch 2.13, float32, medians of 8 calls in turns), by
-how many are drawn together; in brackets, how many times ours. In three runs those ratios differ by 15 % at most:
+how many are drawn together; in brackets, how many times ours. Four shorter runs, with and without kept memory, had 1.36
+to 1.83 for the baseline at 4 pictures, and 1.21 to 1.23 with and 1.09 to 1.12 without at 16:
 
 | tool | 1 picture | 4 | 16 |
 | --- | --- | --- | --- |
-| ours | 16.8 | 18.5 | 21.8 |
-| Lucent at its defaults | 203 (12.1) | 156 (8.4) | 166 (7.7) |
-| Lucent at our view | 115 (6.9) | 68.2 (3.6) | 59.5 (2.8) |
-| baseline | 36.1 (2.2) | 24.8 (1.3) | 20.3 (0.94) |
-| baseline, compiled | 40.8 (2.4) | 28.5 (1.6) | 23.1 (1.06) |
+| ours | 26.9 | 32.8 | 28.4 |
+| Lucent at its defaults | 401 (14.5) | 355 (10.9) | 244 (8.3) |
+| Lucent at our view | 236 (8.2) | 196 (5.5) | 110 (3.6) |
+| baseline | 69.8 (2.4) | 59.1 (1.6) | 31.4 (1.1) |
+| baseline, compiled | 88.5 (3.0) | 84.0 (2.2) | 45.0 (1.6) |
 
 At the best batch size of each, ours is 1.2 times as fast as the baseline. The baseline computes the same
 activations of mixed4b as ours, to 1e-6 of the largest.
@@ -25,8 +26,8 @@ All tools draw the same units of the same network with the same weights, in turn
 of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the
 whole network) and at the same view as ours; it runs the whole network there too. `baseline` is PyTorch as one would
 write it for speed: batched, channels last, truncated at the layer, no gradients of parameters, one resample a step for
-the whole batch, with and without `torch.compile`. All keep the memory that they free (`jaxcircuits.keep_memory`, and the
-same settings for PyTorch's processes). A call draws a few steps from a fresh start.
+the whole batch, with and without `torch.compile`. All keep the memory that they free (`jaxcircuits.keep_memory`, and
+the same settings for PyTorch's processes). A call draws a few steps from a fresh start.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ A batch of 16 leaves the caches. Times vary by a fifth from process to process, 
 
 Steps and convolutions are called in turns, so that both meet the same disturbances. `least` is the least of all calls,
 the nearest to a quiet machine; `cores` is the time that all processor cores spent, which others disturb least. Pictures
-a second are those of the recipe's 512 steps. Freed memory is kept, as by the command. Compilation is that of a process that draws its first picture, with an
+a second are those of the recipe's 512 steps. Compilation is that of a process that draws its first picture, with an
 empty and then with a filled persistent cache.
 """
 
@@ -125,7 +125,6 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--first", action="store_true", help="only the seconds to a process's first picture")
     arguments = parser.parse_args()
-    jc.keep_memory()
     network = jc.load(arguments.network)
     if arguments.first:
         recipe = jc.Recipe(size=arguments.size)

@@ -95,7 +95,7 @@ class Recipe:
         """Half the steps of the default for nearly its score: Nadam that soon forgets.
 
         Every step sees another random view, so a long memory of gradients holds a picture back. On mixed3b, mixed4b and
-        mixed5a of InceptionV1 it reaches 98, 99 and 99.6 % of the default's score (`benchmarks/time_to_score.py`).
+        mixed5a of InceptionV1 it reaches 99, 98 and 97 % of the default's score (`benchmarks/time_to_score.py`).
 
         Args:
           **fields: other fields that are to differ.
