@@ -8,8 +8,7 @@ Cost:      5 to 13 minutes
 Result:    benchmarks/results/against_pytorch.json
 
 Milliseconds a step of mixed4b takes for one picture (JAX 0.10, PyTorch 2.13, float32, medians of 8 calls in turns), by
-how many are drawn together; in brackets, how many times ours. Four shorter runs, with and without kept memory, had 1.36
-to 1.83 for the baseline at 4 pictures, and 1.21 to 1.23 with and 1.09 to 1.12 without at 16:
+how many are drawn together; in brackets, how many times ours:
 
 | tool | 1 picture | 4 | 16 |
 | --- | --- | --- | --- |
@@ -57,12 +56,19 @@ KEPT = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647:glibc.mal
 
 
 class Worker:
-    """A PyTorch process that draws when told to."""
+    """A PyTorch process that draws when told to.
 
-    def __init__(self, python: str, task: dict[str, Any]):
+    Args:
+      python: of PyTorch's environment.
+      task: what to draw.
+      kept: whether it keeps the memory that it frees, as this process does.
+    """
+
+    def __init__(self, python: str, task: dict[str, Any], kept: bool = False):
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         # PyTorch's waiting threads would otherwise spin, to the harm of whoever draws next and of itself.
-        environment = {"OMP_WAIT_POLICY": "PASSIVE", "GLIBC_TUNABLES": KEPT} | os.environ
+        settings = {"OMP_WAIT_POLICY": "PASSIVE"} | ({"GLIBC_TUNABLES": KEPT} if kept else {})
+        environment = settings | os.environ
         self.process = subprocess.Popen([python, str(WORKER)], env=environment, text=True, **pipes)
         self.facts = self._ask(json.dumps(task))
 
@@ -133,8 +139,10 @@ TOOLS = {
 """What is compared with, by name; Lucent knows no other type than float32."""
 
 
-def compare(network: jc.Network, base: dict[str, Any], recipe: jc.Recipe, arguments: argparse.Namespace) -> dict:
-    """One row: every tool's step, and how many times longer it takes than ours."""
+def compare(
+    network: jc.Network, base: dict[str, Any], recipe: jc.Recipe, arguments: argparse.Namespace, kept: bool = False
+) -> dict:
+    """One row: every tool's step, and how many times longer it takes than ours; `kept` as of `Worker`."""
     drawing = Drawing(network, base["layer"], base["batch_size"], recipe)
     calls = -(-arguments.steps // drawing.steps_a_call)
     steps = calls * drawing.steps_a_call
@@ -150,7 +158,7 @@ def compare(network: jc.Network, base: dict[str, Any], recipe: jc.Recipe, argume
             if recipe.dtype != "float32" and TOOLS[name]["tool"] == "lucent":
                 continue
             try:
-                workers[name] = Worker(arguments.torch, base | TOOLS[name])
+                workers[name] = Worker(arguments.torch, base | TOOLS[name], kept)
             except RuntimeError as error:
                 failed[name] = str(error).splitlines()[-1]
         runs: dict[str, Callable[[], Call]] = {"ours": lambda: timed(ours)}
@@ -190,7 +198,7 @@ def main() -> None:
                 for batch_size in arguments.batch_sizes:
                     recipe = jc.Recipe(size=arguments.size, dtype=dtype)
                     base = task(network, layer, batch_size, recipe, weights)
-                    rows.append(compare(network, base, recipe, arguments))
+                    rows.append(compare(network, base, recipe, arguments, kept))
                     print(rows[-1], flush=True)
     report({"network": network.name, "memory_kept": kept, "rows": rows}, arguments.out)
 

@@ -110,8 +110,8 @@ def _abstract(architecture: Architecture) -> tuple[nnx.GraphDef, nnx.State, tupl
 def _tensors(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     from flax import nnx
 
-    parts = _abstract(architecture)[2]
-    state = nnx.to_flat_state(nnx.state(architecture.abstract(), (nnx.Param, nnx.BatchStat)))
+    _, variables, parts = _abstract(architecture)
+    state = nnx.to_flat_state(nnx.filter_state(variables, (nnx.Param, nnx.BatchStat)))
     # Flax sorts by path; here they come in the order in which the module made its parts, biases after kernels.
     shapes = {tuple(map(str, path)): leaf.shape for path, leaf in state}
     ordered = sorted(shapes, key=lambda path: (parts.index(path[0]), path[:-1], path[-1] == "bias"))
