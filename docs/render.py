@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -81,7 +82,22 @@ def environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown from this repository's own files
     )
-    filters = (ci, num, signed, percent, listed, count, across, thousands, pluck, mean_ci, three, shares)
+    filters = (
+        ci,
+        num,
+        signed,
+        percent,
+        listed,
+        count,
+        across,
+        thousands,
+        pluck,
+        mean_ci,
+        three,
+        shares,
+        degrees,
+        of_scenes,
+    )
     made.filters |= {function.__name__: function for function in filters}
     slide = json.loads((ROOT / "jaxcircuits" / "zoo" / "weights" / "slide.json").read_text())
     made.globals |= {
@@ -123,6 +139,19 @@ def models() -> int:
 def num(value: float, digits: int = 2) -> str:
     """A number, rounded."""
     return f"{value:.{digits}f}"
+
+
+def degrees(radians: float) -> float:
+    """An angle in degrees."""
+    return math.degrees(radians)
+
+
+def of_scenes(share: float, n: int) -> str:
+    """A share of n pictures in percent, with its 95 % interval (Wilson, 1927)."""
+    z = 1.959964
+    middle, half = share + z * z / (2 * n), z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    low, high = ((middle + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    return f"{100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def signed(value: float, digits: int = 2) -> str:

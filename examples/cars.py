@@ -8,17 +8,26 @@ import numpy as np
 
 import jaxcircuits as jc
 from examples.answers import answers, best, largest_by_chance, moved, moved_by
-from examples.figures import by_chance, figure, read, rounded
+from examples.figures import figure, read, rounded
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
+from jaxcircuits.universality.arrangement import (
+    STRONGEST,
+    arrangement,
+    difference_interval,
+    halves_of_windows,
+    has_kernel,
+    rank_p_value,
+)
 
 BEFORE, LAYER, AFTER = "mixed4b", "mixed4c", "mixed4d"
 UPSIDE_DOWN = 0.6
 """A car unit's answer left upside down, at most, on the photographs that choose."""
-CANDIDATES, SOURCES, STRONGEST = 6, 6, 100
+CANDIDATES, SOURCES = 6, 6
+OTHERS = 120
+"""Photographs without vehicles, beside which the arrangement of parts on those with vehicles is put."""
 MOVED_BY_VEHICLES, MOVED_BY_DOGS = 1.0, 0.5
 """Standard deviations by which a unit that vehicles or dogs move is raised."""
-ORDERS = 1000
 
 
 def views(network: jc.Network, pictures: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -41,7 +50,6 @@ def cars(
     pictures: jc.Pictures,
     vehicles: np.ndarray,
     choice: np.ndarray,
-    shuffles: int,
 ) -> dict[str, Any]:
     """The car unit, its parts, and the other candidates.
 
@@ -51,18 +59,19 @@ def cars(
       pictures: the photographs.
       vehicles: bool (N,), those of vehicles.
       choice: bool (N,), those that choose; the others measure.
-      shuffles: of parts' places.
     """
     weights = circuits.direct_weights(network, BEFORE, LAYER)
     _, by_choice = views(network, read(pictures, np.flatnonzero(vehicles & choice)))
     maps, held_out = views(network, read(pictures, np.flatnonzero(vehicles & ~choice)))
     shift = moved(seen[choice], vehicles[choice])
-    # A 1x1 or pool branch reads above as below.
-    slope = np.abs(weights[:, :2].sum((1, 2)) - weights[:, 3:].sum((1, 2))).max(1)
-    has_kernel = slope > 1e-3 * np.abs(weights).max((1, 2, 3))
+    kernel = has_kernel(weights)
     minds_up = left(by_choice["upside_down"], by_choice["plain"]) <= UPSIDE_DOWN
-    candidates = np.flatnonzero(has_kernel & minds_up)
+    candidates = np.flatnonzero(kernel & minds_up)
     candidates = candidates[np.argsort(-shift[candidates])][:CANDIDATES]
+    without = np.flatnonzero(~vehicles & ~choice)
+    without = without[np.linspace(0, len(without) - 1, min(OTHERS, len(without))).astype(int)]
+    others = answers(network, read(pictures, without), (BEFORE, LAYER))
+    rows = arranged(weights, (maps[BEFORE], maps[LAYER]), (others[BEFORE], others[LAYER]), candidates.tolist())
     described = [
         {
             "unit": int(unit),
@@ -70,24 +79,25 @@ def cars(
             "moved_by_vehicles_sd": moved_by(seen[~choice, unit], vehicles[~choice]),
             "answer_left_upside_down": figure(left, held_out["upside_down"][:, unit], held_out["plain"][:, unit]),
             "answer_left_mirrored": figure(left, held_out["mirrored"][:, unit], held_out["plain"][:, unit]),
-            **arrangement(weights[unit], maps[BEFORE], maps[LAYER][..., unit], shuffles),
+            **row,
         }
-        for unit in candidates.tolist()
+        for unit, row in zip(candidates.tolist(), rows)
     ]
     all_shift = moved(seen[~choice], vehicles[~choice])
     return {
         "photographs": {"that_choose": int((vehicles & choice).sum()), "that_measure": int((vehicles & ~choice).sum())},
+        "photographs_without_vehicles": len(without),
         "layers": [BEFORE, LAYER],
         "tried": {
             "units": len(weights),
-            "with_a_kernel": int(has_kernel.sum()),
-            "and_less_upside_down": int((has_kernel & minds_up).sum()),
+            "with_a_kernel": int(kernel.sum()),
+            "and_less_upside_down": int((kernel & minds_up).sum()),
         },
         "largest_shift_by_chance": dict(
             zip(("median", "95th_percentile"), largest_by_chance(seen[choice], int((vehicles & choice).sum())))
         ),
         "moved_most": [
-            {"unit": int(u), "has_kernel": bool(has_kernel[u]), "moved_by_vehicles_sd": rounded(all_shift[u])}
+            {"unit": int(u), "has_kernel": bool(kernel[u]), "moved_by_vehicles_sd": rounded(all_shift[u])}
             for u in np.argsort(-shift)[:CANDIDATES]
         ],
         "car_unit": described[0]["unit"] if described else None,
@@ -95,40 +105,72 @@ def cars(
     }
 
 
-def arrangement(weights: np.ndarray, before: np.ndarray, unit: np.ndarray, shuffles: int = ORDERS) -> dict[str, Any]:
-    """Where a unit's inputs are active around the cell where it answers most, and where its weights want them.
+def arranged(
+    weights: np.ndarray,
+    shown: tuple[np.ndarray, np.ndarray],
+    others: tuple[np.ndarray, np.ndarray],
+    units: list[int],
+) -> list[dict[str, Any]]:
+    """Where units' inputs are active around the cell where they answer most, and where their weights want them.
+
+    That cell is chosen by the same weights, so that the correlation (`jaxcircuits.universality.arrangement`) is above 0
+    for most units on any pictures. It stands beside that on pictures without the thing, with the difference, and its
+    p-value is its rank among all units of the layer with a kernel, each at its own cell of the same pictures.
+
+    Args:
+      weights: of all units of the layer, (units, h, w, channels).
+      shown: activations of the layer that is read, (N, H, W, channels), and of the layer itself, (N, H, W, units), on
+        pictures of the thing.
+      others: the same on pictures without it.
+      units: those to describe.
+    """
+    kernel = has_kernel(weights)
+    own, without = (
+        arrangement(weights, before.astype(np.float32), after.astype(np.float32)) for before, after in (shown, others)
+    )
+    mean, rows = own.mean(0), []
+    for unit in units:
+        if not kernel[unit]:  # a 1x1 or pool branch
+            rows.append({"arrangement_correlation": None})
+            continue
+        others_of_layer = np.delete(mean, unit)[np.delete(kernel, unit)]
+        low, high = difference_interval(own[:, unit], without[:, unit])
+        rows.append(
+            {
+                "arrangement_correlation": figure(np.mean, own[:, unit])
+                | {"p_value": rounded(rank_p_value(mean[unit], others_of_layer), 4)},
+                "arrangement_of_other_units": len(others_of_layer),
+                "arrangement_of_other_units_median": rounded(np.median(others_of_layer)),
+                "arrangement_without": figure(np.mean, without[:, unit]),
+                "arrangement_above_without": {
+                    "value": rounded(mean[unit] - without[:, unit].mean()),
+                    "interval": [rounded(low), rounded(high)],
+                },
+                **parts(weights[unit], shown[0], shown[1][..., unit]),
+            }
+        )
+    return rows
+
+
+def parts(weights: np.ndarray, before: np.ndarray, unit: np.ndarray) -> dict[str, Any]:
+    """The inputs of a unit that fit its weights best and worst, by their mean activations above and below its cell.
 
     Args:
       weights: of the unit, (h, w, channels).
       before: activations of the layer it reads, (N, H, W, channels).
       unit: its own, (N, H, W).
-      shuffles: of the inputs' places among one another, for what is by chance.
     """
-    margin = len(weights) // 2
-    padded = np.pad(before.astype(np.float32), ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    windows = []
-    for one, padded_one in zip(unit, padded):
-        row, column = np.unravel_index(one.argmax(), one.shape)
-        windows.append(padded_one[row : row + len(weights), column : column + len(weights)])
-    above, below = slice(0, margin), slice(margin + 1, None)
-    sides = {name: np.stack(windows)[:, rows].mean((1, 2)) for name, rows in (("above", above), ("below", below))}
-    seen = {side: values.mean(0) for side, values in sides.items()}
-    read_of = {"above": weights[above].sum((0, 1)), "below": weights[below].sum((0, 1))}
-    product = (seen["below"] - seen["above"]) * (read_of["below"] - read_of["above"])
-    strongest = np.argsort(-np.linalg.norm(weights.reshape(-1, weights.shape[2]), axis=0))[:STRONGEST]
-    slopes = (read_of["below"] - read_of["above"])[strongest]
-    if not slopes.any():  # a 1x1 or pool branch
-        return {"arrangement_correlation": None}
-    by_picture = (sides["below"] - sides["above"])[:, strongest]
-
-    def correlation(by_picture: np.ndarray) -> float:
-        return float(np.corrcoef(by_picture.mean(0), slopes)[0, 1])
-
-    rng = np.random.default_rng(0)
-    active = by_picture.mean(0)
-    chance = [np.corrcoef(active, rng.permutation(slopes))[0, 1] for _ in range(shuffles)]
-    agree = np.sign(active) == np.sign(slopes)
-    parts = np.argsort(-product)
+    halves = []
+    for inputs, answer in zip(before, unit):
+        cell = np.unravel_index(answer.argmax(), answer.shape)
+        halves.append([half[cell] for half in halves_of_windows(inputs, weights.shape[:2], answer.shape)])
+    seen = dict(zip(("above", "below"), np.mean(halves, axis=0)))
+    middle = len(weights) // 2
+    read_of = {"above": weights[:middle].sum((0, 1)), "below": weights[len(weights) - middle :].sum((0, 1))}
+    slopes = read_of["below"] - read_of["above"]
+    order = np.argsort(-(seen["below"] - seen["above"]) * slopes)
+    strongest = np.argsort(-np.linalg.norm(weights, axis=(0, 1)), kind="stable")[:STRONGEST]
+    agree = np.sign(seen["below"] - seen["above"])[strongest] == np.sign(slopes)[strongest]
 
     def part(channel: int) -> dict[str, Any]:
         return {
@@ -138,13 +180,11 @@ def arrangement(weights: np.ndarray, before: np.ndarray, unit: np.ndarray, shuff
         }
 
     return {
-        "arrangement_correlation": figure(correlation, by_picture)
-        | {"p_value": by_chance(correlation(by_picture), np.array(chance))},
         "arrangement_inputs": len(strongest),
         "arrangement_agrees": int(agree.sum()),
-        "parts_above": [part(c) for c in parts if read_of["above"][c] > read_of["below"][c]][:5],
-        "parts_below": [part(c) for c in parts if read_of["below"][c] > read_of["above"][c]][:5],
-        "against": [part(c) for c in parts[::-1][:3]],
+        "parts_above": [part(c) for c in order if slopes[c] < 0][:5],
+        "parts_below": [part(c) for c in order if slopes[c] > 0][:5],
+        "against": [part(c) for c in order[::-1][:3]],
     }
 
 

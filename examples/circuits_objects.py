@@ -3,7 +3,7 @@
 Command:   python -m examples.circuits_objects WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
            (PHOTOGRAPHS: a folder of one folder a synset of JPEG files, such as 800 ImageNet pictures)
 Hardware:  two CPU cores
-Cost:      1 to 2 minutes
+Cost:      2 to 4 minutes
 Result:    examples/results/circuits_objects.NETWORK.json
 
 Photographs with an even number, by path, choose units; those with an odd number measure them.
@@ -11,13 +11,16 @@ Photographs with an even number, by path, choose units; those with an odd number
 Cars. The car unit is the unit of mixed4c with a kernel (no 1x1 or pool branch) that vehicles move most, among those
 whose answer falls by 40 % or more when the photograph is upside down; left for right must not matter. The six that
 come first are all described. Parts are units of mixed4b that vehicles activate above or below the cell where it answers
-most; its weights should excite them on the side where they are, and inhibit them on the other: the correlation of the
-two slopes over its 100 strongest inputs is compared with that of inputs in random order.
+most; its weights should excite them on the side where they are, and inhibit them on the other. The figure is the
+correlation of the two slopes over its 100 strongest inputs, mean over photographs. The cell is chosen by the same
+weights, so that most units have a correlation above 0 on any photographs: it is compared with that of all other units
+with a kernel, each at its own cell of the same photographs, and with the unit's own on photographs without vehicles.
 
 Heads. Two units of a layer are a pair that faces either way if one answers dogs as the other answers them mirrored
 (correlation over photographs), and neither answers a dog and its mirror image alike; by chance is what is found where
 the mirrored photographs are those of other dogs. Weights from a pair of mixed4a to a pair of mixed4b should excite
-alike and inhibit across; a unit of mixed4c that unites a pair has both among its strongest inputs. `unions` looks for
+alike and inhibit across, where answers tell which units are alike; a unit of mixed4c that unites a pair is one that
+dogs raise by half a standard deviation or more, and has both among its strongest inputs. `unions` looks for
 the same by weights alone.
 
 Superposition: over how many units of mixed4d, and what they answer besides, the six units of mixed4c that vehicles move
@@ -37,7 +40,7 @@ import numpy as np
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from examples.answers import baseline
-from examples.cars import ORDERS, cars, superposed
+from examples.cars import cars, superposed
 from examples.figures import halves, open_photographs
 from examples.heads import heads
 
@@ -65,7 +68,7 @@ def measure(network: jc.Network, folder: Path, shuffles: int = SHUFFLES) -> dict
     return {
         "network": network.name,
         "photographs": {"that_choose": int(choice.sum()), "that_measure": int((~choice).sum())},
-        "cars": cars(network, seen["mixed4c"], pictures, vehicles, choice, ORDERS),
+        "cars": cars(network, seen["mixed4c"], pictures, vehicles, choice),
         "superposition": superposed(network, seen, vehicles, dogs, choice, shuffles),
         "heads": heads(network, seen, pictures, dogs, choice, shuffles),
     }

@@ -3,18 +3,20 @@
 Command:   python -m examples.head_union WEIGHTS.safetensors PHOTOGRAPHS --out RESULT.json
            (WEIGHTS: of inceptionv1-2015; PHOTOGRAPHS: a folder of one folder a synset of JPEG files)
 Hardware:  two CPU cores
-Cost:      3 minutes
+Cost:      4 minutes
 Result:    examples/results/head_union.json
 
 Olah et al., Zoom In, Distill, 2020: units for heads that face left and units for heads that face right are united by
 one that takes heads either way. Parts are pairs of units of mixed4b, of which one answers a dog as the other answers it
-mirrored; unions are the units of mixed4c that have both of a pair highest among their excitatory inputs. Pairs are
-found on dogs of even numbers, unions by weights alone, and all figures are of the dogs of odd numbers.
+mirrored; the union is the unit of mixed4c that has both of a pair highest among its excitatory inputs, of the units
+that dogs raise by half a standard deviation or more (`examples.heads`, with the same photographs). Pairs are found, and
+what dogs raise, on photographs with an even number; all figures are of the dogs with an odd number.
 
 What is left under a change of the pictures is the sum over dogs of the smaller of the two answers over that of the
 larger: 1 where nothing changes. Pictures are mirrored, turned by 20 degrees either way, made a quarter smaller and
 moved by 16 pixels, on a ground of their mean color. Intervals are of the bootstrap over dogs. By chance: the other
-units of mixed4c that dogs raise by as much as the least of the unions.
+units of mixed4c that dogs raise by as much as the least of the unions; and how many pairs of units of mixed4b are as
+high among the inputs of any unit that dogs raise.
 """
 
 from __future__ import annotations
@@ -28,15 +30,12 @@ from PIL import Image
 
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
-from examples import families
+from examples.answers import answers, baseline, best, moved
+from examples.circuits_objects import DOGS
+from examples.figures import halves, open_photographs, read
+from examples.heads import MOVED, pairs_of, united_by_chance, uniting
 from jaxcircuits import circuits
-from jaxcircuits.evidence.responses import responses
 
-DOGS = ("n02085620", "n02113978")
-"""The first and the last synset of dogs."""
-CHANGED, ALIKE, RAISED = 0.3, 0.7, 0.5
-"""Of the units of a pair, at least: how much mirroring changes each; the correlation of one's answers with the other's
-to mirrored dogs; by how many standard deviations dogs raise them."""
 PARTS, UNIONS = "mixed4b", "mixed4c"
 RESAMPLES = 1000
 
@@ -73,23 +72,6 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def pairs(plain: np.ndarray, mirrored: np.ndarray, raised: np.ndarray) -> list[tuple[int, int]]:
-    """Units that face either way, most alike under mirroring first; answers are (dogs, units)."""
-    size = np.square(plain).mean(0) + np.square(mirrored).mean(0)
-    change = np.sqrt(np.square(plain - mirrored).mean(0) / np.maximum(size, 1e-9))
-    units = np.flatnonzero((change >= CHANGED) & raised)
-    both = np.concatenate([plain, mirrored])[:, units]
-    swapped = np.concatenate([mirrored, plain])[:, units]
-    likeness = np.corrcoef(both.T, swapped.T)[: len(units), len(units) :]
-    best = likeness.argmax(1)
-    found = [
-        (-likeness[i, j], int(units[i]), int(units[j]))
-        for i, j in enumerate(best.tolist())
-        if i < j and best[j] == i and likeness[i, j] >= ALIKE
-    ]
-    return [(first, second) for _, first, second in sorted(found)]
-
-
 def left(plain: np.ndarray, changed: np.ndarray) -> dict[str, Any]:
     """What is left of a unit's answers (dogs,), with its interval."""
     least, most = np.minimum(plain, changed), np.maximum(plain, changed)
@@ -103,25 +85,24 @@ def left(plain: np.ndarray, changed: np.ndarray) -> dict[str, Any]:
 
 def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
     """All figures, as plain JSON types."""
-    pictures = jc.open_pictures(folder).at(network.convention.size)
-    synsets = np.array([Path(pictures.name(i)).parent.name for i in range(len(pictures))])
-    dogs = np.flatnonzero((synsets >= DOGS[0]) & (synsets <= DOGS[1]))
-    others = np.setdiff1d(np.arange(len(pictures)), dogs)[::7]
-    choosing, measuring = dogs[0::2], dogs[1::2]
-    layers = [PARTS, UNIONS]
-    shown = {name: families.photographs(pictures, of) for name, of in (("choose", choosing), ("measure", measuring))}
-    plain = {name: responses(network, images, layers) for name, images in shown.items()}
-    world = responses(network, families.photographs(pictures, others), layers)
-    raise_by = {
-        layer: (plain["choose"][layer].mean(0) - world[layer].mean(0)) / np.maximum(world[layer].std(0), 1e-6)
-        for layer in layers
-    }
-    mirrored = responses(network, altered(shown["choose"], CHANGES["mirrored"]), layers)
-    found = pairs(plain["choose"][PARTS], mirrored[PARTS], raise_by[PARTS] >= RAISED)
+    pictures, synsets = open_photographs(folder)
+    dogs = (synsets >= DOGS[0]) & (synsets <= DOGS[1])
+    choice = np.zeros(len(pictures), bool)
+    choice[halves(len(pictures))[0]] = True
+    layers = (PARTS, UNIONS)
+    seen = baseline(network, pictures, layers)
+    shift, raised_by = ({layer: moved(seen[layer][half], dogs[half]) for layer in layers} for half in (choice, ~choice))
+    raised = {layer: shift[layer] > MOVED for layer in layers}
+
+    def answered(images: np.ndarray) -> dict[str, np.ndarray]:
+        return best(answers(network, np.ascontiguousarray(images), layers))
+
+    choosing = read(pictures, np.flatnonzero(dogs & choice))
+    found = pairs_of(*(answered(images)[PARTS] for images in (choosing, choosing[:, :, ::-1])), raised[PARTS])
     weights = circuits.direct_weights(network, PARTS, UNIONS)
-    excitation = np.linalg.norm(np.maximum(weights, 0), axis=(1, 2))
-    changed = {name: responses(network, altered(shown["measure"], change), layers) for name, change in CHANGES.items()}
-    before = plain["measure"]
+    measuring = read(pictures, np.flatnonzero(dogs & ~choice))
+    before = answered(measuring)
+    changed = {name: answered(altered(measuring, change)) for name, change in CHANGES.items()}
 
     def of_unit(layer: str, unit: int) -> dict[str, Any]:
         return {
@@ -131,26 +112,34 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
 
     rows, unions = [], []
     for pair in found:
-        ranks = (excitation[:, :, None] > excitation[:, None, list(pair)]).sum(1) + 1
-        union = int(ranks.sum(1).argmin())
+        united = uniting(weights, list(pair), raised[UNIONS])
+        if not united:
+            continue
+        union = united[0]["unit"]
         unions.append(union)
         rows.append(
             {
                 "parts": [of_unit(PARTS, unit) for unit in pair],
-                "union": of_unit(UNIONS, union) | {"ranks_of_parts_among_inputs": ranks[union].tolist()},
+                "union": of_unit(UNIONS, union)
+                | {"ranks_of_parts_among_inputs": united[0]["ranks"], "tied_with": united[0]["tied_with"]},
                 "inputs": weights.shape[3],
-                "raised_by_dogs_sd": round(float(raise_by[UNIONS][union]), 2),
+                "raised_by_dogs_sd": round(float(raised_by[UNIONS][union]), 2),
+                "united_by_chance": united_by_chance(
+                    weights, list(pair), {"channels": raised[PARTS], "units": raised[UNIONS]}
+                ),
             }
         )
-    least = min((raise_by[UNIONS][union] for union in unions), default=np.inf)
-    alike = np.setdiff1d(np.flatnonzero(raise_by[UNIONS] >= least), unions)
+    least = min((shift[UNIONS][union] for union in unions), default=np.inf)
+    alike = np.setdiff1d(np.flatnonzero(shift[UNIONS] >= least), unions)
     return {
         "network": network.name,
+        "photographs": len(pictures),
         "dogs": {"choose": len(choosing), "measure": len(measuring)},
-        "other_photographs": len(others),
+        "units_are_raised_by_sd": MOVED,
         "pairs": rows,
         "other_units_that_dogs_raise": {
             "units": len(alike),
+            "raised_by_sd_at_least": round(float(least), 2) if unions else None,
             "left_median": {
                 name: round(
                     float(np.median([left(before[UNIONS][:, u], after[UNIONS][:, u])["value"] for u in alike])), 2

@@ -11,11 +11,12 @@ from examples.answers import answers, best, moved
 from examples.figures import figure, read, rounded
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
+from jaxcircuits.universality.objects import same_side
 
 LAYERS = ("mixed4a", "mixed4b", "mixed4c")
 MIRRORED, MOVED, ALIKE = 0.3, 0.5, 0.5
 """Of the units of a pair: how much their answers change under mirroring, at least; by how many standard deviations dogs
-raise them; the correlation of one's answers with the other's to mirrored dogs."""
+raise them, and the units that unite them; the correlation of one's answers with the other's to mirrored dogs."""
 CHANCE = 20
 """Times that the mirrored dogs are exchanged for other dogs, for the number of pairs by chance."""
 
@@ -60,17 +61,21 @@ def pairs_of(plain: np.ndarray, mirrored: np.ndarray, raised: np.ndarray) -> lis
 
 
 def facing_pairs(
-    network: jc.Network, seen: dict[str, np.ndarray], pictures: jc.Pictures, dogs: np.ndarray, choice: np.ndarray
+    choosing: dict[str, tuple[np.ndarray, np.ndarray]],
+    measuring: dict[str, tuple[np.ndarray, np.ndarray]],
+    raised_by_dogs: dict[str, np.ndarray],
 ) -> dict[str, dict[str, Any]]:
-    """Layer -> pairs of units found on the photographs that choose, and what they do on the others."""
-    choosing, measuring = (
-        both_ways(network, read(pictures, np.flatnonzero(dogs & half))) for half in (choice, ~choice)
-    )
+    """Layer -> pairs of units found on the photographs that choose, and what they do on the others.
+
+    Args:
+      choosing, measuring: of either half of the dogs, see `both_ways`.
+      raised_by_dogs: layer -> bool (units,).
+    """
     result = {}
     for layer in LAYERS:
-        raised = moved(seen[layer][choice], dogs[choice]) > MOVED
-        found = pairs_of(*choosing[layer], raised)
-        rng, (plain, mirrored) = np.random.default_rng(0), choosing[layer]
+        raised, (plain, mirrored) = raised_by_dogs[layer], choosing[layer]
+        found = pairs_of(plain, mirrored, raised)
+        rng = np.random.default_rng(0)
         chance = [len(pairs_of(plain, mirrored[rng.permutation(len(mirrored))], raised)) for _ in range(CHANCE)]
         first, second = measuring[layer]
         rows = []
@@ -99,11 +104,22 @@ def facing_pairs(
     return result
 
 
-def crossing(weights: np.ndarray, before: list[int], after: list[int]) -> dict[str, Any]:
-    """Sums of weights from a pair to a pair, put so that like comes first, and how high they rank among all inputs."""
+def crossing(
+    weights: np.ndarray, before: list[int], after: list[int], sides: tuple[np.ndarray, np.ndarray]
+) -> dict[str, Any]:
+    """Sums of weights from a pair to a pair, and how high they rank among all inputs.
+
+    Which units are alike is told by their answers, never by the weights between them: the first of `from` is the one
+    that answers the photographs that the first of `to` answers.
+
+    Args:
+      weights: from the layer of the one pair to that of the other, (units, h, w, channels).
+      before, after: the pairs.
+      sides: answers to photographs of the layer before and of the layer after, (N, channels) and (N, units).
+    """
+    if not same_side(sides[0][:, before], sides[1][:, after]):
+        before = before[::-1]
     sums = weights[after].sum((1, 2))[:, before]
-    if sums[0, 0] + sums[1, 1] < sums[0, 1] + sums[1, 0]:
-        before, sums = before[::-1], sums[:, ::-1]
     norms = np.linalg.norm(weights[after], axis=(1, 2))
     ranks = (norms[:, :, None] > norms[:, None, before]).sum(1) + 1
     return {
@@ -117,15 +133,68 @@ def crossing(weights: np.ndarray, before: list[int], after: list[int]) -> dict[s
     }
 
 
-def uniting(weights: np.ndarray, pair: list[int], count: int = 3) -> list[dict[str, Any]]:
-    """Units that have both of a pair highest among their excitatory inputs."""
+def ranks_among_inputs(weights: np.ndarray) -> np.ndarray:
+    """The rank of each channel among a unit's excitatory inputs, 1 for the strongest: (units, channels)."""
     excitation = np.linalg.norm(np.maximum(weights, 0), axis=(1, 2))
-    ranks = (excitation[:, :, None] > excitation[:, None, pair]).sum(1) + 1
-    sums = weights.sum((1, 2))[:, pair]
+    descending = np.sort(-excitation, axis=1)
+    return np.stack([np.searchsorted(row, -own) for row, own in zip(descending, excitation)]) + 1
+
+
+def uniting(weights: np.ndarray, pair: list[int], raised: np.ndarray, count: int = 3) -> list[dict[str, Any]]:
+    """Units that have both of a pair highest among their excitatory inputs, by the sum of the two ranks.
+
+    Args:
+      weights: (units, h, w, channels).
+      pair: of channels.
+      raised: bool (units,), those that heads raise; no others unite heads.
+      count: of units; where more have the last one's sum of ranks, these follow.
+
+    Returns:
+      For each its ranks and weights, and the others of the same sum of ranks as `tied_with`. Of units that tie, that
+      with the larger weights from the pair comes first.
+    """
+    ranks, sums = ranks_among_inputs(weights)[:, pair], weights.sum((1, 2))[:, pair]
+    order = [int(u) for u in np.lexsort((-sums.sum(1), ranks.sum(1))) if raised[u]]
+    total = ranks.sum(1)
     return [
-        {"unit": int(u), "ranks": ranks[u].tolist(), "weights": [rounded(w, 3) for w in sums[u]]}
-        for u in np.argsort(ranks.sum(1))[:count]
+        {
+            "unit": u,
+            "ranks": ranks[u].tolist(),
+            "weights": [rounded(w, 3) for w in sums[u]],
+            "tied_with": [v for v in order if total[v] == total[u] and v != u],
+        }
+        for u in order
+        if total[u] <= total[order[:count][-1]]
     ]
+
+
+def united_by_chance(weights: np.ndarray, pair: list[int], raised: dict[str, np.ndarray]) -> dict[str, Any]:
+    """How many pairs of channels some unit has as high among its excitatory inputs as the best one has this pair.
+
+    Args:
+      weights: (units, h, w, channels).
+      pair: of channels.
+      raised: bool of `channels` and of `units`, those that heads raise; units are searched among these.
+
+    Returns:
+      The sum of ranks, and the shares of all pairs of channels, and of those of two channels that heads raise, with a
+      sum as low; the pair itself is counted.
+    """
+    ranks = ranks_among_inputs(weights)[raised["units"]]
+    least = np.array(
+        [(ranks + ranks[:, [channel]]).min(0, initial=2 * ranks.shape[1]) for channel in range(ranks.shape[1])]
+    )
+    as_low = least <= least[tuple(pair)]
+
+    def share(channels: np.ndarray) -> float:
+        among = as_low[np.ix_(channels, channels)][np.triu_indices(len(channels), 1)]
+        return rounded(among.mean(), 4)
+
+    return {
+        "sum_of_ranks": int(least[tuple(pair)]),
+        "share_of_all_pairs": share(np.arange(ranks.shape[1])),
+        "share_of_pairs_that_dogs_raise": share(np.flatnonzero(raised["channels"])),
+    }
 
 
 def heads(
@@ -137,7 +206,11 @@ def heads(
     shuffles: int,
 ) -> dict[str, Any]:
     """Pairs by layer, weights between them, units that unite them, and what weights alone find."""
-    by_layer = facing_pairs(network, seen, pictures, dogs, choice)
+    choosing, measuring = (
+        both_ways(network, read(pictures, np.flatnonzero(dogs & half))) for half in (choice, ~choice)
+    )
+    raised = {layer: moved(seen[layer][choice], dogs[choice]) > MOVED for layer in LAYERS}
+    by_layer = facing_pairs(choosing, measuring, raised)
     pairs = {layer: [row["units"] for row in of["pairs"]] for layer, of in by_layer.items()}
     first = circuits.direct_weights(network, "mixed4a", "mixed4b")
     second = circuits.direct_weights(network, "mixed4b", "mixed4c")
@@ -155,20 +228,29 @@ def heads(
             "unions_z": rounded(union.z, 1),
             "unions_p_value": rounded(union.p_value, 4),
             "unions_adjusted_p_value": rounded(union.adjusted_p_value, 4),
+            "moved_by_dogs_sd": rounded(shift[unit]),
         }
 
     return {
         "photographs": {"that_choose": int((dogs & choice).sum()), "that_measure": int((dogs & ~choice).sum())},
+        "units_are_raised_by_sd": MOVED,
         "pairs": by_layer,
-        "mixed4a_to_mixed4b": [crossing(first, a, b) for a in pairs["mixed4a"] for b in pairs["mixed4b"]],
-        "united_in_mixed4b": [{"pair": a, "united_by": uniting(first, a)} for a in pairs["mixed4a"]],
+        "mixed4a_to_mixed4b": [
+            crossing(first, a, b, (choosing["mixed4a"][0], choosing["mixed4b"][0]))
+            for a in pairs["mixed4a"]
+            for b in pairs["mixed4b"]
+        ],
+        "united_in_mixed4b": [{"pair": a, "united_by": uniting(first, a, raised["mixed4b"])} for a in pairs["mixed4a"]],
         "united_in_mixed4c": [
             {
                 "pair": pair,
                 "cross_inhibition": rounded(opposed[tuple(pair)], 3),
                 "pairs_more_opposed": int((among > opposed[tuple(pair)]).sum()),
                 "of": len(among),
-                "united_by": [row | by_weights(row["unit"]) for row in uniting(second, pair)],
+                "united_by": [row | by_weights(row["unit"]) for row in uniting(second, pair, raised["mixed4c"])],
+                "united_by_chance": united_by_chance(
+                    second, pair, {"channels": raised["mixed4b"], "units": raised["mixed4c"]}
+                ),
             }
             for pair in pairs["mixed4b"]
         ],

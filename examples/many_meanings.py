@@ -9,10 +9,11 @@ Result:    examples/results/many_meanings.json
 
 Two units of mixed4e: 440, chosen in docs/drawing.md since its strongest photographs are least alike, and one that is
 chosen here. Candidates are the units whose 50 strongest photographs of even numbers fall furthest into two as another
-network embeds them (`polysemanticity`); of these the one whose attributions part best, beside the null, on the same
+network embeds them (`polysemanticity`); of these the one whose attributions part best (the largest dip), on the same
 photographs. Then on the photographs of odd numbers: the p-value, and whether the clusters found there are those that
 the even ones' centers tell (adjusted Rand index, 0 by chance). How many of evenly chosen units have several meanings is
-told beside it.
+told beside it, also with p-values corrected for their number (false discovery rate), and how many of as many single
+meanings are taken for several: normal ones, drawn with the mean and the covariance of each unit's attributions.
 
 The meanings themselves are of the 100 strongest of all photographs. Whether they are of different things is asked of
 what attributions do not know: the other network's embeddings (mean cosine within meanings less that between them,
@@ -40,19 +41,21 @@ from jaxcircuits import evidence
 from jaxcircuits.bulk.meanings import FACET
 from jaxcircuits.evidence.crops import outlined, views
 from jaxcircuits.evidence.layer_examples import Chosen
+from jaxcircuits.evidence.meanings_number import LEVEL, MEASURED, corrected, heaps
 from jaxcircuits.evidence.responses import responses
 from jaxcircuits.images.sheet import to_image
 
 LAYER, GIVEN, EMBEDDING = "mixed4e", 440, "pool5/7x7_s1"
 STRONGEST, OF_HALF, CANDIDATES, COMPARED = 100, 50, 6, 8
-DRAWS = 39
-"""Of either reference, for units of which many are looked at."""
+DRAWS = 1999
+"""For the dip test: the least p-value is a hundredth of the level, as several units are looked at."""
 LAST_ANIMAL = "n02655020"
 """The last synset of an animal among ImageNet's classes, which are in WordNet's order."""
 SHOWN = 6
 """Photographs of each meaning in a figure."""
 RECIPE = jc.Recipe.fast(size=112, steps=160)
-PERMUTATIONS = 999
+PERMUTATIONS, SINGLE = 999, 20
+"""Of labels; and single meanings made of each unit's attributions, to see how often they are taken for several."""
 
 
 def of_half(seen: evidence.Examples, half: int, count: int = OF_HALF) -> evidence.Examples:
@@ -83,9 +86,8 @@ def chosen_unit(network: jc.Network, seen: evidence.Examples, embedded: np.ndarr
     tried = {}
     for unit in candidates.tolist():
         found = evidence.meanings(network, f"{LAYER}:{unit}", pictures, seen=even, count=OF_HALF, draws=DRAWS)
-        standing = ((found.silhouettes - found.null.mean(1)) / found.null.std(1)).min(0).max()
-        tried[unit] = {"p_value": found.p_value, "meanings": found.count, "standing": round(float(standing), 2)}
-    unit = max(tried, key=lambda one: tried[one]["standing"])
+        tried[unit] = {"p_value": found.p_value, "meanings": found.count, "dip": round(float(found.dips.min()), 4)}
+    unit = max(tried, key=lambda one: tried[one]["dip"])
     return {"unit": unit, "tried_on_even_photographs": tried, "photographs": OF_HALF}
 
 
@@ -167,6 +169,17 @@ def drawn(network: jc.Network, found: evidence.Meanings) -> tuple[dict[str, Any]
     }, pictures
 
 
+def single_meanings(found: list[evidence.Meanings]) -> dict[str, int]:
+    """How often single meanings are taken for several: normal ones of the same mean and covariance as a unit's."""
+    rng, several = np.random.default_rng(0), 0
+    for one in found:
+        rows = one.attributions.astype(np.float64)
+        weights = rng.normal(size=(SINGLE, len(rows), len(rows))) / np.sqrt(len(rows) - 1)
+        for drawn in rows.mean(0) + weights @ (rows - rows.mean(0)):
+            several += heaps(drawn, draws=DRAWS).labels.max() > 0
+    return {"single_meanings": SINGLE * len(found), "single_meanings_taken_for_several": int(several)}
+
+
 def of_layer(seen: evidence.Examples, embedded: np.ndarray) -> dict[str, Any]:
     """Clarity and the like of all units of the layer, and of as many photographs at random."""
     top = seen[LAYER].pictures[:, :STRONGEST]
@@ -232,6 +245,7 @@ def measure(network: jc.Network, other: jc.Network, folder: Path, figures: Path 
         for unit in compared
         if (even[LAYER].values[unit] > 0).sum() >= OF_HALF
     ]
+    adjusted = corrected(np.array([found.p_value for found in evenly]))
     result: dict[str, Any] = {
         "network": network.name,
         "embeddings": f"{other.name} {EMBEDDING}",
@@ -243,8 +257,11 @@ def measure(network: jc.Network, other: jc.Network, folder: Path, figures: Path 
         "evenly_chosen_units": {
             "units": len(evenly),
             "with_several_meanings": sum(found.count > 1 for found in evenly),
-            "by_chance": round(0.05 * len(evenly), 1),
-            "p_values": [round(found.p_value, 3) for found in evenly],
+            "with_several_after_correction": int((adjusted <= LEVEL).sum()),
+            "photographs": OF_HALF,
+            "p_values": [round(found.p_value, 4) for found in evenly],
+            "corrected_p_values": adjusted.round(4).tolist(),
+            **single_meanings(evenly),
         },
         "units": [],
     }
@@ -256,11 +273,8 @@ def measure(network: jc.Network, other: jc.Network, folder: Path, figures: Path 
             "photographs": len(found.labels),
             "meanings": found.count,
             "p_value": found.p_value,
-            "silhouettes": found.silhouettes.round(3).tolist(),
-            "silhouettes_by_chance_95_percent": {
-                name: np.quantile(null, 0.95, axis=0).round(3).tolist()
-                for name, null in zip(("one_heap", "shuffled"), found.null)
-            },
+            "dips": dict(zip(MEASURED, found.dips.round(4).tolist())),
+            "p_values": dict(zip(MEASURED, found.p_values.round(4).tolist())),
             "held_out": held_out(network, unit, seen, pictures),
             "different": different(found, embedded, animal, names),
         }

@@ -13,9 +13,9 @@ Layers are the first ones in which curve detectors tile the circle: mixed3b and 
 found by stimuli alone: units that answer the best orientation of a curve three times better than the opposite one, no
 line and no corner more than 0.7 times as well, and are strong. Curves have three radii and are dark and light.
 
-Each argument is one figure, with what it would be by chance and what chance exceeds once in twenty times; an argument
-fails where it is not beyond that. What each compares is in the result, in words. Invariance to pose: answers to a
-unit's own strongest examples, transformed, over those to the examples as they are.
+Each argument is one figure with its interval, what it would be by chance, a p-value, and that corrected for the seven
+(Holm); it fails where the latter is above 0.05. What each compares is in the result, in words. Invariance to pose:
+answers to a unit's own strongest examples, transformed, over those to the examples as they are.
 """
 
 from __future__ import annotations
@@ -115,8 +115,9 @@ def main() -> None:
         arguments.out.write_text(json.dumps({"machine": machine()} | result, indent=1) + "\n")
         for kind in ("drawing", "examples", "synthetic", "joint", "implementation", "use", "by_hand"):
             one = result["networks"][network.name][kind]
+            p_values = one["p_value"], one["adjusted_p_value"]
             print(
-                network.name, kind, one["value"], "by chance", one["chance"], one["bound"], one["missing"], flush=True
+                network.name, kind, one["value"], "by chance", one["chance"], "p", *p_values, one["missing"], flush=True
             )
 
 

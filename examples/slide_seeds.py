@@ -8,10 +8,10 @@ Cost:      3 minutes, and the training
 Result:    examples/results/slide_seeds.json
 
 For every network: its accuracy, the curve units and whether like excites like, whether weights alone order and turn
-them, the car units that mind the order of their parts and whether weights want the parts where they are, the units for
-heads that face left, right and either way, and whether their weights agree. Definitions are those of slide.json,
-`circuits_curves` and `circuits_slide`. A finding has a statement, and holds in a network or does not; p-values are
-those of the programs, and 0.05 after correction, where several were tried, decides.
+them, the car units that mind the order of their parts, the units for heads that face left, right and either way, and
+whether their weights agree. Definitions are those of slide.json, `circuits_curves` and `circuits_slide`. A finding has
+a statement, and holds in a network or does not; p-values are those of the programs, and 0.05 after correction, where
+several were tried, decides.
 """
 
 from __future__ import annotations
@@ -49,8 +49,6 @@ def findings(known: dict[str, Any], curves: dict[str, Any], circuits: dict[str, 
       circuits: of `circuits_slide.measure`.
     """
     heads = known["heads"]
-    cars = [car["arrangement_correlation"] for car in circuits["cars"] if car["arrangement_correlation"]]
-    opposed = circuits["heads"]["mean_share_of_pairs_less_opposed"]["left and right"]
     sides = circuits["heads"]["correlation_of_weights_with_inputs_preferring_their_side"]
     sides = [row["p_value"] for rows in sides.values() for row in rows]
     either = circuits["heads_either_way"]
@@ -86,12 +84,6 @@ def findings(known: dict[str, Any], curves: dict[str, Any], circuits: dict[str, 
             "layers": sorted({car["layer"] for car in circuits["cars"]}),
             "holds": bool(circuits["cars"]),
         },
-        "weights of car units place wheels and windows where they are": {
-            "units": len(cars),
-            "correlations": [car["value"] for car in cars],
-            "holding_after_correction": corrected([car["p_value"] for car in cars]),
-            "holds": corrected([car["p_value"] for car in cars]) > 0,
-        },
         "there are units for heads facing left, and for heads facing right": {
             side: {layer: of[side] for layer, of in heads.items() if of[side]} for side in ("left", "right")
         }
@@ -99,7 +91,6 @@ def findings(known: dict[str, Any], curves: dict[str, Any], circuits: dict[str, 
         "weights of head units prefer inputs of their own side": {
             "units": len(sides),
             "holding_after_correction": corrected(sides),
-            "share_of_pairs_less_opposed": opposed,
             "holds": len(sides) > 0 and corrected(sides) > len(sides) / 2,
         },
         "there are units for bare heads facing either way": {

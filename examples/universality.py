@@ -7,14 +7,16 @@ Hardware:  two CPU cores
 Cost:      18 minutes for five networks and their ten pairs, 10 for figures
 Result:    examples/results/universality.json
 
-What is finished is in the result; the same command does the rest.
+What is finished is in the result; the same command does the rest. The families of all networks are measured together,
+since their p-values are corrected for all of them.
 
 Depths: all stages of every pair of networks, and the layers where families were found, by `universality.depth_map`,
 over every eighth photograph. Each number is given beside what it is where the second network sees other photographs
 than the first. Two networks agree on depth by the rank correlation of a layer's depth with that of its best match.
 
-Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: every unit's answers dealt out anew
-among all the stimuli of a definition, 40 times; p-values are of the best of all layers.
+Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: in the same network with every
+unit's weights in random arrangement, see `jaxcircuits.universality.rearranged`; p-values are of the best of all layers,
+and adjusted ones are corrected for all families in all networks (Holm, 1979).
 
 Circuits: curves (`universality.family_circuit`), and from photographs of dogs and of vehicles, for `slide` its own
 scenes of heads and of cars, `universality.head_circuit` and `car_circuit`.
@@ -23,6 +25,7 @@ scenes of heads and of cars, `universality.head_circuit` and `car_circuit`.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import itertools
 import json
 import os
@@ -152,9 +155,10 @@ def measure(networks: list[jc.Network], folder: Path, result: Result) -> None:
     fewer = jc.open_pictures([str(folder / pictures.name(i)) for i in range(0, len(pictures), EVERY)])
     result.parts.setdefault("machine", machine())
     result.parts.setdefault("photographs", {"all": len(pictures), "for_correlations": len(fewer)})
-    for network in networks:
-        if not result.has("circuits", network=network.name):
-            own = universality.families([network], fewer)
+    if not all(result.has("circuits", network=network.name) for network in networks):
+        result.parts |= {"families": [], "circuits": [], "related": [], "depths": []}
+        for own in _together(networks, fewer):
+            network = next(one for one in networks if one.name == own.networks[0])
             result.keep("families", own.rows())
             result.keep("circuits", circuits(network, own, pictures))
             print(network.name, "families and circuits", flush=True)
@@ -169,6 +173,13 @@ def measure(networks: list[jc.Network], folder: Path, result: Result) -> None:
             print(*pair, flush=True)
 
 
+def _together(networks: list[jc.Network], pictures: jc.Pictures) -> list[universality.Families]:
+    """Families of each network, corrected for all networks; not compared, which `measure` does over more layers."""
+    each = [universality.families([network], pictures) for network in networks]
+    found = universality.corrected({key: one for own in each for key, one in own.found.items()})
+    return [dataclasses.replace(own, found={key: found[key] for key in own.found}) for own in each]
+
+
 def _found(network: jc.Network, rows: list[dict[str, Any]]) -> dict[str, universality.Found]:
     """The families that are in a network, as their rows tell."""
     found = {}
@@ -176,9 +187,9 @@ def _found(network: jc.Network, rows: list[dict[str, Any]]) -> dict[str, univers
         if row["network"] == network.name and row["found"]:
             degrees = np.array([np.nan if one is None else one for one in row["degrees"]])
             units, nothing = np.array(row["units"]), np.zeros(len(row["units"]))
-            own = universality.Members(units, np.radians(degrees), nothing, nothing)
+            own = universality.Members(units, np.radians(degrees), nothing, row["units_of_layer"], (0, 1))
             family = next(one for one in universality.FAMILIES if one.name == row["family"])
-            at = row["layer"], row["depth_percent"] / 100, row["p_value"]
+            at = row["layer"], row["depth_percent"] / 100, row["p_value"], row["adjusted_p_value"]
             found[row["family"]] = universality.Found(family, network.name, {row["layer"]: own}, *at)
     return found
 

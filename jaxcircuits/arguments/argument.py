@@ -14,6 +14,8 @@ from jaxcircuits.brief import Brief
 
 NAMES = ("drawing", "examples", "synthetic", "joint", "implementation", "use", "by_hand")
 """In the order of the article."""
+LEVEL = 0.05
+"""The corrected p-value up to which an argument holds."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -25,9 +27,12 @@ class Argument(Brief):
       meaning: what the value is, in a sentence.
       value: mean over the units; None where the argument cannot be made.
       chance: what the value would be by chance, and of what, see `against`; None where there is no value.
-      bound: what chance exceeds once in twenty times.
+      bound: the 95th percentile of the same value by chance.
       against: what stands for chance, in a few words.
-      count: how many comparisons the value is a mean of.
+      count: of the units, examples or pictures that the value is of and that `interval` resamples.
+      interval: the 95 % interval of the value by the percentile bootstrap; None for fewer than two of them.
+      p_value: how often chance gives as large a value.
+      adjusted_p_value: the same, corrected for the arguments that were made of the units (Holm, 1979).
       units: unit's name -> its own value.
       figures: further figures, as plain JSON types.
       missing: why the argument cannot be made; empty where it can.
@@ -40,14 +45,17 @@ class Argument(Brief):
     bound: float | None = None
     against: str = ""
     count: int = 0
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    adjusted_p_value: float | None = None
     units: Mapping[str, float] = dataclasses.field(default_factory=dict)
     figures: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     missing: str = ""
 
     @property
     def holds(self) -> bool | None:
-        """Whether the value is beyond what chance exceeds once in twenty times; None where there is no value."""
-        return None if self.value is None or self.bound is None else self.value > self.bound
+        """Whether the corrected p-value is at most 0.05; None where there is none."""
+        return None if self.adjusted_p_value is None else self.adjusted_p_value <= LEVEL
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -87,11 +95,12 @@ class Arguments:
         verdict = f"{holding} of {len(self)} arguments hold"
         lines = [f"Does {what} of {self.network} detect {self.stimulus} by {self.parameter}? {verdict}"]
         for one in self:
-            if one.value is None or one.bound is None:
+            if one.value is None or one.adjusted_p_value is None:
                 lines.append(f"{one.name:14}  not measured: {one.missing}")
             else:
                 said = "holds" if one.holds else "fails"
-                lines.append(f"{one.name:14}  {said}  {one.value:.3g}, beyond {one.bound:.3g} once in twenty times")
+                chance = f"{one.chance:.3g} by chance, p = {one.p_value:.2g}, corrected {one.adjusted_p_value:.2g}"
+                lines.append(f"{one.name:14}  {said}  {one.value:.3g}, {chance}")
         return "\n".join(lines)
 
     def __iter__(self) -> Iterator[Argument]:

@@ -93,10 +93,10 @@ class Case:
     def rng(self) -> np.random.Generator:
         return np.random.default_rng(self.seed)
 
-    def outside(self, count: int) -> np.ndarray:
-        """Units of the layer that are not of the family, by lot."""
-        rest = np.setdiff1d(np.arange(self.network.layers[self.layer].channels), self.family)
-        return np.sort(self.rng().permutation(rest)[:count])
+    def outside(self, count: int, among: np.ndarray | None = None) -> np.ndarray:
+        """Units of the layer, or among some of them, that are not of the family, by lot."""
+        every = np.arange(self.network.layers[self.layer].channels) if among is None else among
+        return np.sort(self.rng().permutation(np.setdiff1d(every, self.family))[:count])
 
 
 def default_grid(stimulus: Stimulus, size: int) -> dict[str, ArrayLike]:

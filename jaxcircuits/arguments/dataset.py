@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import Case
+from jaxcircuits.arguments.chance import FEWEST_OTHERS, exchanged, interval, judged
 from jaxcircuits.arguments.judge import REACH, fitted_values
 from jaxcircuits.evidence.centered import centered, strongest_centered
-
-ANYWHERE = 96
-"""Random places in random pictures that stand for chance."""
 
 
 def dataset(case: Case) -> tuple[Argument, np.ndarray]:
     """The argument, and the strongest examples (n, count, side, side, channels)."""
     side = case.size + 2 * REACH
-    strongest = strongest_centered(case.network, case.examples, case.pictures, case.layer, case.units, case.count, side)
-    wanted = case.preferred[case.layer][case.units]
+    wanted, count = case.preferred[case.layer][case.units], len(case.units)
+    others = _others(case, max(0, FEWEST_OTHERS + 1 - count))
 
-    def matching(squares: np.ndarray) -> np.ndarray:
-        """Which of (n, k, ...) squares look like the value that their unit prefers."""
-        fitted = fitted_values(case, squares.reshape(-1, *squares.shape[2:])).reshape(squares.shape[:2])
-        return case.apart(fitted, wanted[:, None]) <= case.tolerance
+    def strongest_of(units: np.ndarray) -> np.ndarray:
+        return strongest_centered(case.network, case.examples, case.pictures, case.layer, units, case.count, side)
 
-    top = matching(strongest)
-    median = matching(_median(case, side))
-    anywhere = fitted_values(case, _anywhere(case, side))
-    chance = float((case.apart(anywhere[:, None], wanted) <= case.tolerance).mean())
+    def fitted(squares: np.ndarray) -> np.ndarray:
+        """What (n, k, ...) squares look like: (n, k)."""
+        return fitted_values(case, squares.reshape(-1, *squares.shape[2:])).reshape(squares.shape[:2])
+
+    strongest = strongest_of(case.units)
+    seen = np.concatenate([fitted(strongest), *(fitted(strongest_of(np.array([unit]))) for unit in others.tolist())])
+    # (units, sources, examples): whether the examples of each source look as each unit prefers it.
+    matching = case.apart(seen, wanted[:, None, None]) <= case.tolerance
+    top = matching[np.arange(count), np.arange(count)]
+    median = case.apart(fitted(_median(case, side)), wanted[:, None]) <= case.tolerance
     argument = Argument(
         "examples",
         "Share of a unit's strongest examples whose edges look like the stimulus at the value that it prefers, within "
         "an eighth of the circle.",
-        value=float(top.mean()),
-        chance=chance,
-        bound=float(stats.binom.ppf(0.95, top.size, chance) / top.size),
-        against=f"{len(anywhere)} random places of random pictures",
-        count=top.size,
+        **judged(top.mean(), exchanged(matching.mean(2), np.arange(count), case.rng())),
+        against=f"examples exchanged at random among these and {len(others)} other units of the layer",
+        count=count,
+        interval=interval(top, case.rng()),
         units=case.named(top.mean(1)),
         figures={"of_the_median": float(median.mean()), "median_count": median.size},
     )
@@ -62,10 +62,7 @@ def _median(case: Case, side: int) -> np.ndarray:
     return np.stack(squares)
 
 
-def _anywhere(case: Case, side: int) -> np.ndarray:
-    rng, shape = case.rng(), case.examples[case.layer].shape
-    strongest = case.examples[case.layer].pictures
-    known = np.unique(strongest[strongest >= 0])
-    numbers = rng.choice(known, ANYWHERE)
-    places = np.stack([rng.integers(0, length, ANYWHERE) for length in (shape[:2] if len(shape) == 3 else (1, 1))], 1)
-    return centered(case.network, case.pictures, case.layer, numbers, places, case.examples.seen.size, side)
+def _others(case: Case, count: int) -> np.ndarray:
+    """Units of the layer that are not of the family and have as many examples, by lot."""
+    enough = (case.examples[case.layer].pictures[:, : case.count] >= 0).all(1)
+    return case.outside(count, np.flatnonzero(enough))

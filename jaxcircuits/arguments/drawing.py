@@ -6,27 +6,25 @@ import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import Case
+from jaxcircuits.arguments.chance import FEWEST_OTHERS, exchanged, interval, judged
 from jaxcircuits.arguments.judge import fitted_values
 from jaxcircuits.evidence import grid
 from jaxcircuits.evidence.responses import responses
 from jaxcircuits.vis import Recipe, channel, render
 
 CONTROLS = 4
-"""Units that are drawn besides, for what a drawing of any unit does."""
+"""Units of other kinds that are drawn besides, at least."""
 
 
 def drawing(case: Case, recipe: Recipe) -> tuple[Argument, np.ndarray]:
     """The argument, and the drawings (n, H, W, channels)."""
-    others = case.outside(CONTROLS)
+    others = case.outside(max(CONTROLS, FEWEST_OTHERS + 1 - len(case.units)))
     objective = channel(case.layer, [*case.units.tolist(), *others.tolist()])
     drawn = render(case.network, objective, recipe, seed=case.seed, progress=case.progress).images
     answers = responses(case.network, drawn, [case.layer])[case.layer]
     count = len(case.units)
-    own = np.array([percentile(case, unit, answers[i, unit]) for i, unit in enumerate(case.units.tolist())])
-    alien = np.array([[percentile(case, unit, value) for value in answers[count:, unit]] for unit in case.units])
-    of_family = np.array(
-        [[percentile(case, unit, answers[i, unit]) for i in range(count)] for unit in case.units.tolist()]
-    )
+    of_all = np.array([[percentile(case, unit, value) for value in answers[:, unit]] for unit in case.units.tolist()])
+    own, of_family = np.diag(of_all), of_all[:, :count]
     fitted = fitted_values(case, drawn[:count])
     near = case.apart(fitted, case.preferred[case.layer][case.units]) <= case.tolerance
     figures = {
@@ -42,11 +40,10 @@ def drawing(case: Case, recipe: Recipe) -> tuple[Argument, np.ndarray]:
     argument = Argument(
         "drawing",
         "Percentile of a unit's answer to its own drawing among its answers to pictures of the world.",
-        value=float(own.mean()),
-        chance=float(alien.mean()) if alien.size else 50.0,
-        bound=float(np.percentile(alien, 95)) if alien.size else 95.0,
-        against="drawings of other units of the layer" if alien.size else "any picture",
+        **judged(own.mean(), exchanged(of_all, np.arange(count), case.rng())),
+        against=f"drawings exchanged at random among these and {len(others)} other units of the layer",
         count=count,
+        interval=interval(own, case.rng()),
         units=case.named(own),
         figures=figures,
     )

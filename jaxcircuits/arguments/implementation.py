@@ -6,10 +6,11 @@ import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import SELECTIVE_BELOW, TURN, Case, selective
+from jaxcircuits.arguments.chance import DRAWS, RESAMPLES, judged
 from jaxcircuits.circuits import expanded_weights
 
 FEWEST = 4
-SHUFFLES = 999
+"""Selective units of the layer below."""
 
 
 def implementation(case: Case) -> Argument:
@@ -37,23 +38,23 @@ def implementation(case: Case) -> Argument:
 
     found = correlation(cosine(below), sums)
     rng = case.rng()
-    chance = np.array([correlation(cosine(rng.permutation(below)), sums) for _ in range(SHUFFLES)])
+    chance = np.array([correlation(cosine(rng.permutation(below)), sums) for _ in range(DRAWS)])
+    resampled = rng.integers(0, len(sums), (RESAMPLES, len(sums))) if len(sums) > 1 else np.empty((0, 1), int)
+    spread = [correlation(cosine(below)[rows], sums[rows]) for rows in resampled]
     apart = case.apart(late[:, None], below)
     near, far = apart <= case.tolerance, apart >= case.period / 2 - case.tolerance
     return Argument(
         "implementation",
         meaning,
-        value=found,
-        chance=float(chance.mean()),
-        bound=float(np.percentile(chance, 95)),
-        against=f"{SHUFFLES} orders at random of the units below",
-        count=sums.size,
+        **judged(found, chance),
+        against="orders at random of the units below",
+        count=len(sums),
+        interval=(float(np.percentile(spread, 2.5)), float(np.percentile(spread, 97.5))) if spread else None,
         units=case.named(np.array([correlation(cosine(below)[i], sums[i]) for i in range(len(sums))])),
         figures={
             "layer_below": case.below,
             "units_below": early.tolist(),
             "mean_weight_from_like": float(sums[near].mean()) if near.any() else None,
             "mean_weight_from_opposite": float(sums[far].mean()) if far.any() else None,
-            "p_value": float((1 + (chance >= found).sum()) / (1 + SHUFFLES)),
         },
     )

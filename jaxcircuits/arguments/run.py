@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from jaxcircuits.arguments.argument import Arguments
 from jaxcircuits.arguments.by_hand import by_hand
 from jaxcircuits.arguments.case import TURN, Case, Written, default_grid, default_others, measure
+from jaxcircuits.arguments.chance import corrected
 from jaxcircuits.arguments.dataset import dataset
 from jaxcircuits.arguments.drawing import drawing
 from jaxcircuits.arguments.implementation import implementation
@@ -49,7 +50,7 @@ def arguments(
     seed: int = 0,
     progress: bool = True,
 ) -> Arguments:
-    """Measures the seven arguments of Zoom In for units: each is one number, given with its value by chance.
+    """Measures the seven arguments of Zoom In for units: each is one number, compared with its value by chance.
 
     1 drawing         the percentile of its own drawing among pictures of the world
     2 examples        how many of its strongest examples look like the stimulus as it prefers it
@@ -61,6 +62,11 @@ def arguments(
 
     The family is found by the stimulus: units of the layer that are selective, strong, and answer no other figure.
     Answers are those at a unit's best place in the map (1, 3, 6), or where the examples lie (4).
+
+    Chance is the same value, a mean over as many units, of what stands for chance, drawn again and again; the p-value
+    is how often it is as large. An argument holds where its p-value, corrected for the arguments that were made (Holm,
+    1979), is at most 0.05. A single unit cannot surpass chance as clearly as a family: of the second argument no
+    p-value of one unit is far below a quarter.
 
     Args:
       network: whose units.
@@ -118,6 +124,7 @@ def arguments(
     )
     first, drawn = drawing(case, recipe or as_recipe(network, None, size=size, steps=STEPS))
     second, seen = dataset(case)
+    made = [first, second, synthetic(case), together(case), implementation(case), use(case), by_hand(case, written)]
     return Arguments(
         network=network.name,
         layer=layer,
@@ -138,13 +145,7 @@ def arguments(
             "below": case.below,
             "above": case.above,
         },
-        drawing=first,
-        examples=second,
-        synthetic=synthetic(case),
-        joint=together(case),
-        implementation=implementation(case),
-        use=use(case),
-        by_hand=by_hand(case, written),
+        **{one.name: one for one in corrected(made)},
         shown={
             "drawings": drawn,
             "examples": seen,

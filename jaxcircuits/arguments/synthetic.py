@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import STRONG, Case
+from jaxcircuits.arguments.chance import DRAWS, interval, judged
 
 
 def synthetic(case: Case) -> Argument:
@@ -15,7 +16,17 @@ def synthetic(case: Case) -> Argument:
         opposite = np.where(selectivity > 0, best / selectivity, 0.0)
     # What a unit that hardly answers leaves out says nothing.
     contrast = (best - opposite) / np.maximum(best + opposite, max(STRONG * np.percentile(best, 95), 1e-12))
-    rest = np.setdiff1d(np.arange(len(contrast)), case.family)
+    # Silent units have no contrast, and would make chance too easy to surpass.
+    rest = np.setdiff1d(np.flatnonzero(best > 0), case.family)
+    meaning = (
+        "Contrast of the answers to the best and the opposite value of the stimulus: their difference over their sum, "
+        "or over what a strong unit of the layer answers where that is more."
+    )
+    if not rest.size:
+        return Argument("synthetic", meaning, missing=f"no unit of {case.layer} is outside the family")
+    own, rng, count = contrast[case.units], case.rng(), len(case.units)
+    # As many others each time; where there are fewer others than units, some of them twice.
+    drawn = [contrast[rng.choice(rest, count, replace=count > len(rest))].mean() for _ in range(DRAWS)]
     width = case.tuning.half_width(case.layer, case.parameter, case.period)
     figures = {
         "best_over_opposite": {name: value for name, value in case.named(selectivity[case.units]).items()},
@@ -29,13 +40,11 @@ def synthetic(case: Case) -> Argument:
     }
     return Argument(
         "synthetic",
-        "Contrast of the answers to the best and the opposite value of the stimulus: their difference over their sum, "
-        "or over what a strong unit of the layer answers where that is more.",
-        value=float(contrast[case.units].mean()),
-        chance=float(np.median(contrast[rest])) if rest.size else 0.0,
-        bound=float(np.percentile(contrast[rest], 95)) if rest.size else 0.0,
-        against="all other units of the layer",
-        count=len(case.units),
-        units=case.named(contrast[case.units]),
+        meaning,
+        **judged(own.mean(), np.array(drawn)),
+        against=f"as many of the {len(rest)} other units of the layer that answer the stimulus",
+        count=count,
+        interval=interval(own, case.rng()),
+        units=case.named(own),
         figures=figures,
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import TURN, Case
+from jaxcircuits.arguments.chance import DRAWS, interval, judged
 from jaxcircuits.evidence import joint_tuning
 from jaxcircuits.evidence.circular import largest_gap
 
@@ -13,7 +14,6 @@ FEWEST = 3
 """Units that make a family."""
 EXAMPLES = 4
 """Examples of each unit that are turned."""
-SHUFFLES = 999
 
 
 def together(case: Case) -> Argument:
@@ -42,7 +42,7 @@ def together(case: Case) -> Argument:
 
     hits = taken(preferred)
     rng = case.rng()
-    chance = [taken(rng.permutation(preferred)).mean() for _ in range(SHUFFLES)]
+    chance = [taken(rng.permutation(preferred)).mean() for _ in range(DRAWS)]
     gap = largest_gap(preferred * TURN / case.period) * case.period / TURN
     count = len(preferred)
     by_unit = hits.mean((1, 2))
@@ -50,14 +50,15 @@ def together(case: Case) -> Argument:
     return Argument(
         "joint",
         meaning,
-        value=float(hits.mean()),
-        chance=float(np.mean(chance)),
-        bound=float(np.percentile(chance, 95)),
-        against=f"{SHUFFLES} families whose preferred values are exchanged at random",
-        count=hits.size,
+        **judged(hits.mean(), np.array(chance)),
+        against="families whose preferred values are exchanged at random",
+        count=hits.shape[0] * hits.shape[1],
+        # The turns of one example are resampled together.
+        interval=interval(hits.reshape(-1, hits.shape[2]), case.rng()),
         units=case.named(by_unit[own]),
         figures={
             "family": count,
+            "turns_of_each_example": hits.shape[2],
             "largest_gap": float(gap),
             # Of n places at random on a circle of length 1 it is on average the n-th harmonic number over n.
             "largest_gap_by_chance": float(case.period * np.sum(1 / np.arange(1, count + 1)) / count),

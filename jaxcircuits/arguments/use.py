@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import Case
+from jaxcircuits.arguments.chance import DRAWS, FEWEST_OTHERS, interval, judged
 from jaxcircuits.circuits import ablate
 from jaxcircuits.circuits.weights.direct import connecting_weights
 from jaxcircuits.evidence.responses import responses
@@ -13,7 +14,7 @@ from jaxcircuits.network import Network
 
 READERS = 5
 CONTROLS = 4
-"""Other units of the layer, as active on the same pictures, that are silenced for comparison."""
+"""Other units of the layer, as active on the same pictures, that are silenced for comparison with each, at least."""
 
 
 def use(case: Case) -> Argument:
@@ -28,31 +29,35 @@ def use(case: Case) -> Argument:
     weights = np.maximum(weights, 0).reshape(len(weights), -1, weights.shape[-1])
     exciting = np.sqrt(np.square(weights, dtype=np.float64).sum(1))
     activity = responses(case.network, case.sample, [case.layer])[case.layer].mean(0)
-    lost, control, read_by = [], [], {}
+    rest = np.setdiff1d(np.arange(len(activity)), case.family)
+    if not rest.size:
+        return Argument("use", meaning, missing=f"no unit of {case.layer} is outside the family")
+    controls = max(CONTROLS, -(-FEWEST_OTHERS // len(case.units)))
+    lost, read_by = [], {}
     for unit in case.units.tolist():
         readers = np.argsort(-exciting[:, unit], kind="stable")[:READERS]
         read_by[case.name(unit)] = [f"{case.above}:{reader}" for reader in readers.tolist()]
         pictures = _strongest(case, unit)
         before = _answers(case.network, case.above, pictures)[:, readers].sum()
-        rest = np.setdiff1d(np.arange(len(activity)), case.family)
-        alike = rest[np.argsort(np.abs(activity[rest] - activity[unit]), kind="stable")][:CONTROLS]
+        alike = rest[np.argsort(np.abs(activity[rest] - activity[unit]), kind="stable")][:controls]
         parts = []
         for silenced in [unit, *alike.tolist()]:
             silent = ablate(case.network, case.name(silenced))
             after = _answers(silent, case.above, pictures)[:, readers].sum()
             parts.append(1 - after / before if before > 0 else 0.0)
-        lost.append(parts[0])
-        control += parts[1:]
-    lost = np.array(lost)
+        lost.append(parts)
+    parts = np.array(lost)
+    own, rng = parts[:, 0], case.rng()
+    # A unit in place of which one as active is silenced, or itself, each by lot.
+    drawn = [np.mean(rng.permuted(parts, axis=1)[:, 0]) for _ in range(DRAWS)]
     return Argument(
         "use",
         meaning,
-        value=float(lost.mean()),
-        chance=float(np.mean(control)),
-        bound=float(np.percentile(control, 95)),
-        against=f"silencing {CONTROLS} other units that are as active, for the same readers and pictures",
-        count=len(lost) * READERS,
-        units=case.named(lost),
+        **judged(own.mean(), np.array(drawn)),
+        against=f"silencing the unit or one of {parts.shape[1] - 1} as active, for the same readers and pictures",
+        count=len(own),
+        interval=interval(own, case.rng()),
+        units=case.named(own),
         figures={"read_by": read_by} | _decisions(case, activity),
     )
 

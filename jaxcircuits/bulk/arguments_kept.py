@@ -11,7 +11,7 @@ import msgspec
 
 from jaxcircuits.arguments import arguments
 from jaxcircuits.arguments.argument import NAMES
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, shown
 from jaxcircuits.files import below, conforming, parse_json, read_as, replacing
 from jaxcircuits.images import Pictures
 from jaxcircuits.network import Network
@@ -19,13 +19,16 @@ from jaxcircuits.network import Network
 LARGEST = 2**26
 """Bytes of a file."""
 WHAT = "a file of seven arguments"
+FORMAT = "jaxcircuits arguments 2"
+"""Files without it, of earlier versions, have no p-values."""
 
 
 class KeptArgument(msgspec.Struct, frozen=True):
     """One of the seven, see `jaxcircuits.arguments.Argument`.
 
     Attributes:
-      name, meaning, value, chance, bound, against, units, missing, holds: as there.
+      name, meaning, value, chance, bound, against, units, missing, holds, interval, p_value, adjusted_p_value: as
+        there.
     """
 
     name: str
@@ -37,6 +40,9 @@ class KeptArgument(msgspec.Struct, frozen=True):
     units: dict[str, float | None]
     missing: str
     holds: bool | None
+    interval: tuple[float | None, float | None] | None
+    p_value: float | None
+    adjusted_p_value: float | None
 
 
 class KeptArguments(msgspec.Struct, frozen=True):
@@ -46,6 +52,7 @@ class KeptArguments(msgspec.Struct, frozen=True):
       weights: identity of the network, see `Network.identity`.
       layer, stimulus, parameter, family: as there.
       seven: in the order of the article.
+      format: of the file.
     """
 
     weights: str
@@ -54,6 +61,7 @@ class KeptArguments(msgspec.Struct, frozen=True):
     parameter: str
     family: tuple[int, ...]
     seven: tuple[KeptArgument, ...]
+    format: str = FORMAT
 
 
 def find_arguments(network: Network, layers: Sequence[str], pictures: Pictures, folder: Path) -> list[str]:
@@ -102,12 +110,17 @@ def read_arguments(folder: Path, layer: str) -> KeptArguments | None:
     """What `find_arguments` kept of a layer; None where there is nothing.
 
     Raises:
-      InputError: for a file that is damaged or something else.
+      InputError: for a file that is damaged or something else, and one of an earlier version.
     """
     path = _path(folder, layer)
     if not path.exists():
         return None
     data = read_as(path, WHAT, LARGEST, functools.partial(parse_json, what=WHAT, most=LARGEST))
+    if isinstance(data, dict) and data.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: not {WHAT} of this version; expected {FORMAT!r}, not {shown(data.get('format'))}; delete it to "
+            "have them measured again"
+        )
     try:
         return conforming(data, KeptArguments, WHAT)
     except InputError as error:

@@ -49,7 +49,7 @@ def meanings(
     *,
     recipe: Recipe | None = None,
     count: int = 64,
-    draws: int = 39,
+    draws: int = 999,
     examples: int = 4,
     hosts: Hosts = ALONE,
 ) -> Iterator[Job[UnitMeanings]]:
@@ -59,7 +59,8 @@ def meanings(
     ...     job.run()
 
     A layer costs one pass over the pictures, and each unit a few seconds: gradients of its strongest pictures, clusters
-    of them and of as many null distributions, and a drawing for each of several meanings.
+    of them, and a drawing for each of several meanings. p-values are kept as they are, of each unit alone;
+    `bulk.meanings_corrected` corrects them for all units of a layer that are on record.
 
     Args:
       network: whose units.
@@ -69,7 +70,7 @@ def meanings(
         OUT/NETWORK/LAYER/meanings/FIRST_UNIT-HASH.safetensors.
       recipe: of drawings; by default the network's own, or Lucid's.
       count: of each unit's strongest pictures, that are told apart.
-      draws: of either null distribution; no p-value is below 1 / (1 + draws).
+      draws: samples with a single peak; no p-value is below 1 / (1 + draws).
       examples: crops of each meaning.
       hosts: which of several processes this one is, see `meet`.
 

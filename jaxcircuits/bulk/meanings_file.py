@@ -16,7 +16,7 @@ from jaxcircuits.bulk.crops_file import LARGEST, LONGEST, Crop, Told, packed, pi
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import conforming, parse_json, read_tensors
 
-FORMAT = "jaxcircuits meanings 1"
+FORMAT = "jaxcircuits meanings 2"
 
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 _Text = Annotated[str, msgspec.Meta(max_length=10_000)]
@@ -64,7 +64,8 @@ class KeptMeanings:
 
     Attributes:
       layer: the layer below, by which meanings are told apart.
-      p_value: how often one meaning would look like several; None where they could not be told.
+      p_value: how often one meaning would look like several, for this unit alone, see `meanings_corrected`; None where
+        they could not be told.
       meanings: one or several; none where they could not be told.
       why: they could not be told.
     """

@@ -25,7 +25,7 @@ class MeaningsPlan(UnitsPlan, RecipePlan):
     Attributes:
       source, named: of the pictures, see `ExamplesPlan`.
       count: of each unit's strongest pictures, that are told apart.
-      draws: of either null distribution, see `evidence.meanings`.
+      draws: samples with a single peak, see `evidence.meanings`.
       examples: crops of each meaning.
     """
 

@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcircuits.errors import InputError
+from jaxcircuits.errors import InputError, real, whole
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.graph import INPUT
 from jaxcircuits.network.units import Unit, channels, check_units, unit
+from jaxcircuits.printing import warn
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Integer, Num
@@ -27,6 +28,8 @@ TOGETHER = 16
 """Pictures, units or cells whose gradients are taken at once."""
 STEPS, MOST_STEPS = 16, 4096
 """Points of a path where only a tolerance is given, to begin with; and at most, however much is left over."""
+ROUNDING = 1e-5
+"""Of the larger of two answers, and of what a sum adds up: what float32 does not tell apart."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,16 +86,18 @@ def attribute(
         line from a silent layer to its activation (integrated gradients, Sundararajan et al., 2017), whose attributions
         add up to the difference between those two answers, but for a remainder that more points make smaller.
       tolerance: integrated gradients whose points, `steps` or 16 to begin with, are doubled for each picture until the
-        remainder is at most this part of the larger of the two answers, or there are 4096. None for so many points as
-        `steps` says. How many are needed depends on how often the line crosses from one linear piece of the network to
-        another, not on how large the difference is; so a fixed number fails where the difference is small.
+        remainder is at most this part of the difference between the two answers (or 1e-5 of the larger one or of the
+        values' magnitudes added up, which float32 does not tell apart), or there are 4096; where that is not enough, a
+        warning says so. None for so many
+        points as `steps` says. How many are needed depends on how often the line crosses from one linear piece of the
+        network to another, not on how large the difference is; so a fixed number fails where the difference is small.
 
     Returns:
       The `Attribution`.
 
     Raises:
       InputError: for unknown layers, units and positions, a layer that the target is not computed from, directions
-        that do not fit, and steps or a tolerance that are not positive.
+        that do not fit, steps that are no whole number from 1 on, and a tolerance that is not positive.
     """
     channels(network, layer)  # says so where the layer is unknown
     target_layer, direction = _direction(network, target)
@@ -105,15 +110,21 @@ def attribute(
             raise InputError(f"position {tuple(position)} of {target_layer}, whose map here is {cells.shape}")
         cells[:] = 0
         cells[tuple(position)] = 1
-    if steps is not None and steps < 1:
-        raise InputError(f"steps {steps}; expected at least 1, or None")
-    if tolerance is not None and not tolerance > 0:
-        raise InputError(f"tolerance {tolerance}; expected a positive part of the answer, such as 0.01")
+    if steps is not None:
+        steps = whole(steps, "steps", 1)
+    if tolerance is not None:
+        expected = "a positive part of the difference, such as 0.01"
+        tolerance = real(tolerance, "tolerance", expected, lambda number: number > 0)
     path = steps is not None or tolerance is not None
     run = _attributions(network.forward, layer, target_layer, path)
     first, allowed = np.int32(steps or STEPS), np.float32(np.inf if tolerance is None else tolerance)
     with jax.default_matmul_precision("highest"):
-        found = run(network.params, pictures, cells[..., None] * direction, first, allowed)
+        *found, finished = run(network.params, pictures, cells[..., None] * direction, first, allowed)
+    if unfinished := int(np.sum(~np.asarray(finished))):
+        warn(
+            f"integrated gradients of {unfinished} of {len(pictures)} pictures do not add up to within tolerance "
+            f"{tolerance} with {MOST_STEPS} points; their remainder is what is missing"
+        )
     return Attribution(*map(np.asarray, found))
 
 
@@ -198,7 +209,7 @@ def _direction(network: Network, target: str | Unit | tuple[str, np.ndarray]) ->
 @functools.lru_cache(maxsize=64)
 def _attributions(forward: Forward, source: str, target: str, path: bool):
     """The compiled program: pictures, what the answer makes of the target's activation, steps and tolerance of a path
-    -> values, scores, remainder, steps."""
+    -> values, scores, remainder, steps, and whether the remainder is within the tolerance."""
 
     @jax.jit
     def run(params, pictures, readout, first, tolerance):
@@ -222,10 +233,13 @@ def _attributions(forward: Forward, source: str, target: str, path: bool):
                 values = activation * jax.lax.fori_loop(0, steps, add, jnp.zeros_like(activation)) / steps
                 return 2 * steps, steps, values, left_over(values)
 
+            def enough(values, remainder):
+                least = ROUNDING * jnp.maximum(jnp.maximum(jnp.abs(end), jnp.abs(start)), jnp.abs(values).sum())
+                return ~(jnp.abs(remainder) > jnp.maximum(tolerance * jnp.abs(end - start), least))
+
             def unfinished(state):
-                following, steps, _, remainder = state
-                allowed = tolerance * jnp.maximum(jnp.abs(end), jnp.abs(start))
-                return (steps == 0) | (jnp.abs(remainder) > allowed) & (following <= MOST_STEPS)
+                following, steps, values, remainder = state
+                return (steps == 0) | ~enough(values, remainder) & (following <= MOST_STEPS)
 
             if path:
                 begin = first, jnp.int32(0), jnp.zeros_like(activation), jnp.float32(0)
@@ -233,7 +247,7 @@ def _attributions(forward: Forward, source: str, target: str, path: bool):
             else:
                 steps, values = jnp.int32(0), activation * jax.grad(score)(activation)
                 remainder = left_over(values)
-            return values[0], end, remainder, steps
+            return values[0], end, remainder, steps, enough(values, remainder)
 
         return jax.lax.map(one, pictures, batch_size=TOGETHER)
 

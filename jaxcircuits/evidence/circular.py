@@ -14,12 +14,15 @@ def preference(orientations: np.ndarray, tuning: np.ndarray) -> tuple[np.ndarray
 
     Returns:
       The circular mean of the tuning curve, radians in [0, 2 pi), and the answer to the best orientation over that to
-      the opposite one (infinite where that is 0, and 0 for units that answer nothing), both (channels,).
+      the opposite one (infinite where that is 0, and 0 for units that answer nothing), both (channels,). Of an odd
+      count the opposite one lies between two, whose mean it is.
     """
     mean = np.angle(np.exp(1j * orientations) @ tuning) % (2 * np.pi)
-    best = tuning.argmax(0)
+    mean = np.where(mean < 2 * np.pi, mean, 0.0)  # just below 0 is rounded to a whole turn
+    best, count = tuning.argmax(0), len(orientations)
     units = np.arange(tuning.shape[1])
-    peak, opposite = tuning[best, units], np.roll(tuning, len(orientations) // 2, axis=0)[best, units]
+    across = (np.roll(tuning, count // 2, axis=0) + np.roll(tuning, (count + 1) // 2, axis=0)) / 2
+    peak, opposite = tuning[best, units], across[best, units]
     with np.errstate(divide="ignore", invalid="ignore"):
         return mean, np.where(peak > 0, peak / opposite, 0.0)
 
@@ -29,12 +32,13 @@ def half_width(orientations: np.ndarray, tuning: np.ndarray) -> np.ndarray:
 
     Args:
       orientations: (count,), radians, evenly around the circle.
-      tuning: (count, channels), not negative.
+      tuning: (count, channels); values below 0 count as 0.
 
     Returns:
       (channels,), radians; crossings are interpolated between orientations. 2 pi for a curve that never falls so low,
-      that of a silent unit among them.
+      that of a silent unit among them, and NaN for one with values that are not numbers.
     """
+    tuning = np.maximum(tuning, 0)
     step, peaks = 2 * np.pi / len(orientations), tuning.argmax(0)
     widths = np.zeros(tuning.shape[1])
     for unit, peak in enumerate(peaks):
@@ -47,7 +51,7 @@ def half_width(orientations: np.ndarray, tuning: np.ndarray) -> np.ndarray:
                 widths[unit] += step * (first - 1 + (curve[first - 1] - half) / (curve[first - 1] - curve[first]))
             else:
                 widths[unit] += np.pi
-    return widths
+    return np.where(np.isnan(tuning).any(0), np.nan, widths)
 
 
 def difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:

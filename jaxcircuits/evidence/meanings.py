@@ -57,10 +57,9 @@ class Meanings(Brief):
       attributions: float32 (n, channels), what its answer there owes to each channel of the layer below, summed over
         positions.
       labels: int (n,), the meaning of each picture; 0 is that of most pictures.
-      silhouettes: float64 (most - 1,), how well 2, 3, ... clusters of the attributions part.
-      null: float64 (2, draws, most - 1), those of single heaps as wide, and of shuffled attributions; see
-        `jaxcircuits.evidence.meanings_number`.
-      p_values: float64 (2,), how often either part as well, corrected for the numbers of clusters that were tried.
+      dips: float64 (2,), how deep the valley between the two clusters of the attributions is, in directions and in the
+        attributions themselves; see `jaxcircuits.evidence.meanings_number`.
+      p_values: float64 (2,), how often a single meaning, whatever its shape, has such valleys, at most.
       size: height and width at which pictures were shown.
     """
 
@@ -69,14 +68,13 @@ class Meanings(Brief):
     chosen: Chosen
     attributions: Float[np.ndarray, "pictures sources"]
     labels: Int[np.ndarray, " pictures"]
-    silhouettes: Float[np.ndarray, " clusters"]
-    null: Float[np.ndarray, "2 draws clusters"]
+    dips: Float[np.ndarray, " 2"]
     p_values: Float[np.ndarray, " 2"]
     size: tuple[int, int]
 
     @property
     def p_value(self) -> float:
-        """Of there being several meanings: that of the reference which is harder to surpass."""
+        """Of there being several meanings: the larger of the two; where many units are looked at, see `corrected`."""
         return float(self.p_values.max())
 
     @property
@@ -137,7 +135,7 @@ def meanings(
     layer: str | None = None,
     count: int = 100,
     most: int = 4,
-    draws: int = 99,
+    draws: int = 999,
     seed: int = 0,
 ) -> Meanings:
     """Finds the meanings of a unit.
@@ -150,7 +148,7 @@ def meanings(
       layer: the layer below; by default the last of `network.graph.stages` that the unit's layer is computed from.
       count: of its strongest pictures.
       most: meanings, at most.
-      draws: of either reference; no p-value is below 1 / (1 + draws).
+      draws: samples with a single peak that the valleys are compared with; no p-value is below 1 / (1 + draws).
       seed: of the clusters and the draws.
 
     Returns:

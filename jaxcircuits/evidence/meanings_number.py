@@ -1,15 +1,18 @@
-"""How many heaps rows fall into, judged against rows that fall into none.
+"""How many heaps rows fall into, judged by whether there is a valley between them.
 
-k-means finds two clusters in anything, and any measure of how well they part is larger than 0. So the silhouette of
-each number of clusters is compared with those of rows that are otherwise alike, of two kinds, and there are several
-heaps only where both are surpassed:
+k-means finds two clusters in anything. So there are two heaps only where the density along the line between the two
+centers has a valley: the dip test, which asks nothing else of a single heap than that it has one peak there. A single
+heap may be skewed, heavy-tailed, sparse and correlated in any way.
 
-- one heap as wide: as many rows with the same mean and covariance, spread evenly along the principal axes. It is one
-  meaning that varies, as with pose. Of distributions with one peak the even one is the hardest to tell from several
-  (Tibshirani, Walther and Hastie, the gap statistic, 2001, whose reference this is but for its width, which is that of
-  the covariance rather than of the outermost rows);
-- shuffled rows: every channel's values in an order of its own. It is many parts that come and go each for itself, of
-  which now one is the largest and now another.
+- Clusters are of directions, as pictures excite a unit more or less. The dip is measured in directions and in the rows
+  themselves, and the larger p-value counts: parts that come and go each for itself have one peak in the rows, at none
+  of them, and may have several in directions.
+- A row is projected on the line between the centers that the other rows have; its own part in a center would move it
+  towards that, and so part what is not apart wherever there are more channels than rows.
+- A cluster of less than a tenth of the rows is no heap: they are set aside, and the others divided again. Rows much
+  shorter than the others, whose direction is mostly noise, have no say.
+
+Each of two heaps is then divided in the same way (dip-means, Kalogeratos and Likas, 2012, is similar).
 """
 
 from __future__ import annotations
@@ -21,11 +24,16 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.clarity import kmeans
+from jaxcircuits.evidence.dip import dip, dip_p_value
 
 LEVEL = 0.05
-"""The p-value up to which there is more than one heap."""
-REFERENCES = ("one heap", "shuffled")
-"""What rows are compared with."""
+"""The p-value up to which a heap is divided."""
+LEAST_SHARE, LEAST_ROWS = 0.1, 3
+"""A heap has so large a share of all rows, and so many."""
+SHORT = 0.1
+"""Of the median length: shorter rows have no say."""
+MEASURED = ("directions", "rows")
+"""What the dip is measured in."""
 
 
 class Heaps(NamedTuple):
@@ -33,30 +41,37 @@ class Heaps(NamedTuple):
 
     Attributes:
       labels: int (n,), the heap of each row; heap 0 is the largest.
-      silhouettes: float64 (most - 1,), for 2, 3, ... `most` clusters.
-      null: float64 (REFERENCES, draws, most - 1), those of rows of either reference.
-      p_values: float64 (REFERENCES,), how often rows of a reference, at the number of clusters where they stand out
-        most, stand out as much.
+      dips: float64 (MEASURED,), of all rows along the line between the two centers.
+      p_values: float64 (MEASURED,), how often a single heap has such dips, at most.
     """
 
     labels: np.ndarray
-    silhouettes: np.ndarray
-    null: np.ndarray
+    dips: np.ndarray
     p_values: np.ndarray
 
 
-def heaps(rows: np.ndarray, *, most: int = 4, draws: int = 99, seed: int = 0) -> Heaps:
+class _Division(NamedTuple):
+    """Rows divided in two: numbers of the rows of either part, dips and p-values as in `Heaps`."""
+
+    parts: tuple[np.ndarray, np.ndarray]
+    dips: np.ndarray
+    p_values: np.ndarray
+
+
+def heaps(rows: np.ndarray, *, most: int = 4, draws: int = 999, seed: int = 0) -> Heaps:
     """Finds how many heaps the directions of rows fall into, and which row lies in which.
 
+    The p-values are of one set of rows; where many are looked at, correct them, see `corrected`.
+
     Args:
-      rows: (n, d), of any length but 0; clusters are of what remains at length 1.
-      most: clusters that are tried, from two on.
-      draws: of rows of each reference; no p-value is below 1 / (1 + draws).
+      rows: (n, d), of any length but 0.
+      most: heaps, at most.
+      draws: samples for the dip test; no p-value is below 1 / (1 + draws).
       seed: of k-means, which is started ten times each, and of the draws.
 
     Returns:
-      The `Heaps`. There are several where the p-value, corrected for the numbers of clusters that were tried, is at
-      most 0.05, and then as many as stand out most; otherwise one.
+      The `Heaps`. There are several where both p-values are at most 0.05; each of them is divided further where both of
+      its own are, the clearest division first.
 
     Raises:
       InputError: for too few rows, and where scikit-learn is not installed.
@@ -65,77 +80,115 @@ def heaps(rows: np.ndarray, *, most: int = 4, draws: int = 99, seed: int = 0) ->
     from threadpoolctl import threadpool_limits
 
     given = np.asarray(rows, np.float64)
-    rows = directions(given)
-    if not 2 <= most < len(rows):
-        raise InputError(f"up to {most} clusters of {len(rows)} rows; expected from 2 to fewer than there are rows")
+    if not 2 <= most < len(given):
+        raise InputError(f"up to {most} heaps of {len(given)} rows; expected from 2 to fewer than there are rows")
     if draws < 1:
         raise InputError(f"draws {draws}; expected at least 1")
-    center = rows.mean(0)
-    # The rows' own axes: distances stay, and there are no more of them than rows.
-    scores, deviations, axes = _principal(rows - center)
-    inside = axes @ center
-    # What of the mean lies off the axes lengthens all rows alike.
-    off = center @ center - inside @ inside
-    along = np.concatenate([inside, [np.sqrt(max(off, 0.0))]])
-    references = (
-        lambda rng: _about(_even(rng, len(rows), deviations), along),
-        lambda rng: directions(rng.permuted(given, axis=0)),
-    )
+    lengths = np.linalg.norm(given, axis=1)
+    heard = np.flatnonzero(lengths >= SHORT * np.median(lengths))
+    least = max(LEAST_ROWS, int(np.ceil(LEAST_SHARE * len(given))))
+
+    def divided(numbers: np.ndarray) -> _Division | None:
+        return _divided(means, given, numbers, least, draws, seed)
+
     # Of so few rows threads take longer to meet than to compute.
     with threadpool_limits(1):
-        labels, silhouettes = _clustered(means, _about(scores, along), most, seed)
-        null = np.array(
-            [
-                [_clustered(means, draw(rng), most, seed)[1] for rng in np.random.default_rng(seed).spawn(draws)]
-                for draw in references
-            ]
-        )
-    every = np.concatenate([np.broadcast_to(silhouettes, (len(null), 1, most - 1)), null], 1)
-    standing = (every - every.mean(1, keepdims=True)) / np.maximum(every.std(1, keepdims=True), 1e-12)
-    highest = standing.max(2)
-    p_values = np.mean(highest >= highest[:, :1] - 1e-9, axis=1)
-    best = int(standing[:, 0].min(0).argmax())
-    chosen = labels[best] if p_values.max() <= LEVEL else np.zeros(len(rows), int)
+        first = divided(heard)
+        found, open_ones = [heard], {0: first}
+        while len(found) < most:
+            clear = {k: one for k, one in open_ones.items() if one is not None and one.p_values.max() <= LEVEL}
+            if not clear:
+                break
+            k = min(clear, key=lambda k: (clear[k].p_values.max(), -clear[k].dips.min()))
+            found[k], other = clear[k].parts
+            found.append(other)
+            open_ones |= {k: divided(found[k]), len(found) - 1: divided(other)}
+    labels = _nearest(directions(given), found)
     # The largest first; of equals the one of the earlier row.
-    sizes, first = np.bincount(chosen), [np.flatnonzero(chosen == k)[0] for k in range(chosen.max() + 1)]
-    order = np.lexsort((first, -sizes))
-    return Heaps(np.argsort(order)[chosen], silhouettes, null, p_values)
+    sizes = np.bincount(labels, minlength=len(found))
+    order = np.lexsort(([np.flatnonzero(labels == k)[0] for k in range(len(found))], -sizes))
+    none = np.full(len(MEASURED), 0.5 / len(given)), np.ones(len(MEASURED))
+    dips, p_values = none if first is None else (first.dips, first.p_values)
+    return Heaps(np.argsort(order)[labels], dips, p_values)
 
 
-def _principal(centered: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores (n, r), standard deviations (r,) and directions (r, d) of the principal axes."""
-    left, sizes, axes = np.linalg.svd(centered, full_matrices=False)
-    return left * sizes, sizes / np.sqrt(max(len(centered) - 1, 1)), axes
+def corrected(p_values: np.ndarray) -> np.ndarray:
+    """p-values of many units, corrected for their number: the false discovery rate of Benjamini and Hochberg (1995).
+
+    Args:
+      p_values: (units,), of all units that were looked at; NaN for those that could not be judged.
+
+    Returns:
+      float64 (units,): the share of wrong ones, at most, among the units that have as small a value or a smaller one.
+    """
+    from scipy import stats  # slow to load, and the commands load this module
+
+    given = np.asarray(p_values, np.float64)
+    adjusted, there = np.full(given.shape, np.nan), ~np.isnan(given)
+    if there.any():
+        adjusted[there] = stats.false_discovery_control(given[there])
+    return adjusted
 
 
-def _even(rng: np.random.Generator, count: int, deviations: np.ndarray) -> np.ndarray:
-    return rng.uniform(-np.sqrt(3), np.sqrt(3), (count, len(deviations))) * deviations
+def _divided(means: Any, rows: np.ndarray, numbers: np.ndarray, least: int, draws: int, seed: int) -> _Division | None:
+    """Some of the rows divided in two; None where there are no two parts that are large enough."""
+    every = numbers
+    while len(numbers) >= 2 * least:
+        across = directions(rows[numbers])
+        second = _halves(means, across, seed)
+        sizes = int((~second).sum()), int(second.sum())
+        if min(sizes) >= least:
+            dips = np.array([dip(_projected(measured, second)) for measured in (across, rows[numbers])])
+            p_values = np.array([dip_p_value(one, len(numbers), draws=draws, seed=seed) for one in dips])
+            # What was set aside goes where it is nearest.
+            labels = _nearest(directions(rows[every]), _places(every, [numbers[~second], numbers[second]]))
+            return _Division((every[labels == 0], every[labels == 1]), dips, p_values)
+        if not min(sizes):
+            return None
+        numbers = numbers[second == (sizes[1] > sizes[0])]
+    return None
 
 
-def _about(scores: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """Rows of length 1 of scores about a mean, which has one more number than they."""
-    return directions(np.concatenate([scores, np.zeros((len(scores), 1))], 1) + along)
+def _halves(means: Any, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Which rows are of the second of two clusters."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        # Rows that are all alike are one cluster.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return means(2, n_init=10, random_state=seed).fit_predict(_spanned(rows)) == 1
+
+
+def _spanned(rows: np.ndarray) -> np.ndarray:
+    """Rows in the space that they span, where they are as far apart, in fewer numbers."""
+    return np.linalg.qr(rows.T).R.T if rows.shape[1] > len(rows) else rows
+
+
+def _projected(rows: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Rows (n, d) on the line from the first cluster's center to the second's, each without itself in these: (n,)."""
+    rows = rows - rows.mean(0)
+    products = rows @ rows.T
+    own = np.diag(products)
+    sums = [products @ ~second, products @ second]
+    sizes = [(~second).sum(), second.sum()]
+    to_first = np.where(second, sums[0] / sizes[0], (sums[0] - own) / (sizes[0] - 1))
+    to_second = np.where(second, (sums[1] - own) / (sizes[1] - 1), sums[1] / sizes[1])
+    return to_second - to_first
+
+
+def _places(every: np.ndarray, parts: list[np.ndarray]) -> list[np.ndarray]:
+    """Where among some numbers, in ascending order, others of them are."""
+    return [np.searchsorted(every, part) for part in parts]
+
+
+def _nearest(rows: np.ndarray, parts: list[np.ndarray]) -> np.ndarray:
+    """int (n,): the part that each row is in, or for a row in none the one whose center is nearest."""
+    labels = (rows @ directions(np.stack([rows[part].mean(0) for part in parts])).T).argmax(1)
+    for k, part in enumerate(parts):
+        labels[part] = k
+    return labels
 
 
 def directions(rows: np.ndarray) -> np.ndarray:
     """Rows of length 1; zero ones stay so."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
-
-
-def _clustered(means: Any, rows: np.ndarray, most: int, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Labels and silhouettes for 2, 3, ... `most` clusters."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.metrics import silhouette_score
-
-    if rows.shape[1] > len(rows):
-        # In the space that the rows span they are as far apart, in fewer numbers.
-        rows = np.linalg.qr(rows.T).R.T
-    labels, found = [], []
-    for count in range(2, most + 1):
-        with warnings.catch_warnings():
-            # Of rows that are alike there are fewer clusters than asked for.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            of = means(count, n_init=10, random_state=seed).fit_predict(rows)
-        labels.append(of)
-        found.append(silhouette_score(rows, of) if 1 < len(np.unique(of)) < len(rows) else 0.0)
-    return labels, np.array(found)

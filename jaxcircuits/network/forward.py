@@ -14,6 +14,7 @@ import numpy as np
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import rules
 from jaxcircuits.network.axes import PICTURES, Axes, find_axes
+from jaxcircuits.network.channel_sums import sums_by_slices
 from jaxcircuits.network.graph import INPUT, Graph
 from jaxcircuits.network.grouped import grouped_convolutions
 from jaxcircuits.network.loops import loops
@@ -137,6 +138,8 @@ class Forward:
             exchange = rules.linear(program)
         elif redirect is not None:
             exchange = exchange | rules.redirections(program, located.axes, graph.loops, redirect)
+            if not on_tpu():
+                exchange = exchange | sums_by_slices(program)
         exchange = exchange | grouped_convolutions(program)
         run = Run(program, values, exchange, hooks(self.patches, arrays, located) if self.patches else {})
         answers = run.get([located.value(name) for name in names])

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxcircuits.network.channel_sums import is_along_channels
 from jaxcircuits.network.run import Exchange
 from jaxcircuits.network.trace import Operation, Program
 
@@ -44,7 +45,7 @@ def exchanged_on_tpu(program: Program) -> dict[int, Exchange]:
     for operation in program.operations:
         if operation.name == "conv_general_dilated" and _is_strided(operation, program):
             found[operation.outputs[0]] = _by(operation, by_blocks)
-        elif operation.name == "reduce_window_sum" and _is_along_channels(operation, program):
+        elif is_along_channels(operation, program) and program.avals[operation.inputs[0]].shape[-1] <= WIDEST_BAND:
             # What is rounded to bfloat16 before and after need not be added up more finely.
             coarse = program.avals[program.image].dtype == jnp.bfloat16
             sums = functools.partial(by_band, precision="default" if coarse else "high")
@@ -122,18 +123,6 @@ def _in_blocks(x: jax.Array, strides: tuple[int, ...], first: int) -> jax.Array:
     x = x.transpose(order)
     merged = math.prod(x.shape[channels : channels + count + 1])
     return x.reshape(*x.shape[:channels], merged, *x.shape[channels + count + 1 :])
-
-
-def _is_along_channels(operation: Operation, program: Program) -> bool:
-    """Whether windows lie along the last axis alone, with a step of 1."""
-    params, aval = operation.params, program.avals[operation.inputs[0]]
-    return (
-        jnp.issubdtype(aval.dtype, jnp.floating)
-        and aval.shape[-1] <= WIDEST_BAND
-        and all(size == 1 for size in params["window_dimensions"][:-1])
-        and all(tuple(pad) == (0, 0) for pad in params["padding"][:-1])
-        and all(n == 1 for name in ("window_strides", "base_dilation", "window_dilation") for n in params[name])
-    )
 
 
 def by_band(x: jax.Array, params: dict, precision: str = "high") -> jax.Array:

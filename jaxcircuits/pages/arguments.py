@@ -92,6 +92,7 @@ def _row(argument: Argument) -> dict[str, Any]:
         "value": said(argument.value),
         "chance": said(argument.chance),
         "bound": said(argument.bound),
+        "interval": " to ".join(said(end) for end in argument.interval) if argument.interval else "",
         "places": {"value": place(argument.value), "chance": place(argument.chance), "bound": place(argument.bound)},
     }
 

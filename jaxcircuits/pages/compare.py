@@ -134,7 +134,7 @@ def _family(families: Families, name: str, units: Units) -> dict[str, Any]:
                 "depth": f"{100 * found.depth:.0f} %",
                 "count": len(found.units),
                 "chance": f"{found.by_chance:.1f}",
-                "p": f"{found.p_value:.2g}",
+                "p": f"{found.adjusted_p_value:.2g}",
                 "coverage": None if found.coverage is None or not found.there else f"{100 * found.coverage:.0f} %",
                 "units": [_unit(network, Unit(found.layer, int(unit)), units) for unit in chosen],
             }

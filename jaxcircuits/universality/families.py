@@ -28,14 +28,17 @@ from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
 from jaxcircuits.universality.family import FAMILIES, REACH, Family, Members, coverage, members
 from jaxcircuits.universality.matching import Matching, depth_map
+from jaxcircuits.universality.rearranged import holm, rearranged
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
 LEAST = 0.05
-"""The p-value from which on a family is not said to be found."""
+"""The corrected p-value from which on a family is not said to be found."""
 FEWEST = 3
 """Members, of which fewer are single units and no family."""
+REARRANGED = 3
+"""Networks of random arrangement: three times as many units tell what is by chance as are looked at."""
 EXAMPLES = 8
 """Strongest pictures of a unit, whose mean says what it can answer."""
 TURN = 2 * np.pi
@@ -49,9 +52,11 @@ class Found(Brief):
       family: what was looked for.
       network: its name.
       layers: layer -> its `Members`, of all layers that were looked at.
-      layer: that with the most members beyond chance, in standard deviations of chance.
+      layer: that whose number of members is least likely by chance.
       depth: of that layer, see `jaxcircuits.universality.depths`.
-      p_value: how often dealing the answers out anew gives any layer as many standard deviations.
+      p_value: how often chance gives any layer as many, see `Members.p_value`; corrected for the number of layers
+        (Bonferroni).
+      adjusted_p_value: the same, corrected for all families and networks that were looked at together, see `corrected`.
     """
 
     family: Family
@@ -60,11 +65,12 @@ class Found(Brief):
     layer: str
     depth: float
     p_value: float
+    adjusted_p_value: float
 
     @property
     def there(self) -> bool:
-        """Whether the family is in the network: `FEWEST` members, more than by chance, with a p-value below `LEAST`."""
-        return len(self.units) >= FEWEST and self.p_value < LEAST
+        """Whether the family is in the network: `FEWEST` members and a corrected p-value below `LEAST`."""
+        return len(self.units) >= FEWEST and self.adjusted_p_value < LEAST
 
     @property
     def members(self) -> Members:
@@ -91,7 +97,7 @@ class Found(Brief):
     @property
     def by_chance(self) -> float:
         """How many members `layer` would have by chance."""
-        return float(self.members.null.mean())
+        return self.members.by_chance
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -151,7 +157,9 @@ class Families(Brief, Lookup[tuple[str, str], Found]):
                 "depth_percent": round(100 * one.depth, 1),
                 "count": len(one.units),
                 "by_chance": round(one.by_chance, 2),
-                "p_value": round(one.p_value, 4),
+                "units_of_layer": one.members.looked_at,
+                "p_value": float(f"{one.p_value:.2g}"),
+                "adjusted_p_value": float(f"{one.adjusted_p_value:.2g}"),
                 "coverage": None if one.coverage is None else round(one.coverage, 2),
                 "score": round(float(one.members.scores.mean()), 3) if len(one.units) else None,
                 "units": one.units[one.in_order].tolist(),
@@ -189,7 +197,8 @@ def families(
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
     Returns:
-      The `Families`. Each network and each pair of networks takes one pass over the pictures.
+      The `Families`. Each network and each pair of networks takes one pass over the pictures; each network takes four
+      over the stimuli, three of them with its weights rearranged.
 
     Raises:
       InputError: for two networks of one name, for families of unknown stimuli, and as `match` and `evidence.tuning`.
@@ -206,14 +215,16 @@ def families(
     found: dict[tuple[str, str], Found] = {}
     for network in networks:
         chosen = tuple((layers or {}).get(network.name) or layers_of(network))
-        seen[network.name] = answers(network, chosen, {name: bank[name] for name in needed}, progress)
+        stimuli = {name: bank[name] for name in needed}
+        seen[network.name] = answers(network, chosen, stimuli, progress)
+        by_chance = [answers(rearranged(network, seed), chosen, stimuli, progress) for seed in range(REARRANGED)]
         strongest = examples(network, pictures, chosen, EXAMPLES, batch_size=batch_size, progress=progress)
         for layer in chosen:
             reach = np.nanmean(strongest[layer].values, axis=1)
             seen[network.name][layer][REACH] = np.maximum(reach, 0).reshape(-1, 1, 1)
         for family in wanted:
-            found[family.name, network.name] = _found(network, family, seen[network.name])
-    found = {(family.name, name): found[family.name, name] for family in wanted for name in names}
+            found[family.name, network.name] = _found(network, family, seen[network.name], by_chance)
+    found = corrected({(family.name, name): found[family.name, name] for family in wanted for name in names})
     related: dict[tuple[str, str, str], Related] = {}
     for first, second in itertools.combinations(networks, 2):
         both = [f.name for f in wanted if found[f.name, first.name].there and found[f.name, second.name].there]
@@ -229,6 +240,22 @@ def families(
     return Families(tuple(names), tuple(f.name for f in wanted), found, related, seen, len(pictures))
 
 
+def corrected(found: Mapping[tuple[str, str], Found]) -> dict[tuple[str, str], Found]:
+    """Families with p-values that are corrected for all of them being looked for (Holm, 1979).
+
+    Args:
+      found: all that were looked for, by (family, network), whatever calls of `families` they are from.
+
+    Returns:
+      The same with each `adjusted_p_value`: the probability of any false one among those below is no more than that.
+    """
+    adjusted = holm([one.p_value for one in found.values()])
+    return {
+        key: dataclasses.replace(one, adjusted_p_value=float(value))
+        for (key, one), value in zip(found.items(), adjusted)
+    }
+
+
 def layers_of(network: Network) -> tuple[str, ...]:
     """Where units are looked for: stages, or where those are mostly no activations, what later weights read; maps."""
     graph = network.graph
@@ -240,14 +267,12 @@ def layers_of(network: Network) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _found(network: Network, family: Family, seen: Answers) -> Found:
-    by_layer = {layer: members(family, own, seed) for seed, (layer, own) in enumerate(seen.items())}
-    # By standard deviations: of shares, a layer in which chance alone makes many members could have the largest.
-    beyond = {layer: own.excess / own.spread for layer, own in by_layer.items()}
-    best = max(beyond, key=lambda layer: beyond[layer])
-    null = [(own.null - own.null.mean()) / own.spread for own in by_layer.values()]
-    p_value = float((1 + (np.max(null, axis=0) >= beyond[best]).sum()) / (1 + len(null[0])))
-    return Found(family, network.name, by_layer, best, float(depths(network, [best])[0]), p_value)
+def _found(network: Network, family: Family, seen: Answers, by_chance: Sequence[Answers]) -> Found:
+    by_layer = {layer: members(family, own, [one[layer] for one in by_chance]) for layer, own in seen.items()}
+    p_values = {layer: own.p_value for layer, own in by_layer.items()}
+    best = min(by_layer, key=lambda layer: (p_values[layer], -by_layer[layer].excess))
+    p_value = min(p_values[best] * len(by_layer), 1.0)
+    return Found(family, network.name, by_layer, best, float(depths(network, [best])[0]), p_value, p_value)
 
 
 def relate(one: Found, other: Found, matching: Matching) -> Related:

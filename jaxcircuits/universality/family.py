@@ -7,12 +7,14 @@ opposite one nor any of the family's controls nearly as well. Thresholds are rou
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxcircuits.brief import Brief
 from jaxcircuits.evidence.circular import largest_gap
+from jaxcircuits.universality.rearranged import more_than_by_chance
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -24,8 +26,6 @@ REACHED = 0.5
 """Of what a unit answers its strongest pictures: below, the stimulus is not what it is for."""
 REACH = "strongest pictures"
 """Where that stands among a layer's answers, (units, 1, 1)."""
-SHUFFLES = 40
-"""In which answers are dealt out anew."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,48 +131,50 @@ class Members(Brief):
       kinds: float64 (n,), the angle that each prefers, radians in [0, period); NaN where kinds lie on no circle.
       scores: float64 (n,), (a - b) / (a + b) of the answer to the family's stimulus and the best to anything else that
         it is held against: 0 for no difference, 1 for silence to all else.
-      null: int64 (SHUFFLES,): how many units would be members if every unit's answers were dealt out anew among all
-        the stimuli that define the family.
+      looked_at: units of the layer.
+      rearranged: how many units of the same layer in rearranged networks are members, and of how many, see
+        `jaxcircuits.universality.rearranged`.
     """
 
     units: Int[np.ndarray, " units"]
     kinds: Float[np.ndarray, " units"]
     scores: Float[np.ndarray, " units"]
-    null: Int[np.ndarray, " shuffles"]
+    looked_at: int
+    rearranged: tuple[int, int]
+
+    @property
+    def by_chance(self) -> float:
+        """How many members there would be, if there were as many as in rearranged networks."""
+        count, units = self.rearranged
+        return self.looked_at * count / units
 
     @property
     def excess(self) -> float:
         """How many more there are than by chance."""
-        return len(self.units) - float(self.null.mean())
+        return len(self.units) - self.by_chance
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of counts by chance, units, for a variance of one unit more than that of `null`: counts
-        of a few shuffles may all be 0."""
-        return float(np.sqrt(self.null.var() + 1))
+    def p_value(self) -> float:
+        """How often chance gives as many, see `more_than_by_chance`."""
+        return more_than_by_chance(len(self.units), self.looked_at, *self.rearranged)
 
 
-def members(family: Family, answers: dict[str, np.ndarray], seed: int = 0) -> Members:
+def members(
+    family: Family, answers: Mapping[str, np.ndarray], rearranged: Sequence[Mapping[str, np.ndarray]]
+) -> Members:
     """Which units of a layer are of a family.
 
     Args:
       family: what is looked for.
       answers: set -> (units, kinds, conditions), see `bank.answers`; with `REACH` units must come near to that.
-      seed: of the shuffles.
+      rearranged: the same of the layer in rearranged networks, one or more. Where they come without `REACH`, more of
+        their units count as members than with it.
     """
-    parts = [answers[name] for name in (*family.stimulus, *family.against)]
-    count = len(family.stimulus)
-    least = REACHED * answers[REACH].reshape(-1) if REACH in answers else np.zeros(len(parts[0]))
-    inside, values, angles = _criterion(family, parts[:count], parts[count:], least)
-    pool = np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
-    ends = np.cumsum([part[0].size for part in parts])[:-1]
-    rng, null = np.random.default_rng(seed), []
-    for _ in range(SHUFFLES):
-        dealt = np.split(pool[:, rng.permutation(pool.shape[1])], ends, axis=1)
-        dealt = [new.reshape(part.shape) for new, part in zip(dealt, parts)]
-        null.append(int(_criterion(family, dealt[:count], dealt[count:], least)[0].sum()))
+    inside, values, angles = _criterion(family, answers)
+    by_chance = [_criterion(family, one)[0] for one in rearranged]
     units = np.flatnonzero(inside)
-    return Members(units, angles[units], values[units], np.array(null))
+    count = int(sum(one.sum() for one in by_chance)), sum(map(len, by_chance))
+    return Members(units, angles[units], values[units], len(inside), count)
 
 
 def coverage(kinds: np.ndarray, period: float) -> float:
@@ -183,8 +185,10 @@ def coverage(kinds: np.ndarray, period: float) -> float:
     return float((1 - gap) / (1 - 1 / len(kinds)))
 
 
-def _criterion(family: Family, own: list[np.ndarray], others: list[np.ndarray], least: np.ndarray):
+def _criterion(family: Family, answers: Mapping[str, np.ndarray]):
     """Whether each unit is a member, its score, and the angle that it prefers."""
+    own, others = ([answers[name] for name in names] for names in (family.stimulus, family.against))
+    least = REACHED * answers[REACH].reshape(-1) if REACH in answers else np.zeros(len(own[0]))
     curves = [_folded(part.mean(2), family.folded) for part in own]
     curve = np.min(curves, axis=0)
     best = curve.argmax(1) if family.kind is None else np.full(len(curve), family.kind)

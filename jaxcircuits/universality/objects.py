@@ -2,7 +2,7 @@
 
 Zoom In (Olah et al., Distill 2020), "Oriented dog heads" and "Cars". A pair of units for heads that face either way
 answers as its mirror image: one answers a picture as the other answers it mirrored. A car unit answers less where the
-picture is upside down; its weights want its inputs where they are.
+picture is upside down; where its weights want its inputs is compared with where they are (`arrangement`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from jaxcircuits.circuits import expanded_weights
 from jaxcircuits.evidence.responses import responses
 from jaxcircuits.network import Network
+from jaxcircuits.universality.arrangement import arrangement, difference_interval, has_kernel, rank_p_value
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -28,7 +29,7 @@ STRONGEST = 16
 """Inputs of a unit that count as strong."""
 DEALS = 1000
 HELD_AGAINST = 200
-"""Other units of its layer that a unit's weights are held against."""
+"""Other units of its layer that a unit is held against, before those without a kernel are left out."""
 
 
 def moved(chosen: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -99,7 +100,7 @@ def head_circuit(
         sums = weights.sum((1, 2), dtype=np.float64)
         for one in first:
             for two in second:
-                side = _same_side(plain[before][:, one], plain[after][:, two])
+                side = same_side(plain[before][:, one], plain[after][:, two])
                 a, b = np.searchsorted(read, two if side else two[::-1])
                 like.append(sums[a, one[0]] + sums[b, one[1]] - sums[a, one[1]] - sums[b, one[0]])
         strong = _strong_inputs(weights)[np.searchsorted(read, either)]
@@ -132,62 +133,78 @@ def car_circuit(
 ) -> dict[str, Any]:
     """The unit that cars raise most and that responds less to them upside down; where its weights expect its inputs.
 
+    The unit is chosen on the pictures of even numbers, among those with a kernel (see `arrangement.has_kernel`), and
+    everything is measured on those of odd numbers. Where its inputs are is read around the cell where it answers most,
+    which its own weights choose: so the figure is compared with that of other units, each at its own cell, and with
+    that on pictures of all kinds.
+
     Args:
       network: whose units.
       layers: in order from the image.
-      cars: pictures (N, H, W, channels) that show cars, at the network's size.
-      others: pictures of all kinds.
-      seed: of the units that it is held against.
+      cars: pictures (N, H, W, channels) that show cars, at the network's size; two or more.
+      others: pictures of all kinds, two or more. Cars among them make the difference smaller.
+      seed: of the units that it is held against, and of the bootstrap.
 
     Returns:
-      As plain JSON types. `arrangement`: over the unit's 100 strongest inputs, the correlation of how much more they
-      are active below than above the place where the unit answers most, with how much more its weights want them below;
-      `by_chance`: the 95th percentile over `HELD_AGAINST` other units of the layer, with the same inputs.
+      As plain JSON types. `pictures` and `others`: how many choose and measure. `left_upside_down`: what is left of the
+      mean answer. `arrangement`: the correlation, mean over pictures of cars (`arrangement.arrangement`).
+      `held_against`: how many other units of the layer with a kernel, at most `HELD_AGAINST`, it is compared with;
+      `by_chance` and `p_value`: the 95th percentile of theirs, and the share of them that is as high. `on_others`: the
+      unit's own on pictures of all kinds; `difference`: between the two, with `interval`, the bootstrap's at 95 % over
+      pictures. `found`: the p-value is below 0.05 and the interval above 0. Without such a unit `why` says so.
     """
-    row = {"circuit": "cars: windows over wheels", "network": network.name, "found": False, "pictures": len(cars)}
-    plain, upside, rest = (responses(network, x, layers[1:]) for x in (cars, cars[:, ::-1], others))
-    best = None
-    for before, layer in itertools.pairwise(layers):
-        raised = moved(plain[layer], rest[layer])
-        left = upside[layer].mean(0) / np.maximum(plain[layer].mean(0), 1e-12)
-        unit = int(np.where(left <= UPSIDE_DOWN, raised, -np.inf).argmax())
-        if left[unit] <= UPSIDE_DOWN and (best is None or raised[unit] > best[0]):
-            best = float(raised[unit]), before, layer, unit, float(left[unit])
-    if best is None:
-        return row | {"why": "no unit minds cars being upside down"}
-    raised, before, layer, unit, left = best
-    # The unit first, then others to hold it against.
-    rest = np.random.default_rng(seed).permutation(np.delete(np.arange(network.layers[layer].channels), unit))
-    weights = expanded_weights(network, before, layer, [unit, *rest[:HELD_AGAINST]])
-    if min(weights.shape[1:3]) < 3:
-        return row | {"layers": [before, layer], "unit": unit, "why": "its weights read one place"}
-    seen = _below_over_above(network, before, layer, unit, cars, weights.shape[1])
-    middle = weights.shape[1] // 2
-    wanted = weights[:, middle + 1 :].sum((1, 2)) - weights[:, :middle].sum((1, 2))
-    norms = np.linalg.norm(weights, axis=(1, 2))
-
-    def agreement(which: int) -> float:
-        inputs = np.argsort(-norms[which])[:100]
-        if seen[inputs].std() == 0 or wanted[which, inputs].std() == 0:
-            return 0.0
-        return float(np.corrcoef(seen[inputs], wanted[which, inputs])[0, 1])
-
-    own, *null = (agreement(which) for which in range(len(weights)))
-    p_value = float((1 + (np.array(null) >= own).sum()) / (1 + len(null)))
-    return row | {
-        "found": p_value < 0.05 and own > 0,
+    choosing, measuring = ((cars[start::2], others[start::2]) for start in (0, 1))
+    row = {
+        "circuit": "cars: windows over wheels",
+        "network": network.name,
+        "found": False,
+        "pictures": {"that_choose": len(choosing[0]), "that_measure": len(measuring[0])},
+        "others": {"that_choose": len(choosing[1]), "that_measure": len(measuring[1])},
+    }
+    chosen = _car_unit(network, layers, *choosing)
+    if chosen is None:
+        return row | {"why": "no unit with a kernel minds cars being upside down"}
+    before, layer, unit, own = chosen
+    shown, rest = measuring
+    plain, upside, world = (responses(network, x, [layer])[layer][:, unit] for x in (shown, shown[:, ::-1], rest))
+    row |= {
         "layers": [before, layer],
         "unit": unit,
-        "moved_by_sd": round(raised, 2),
-        "left_upside_down": round(left, 2),
-        "arrangement": round(own, 3),
-        "by_chance": round(float(np.quantile(null, 0.95)), 3) if null else None,
+        "moved_by_sd": round(float(moved(plain[:, None], world[:, None])[0]), 2),
+        "left_upside_down": round(float(upside.mean() / max(plain.mean(), 1e-12)), 2),
+    }
+    rng = np.random.default_rng(seed)
+    against = rng.permutation(np.delete(np.arange(network.layers[layer].channels), unit))[:HELD_AGAINST]
+    weights = expanded_weights(network, before, layer, against) if len(against) else own[:0]
+    kernel = has_kernel(weights)
+    units, weights = [unit, *against[kernel]], np.concatenate([own, weights[kernel]])
+    if len(units) == 1:
+        return row | {"why": "no other unit of its layer has a kernel"}
+    on_cars = _arrangement(network, before, layer, units, weights, shown)
+    on_others = _arrangement(network, before, layer, units[:1], own, rest)[:, 0]
+    value, *null = on_cars.mean(0)
+    p_value, interval = rank_p_value(value, np.array(null)), difference_interval(on_cars[:, 0], on_others, seed)
+    return row | {
+        "found": p_value < 0.05 and interval[0] > 0,
+        "arrangement": round(float(value), 3),
+        "held_against": len(null),
+        "by_chance": round(float(np.quantile(null, 0.95)), 3),
         "p_value": round(p_value, 4),
+        "on_others": round(float(on_others.mean()), 3),
+        "difference": round(float(value - on_others.mean()), 3),
+        "interval": [round(end, 3) for end in interval],
     }
 
 
-def _same_side(one: np.ndarray, two: np.ndarray) -> bool:
-    """Whether the first of a pair answers the pictures that the first of another answers; both (pictures, 2)."""
+def same_side(one: Float[np.ndarray, "pictures 2"], two: Float[np.ndarray, "pictures 2"]) -> bool:
+    """Whether the first unit of a pair answers the pictures that the first of another pair answers.
+
+    Args:
+      one, two: answers of either pair to the same pictures.
+
+    Returns:
+      False where the other way round fits better.
+    """
     sides = [
         pair[:, 0] / max(pair[:, 0].std(), 1e-12) - pair[:, 1] / max(pair[:, 1].std(), 1e-12) for pair in (one, two)
     ]
@@ -214,23 +231,34 @@ def _sign_test(values: np.ndarray) -> float:
     return float(binomtest(int((values > 0).sum()), len(values), alternative="greater").pvalue)
 
 
-def _below_over_above(
-    network: Network, before: str, layer: str, unit: int, pictures: np.ndarray, window: int
+def _car_unit(
+    network: Network, layers: Sequence[str], cars: np.ndarray, others: np.ndarray
+) -> tuple[str, str, int, np.ndarray] | None:
+    """The layer before, the layer, the unit that cars raise most of those that mind them upside down and have a kernel,
+    and its weights (1, h, w, channels)."""
+    plain, upside, rest = (responses(network, x, layers[1:]) for x in (cars, cars[:, ::-1], others))
+    candidates = []
+    for before, layer in itertools.pairwise(layers):
+        raised = moved(plain[layer], rest[layer])
+        left = upside[layer].mean(0) / np.maximum(plain[layer].mean(0), 1e-12)
+        units = np.flatnonzero((left <= UPSIDE_DOWN) & (plain[layer].mean(0) > 0))
+        candidates += [(-float(raised[unit]), before, layer, int(unit)) for unit in units]
+    for _, before, layer, unit in sorted(candidates):
+        weights = expanded_weights(network, before, layer, [unit])
+        if has_kernel(weights)[0]:
+            return before, layer, unit, weights
+    return None
+
+
+def _arrangement(
+    network: Network, before: str, layer: str, units: Sequence[int], weights: np.ndarray, pictures: np.ndarray
 ) -> np.ndarray:
-    """How much more each input is active below than above the place where a unit answers most, (channels,)."""
-    total, middle = 0.0, window // 2
+    """`arrangement` of units on pictures, (pictures, units)."""
+    parts = []
     for start in range(0, len(pictures), 16):
         # Of one size, so that one program serves all.
         chosen = np.minimum(np.arange(start, start + 16), len(pictures) - 1)
         seen = network.activations(pictures[chosen], [before, layer])
-        inputs, own = np.asarray(seen[before]), np.asarray(seen[layer])[..., unit]
-        scale = inputs.shape[1] / own.shape[1]
-        for i in range(min(16, len(pictures) - start)):
-            row, column = np.unravel_index(own[i].argmax(), own[i].shape)
-            row, column = int((row + 0.5) * scale), int((column + 0.5) * scale)
-            columns = slice(max(column - middle, 0), column + middle + 1)
-            above = inputs[i, max(row - middle, 0) : row, columns]
-            below = inputs[i, row + 1 : row + middle + 1, columns]
-            mean = [part.mean((0, 1)) if part.size else np.zeros(inputs.shape[-1]) for part in (below, above)]
-            total = total + mean[0] - mean[1]
-    return np.asarray(total) / len(pictures)
+        inputs, answers = (np.asarray(seen[name])[: len(pictures) - start] for name in (before, layer))
+        parts.append(arrangement(weights, inputs, answers[..., list(units)]))
+    return np.concatenate(parts)

@@ -62,5 +62,15 @@ def local_response_norm(x: jax.Array, lrn: LRN) -> jax.Array:
     """
     window, padding = (1, 1, 1, 2 * lrn.radius + 1), ((0, 0), (0, 0), (0, 0), (lrn.radius, lrn.radius))
     total = lax.reduce_window(jnp.square(x.astype(jnp.float32)), 0.0, lax.add, window, (1, 1, 1, 1), padding)
-    # The power by way of its logarithm: the gradient then reuses it.
-    return (x * jnp.exp(-lrn.beta * jnp.log(lrn.bias + lrn.alpha * total))).astype(x.dtype)
+    return (x * _inverse_power(lrn.bias + lrn.alpha * total, lrn.beta)).astype(x.dtype)
+
+
+def _inverse_power(x: jax.Array, power: float) -> jax.Array:
+    """`x ** -power`, by roots where they are enough, which take a third less time than logarithms with the gradient."""
+    root = lax.rsqrt(x)
+    if power == 0.5:
+        return root
+    if power == 0.75:
+        return root * lax.sqrt(root)
+    # By way of the logarithm, which the gradient reuses.
+    return jnp.exp(-power * jnp.log(x))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxcircuits import InputError, evidence
-from jaxcircuits.arguments import argument, case
+from jaxcircuits.arguments import argument, case, chance
 from jaxcircuits.evidence import circular, handwritten, stimuli
 from jaxcircuits.network import Network
 from jaxcircuits.pages import arguments_page, write_arguments
@@ -127,7 +127,10 @@ def test_figures_are_what_they_say(made, network):
     np.testing.assert_allclose(list(made.synthetic.units.values()), own, atol=1e-5)
     assert made.synthetic.value == pytest.approx(np.mean(own), abs=1e-5)
     rest = np.setdiff1d(np.arange(2 * COUNT), made.family)
-    assert made.synthetic.chance == pytest.approx(np.median(contrast[rest]), abs=1e-5)
+    # Chance is the same mean, of as many others.
+    rest = rest[peak[rest] > 0]
+    assert made.synthetic.chance == pytest.approx(contrast[rest].mean(), abs=0.03)
+    assert made.synthetic.interval[0] < made.synthetic.value < made.synthetic.interval[1]
     angles = np.sort([made.preferred[f"curves:{unit}"] for unit in made.family])
     gap = np.diff(angles, append=angles[0] + 2 * np.pi).max()
     assert made.joint.figures["largest_gap"] == pytest.approx(gap)
@@ -138,6 +141,10 @@ def test_figures_are_what_they_say(made, network):
     gaps = np.diff(drawn, append=drawn[:, :1] + 2 * np.pi, axis=1).max(1)
     assert made.joint.figures["largest_gap_by_chance"] == pytest.approx(gaps.mean(), rel=0.02)
     # With an eighth of the circle on either side, a quarter of it, by chance.
+    assert made.joint.count == len(made.family) * 3 and made.joint.figures["turns_of_each_example"] > 1
+    for one in made:
+        assert one.p_value is None or 0 < one.p_value <= one.adjusted_p_value <= 1
+        assert one.holds is None or one.holds == (one.adjusted_p_value <= 0.05)
     assert 0.1 < made.joint.chance < 0.45 and 0.1 < made.examples.chance < 0.45
 
 
@@ -194,6 +201,59 @@ def test_a_last_layer_says_what_cannot_be_argued(network, pictures):
     assert before == "lines" and after == "read"
     assert case.neighbors(network, "lines")[1] == "curves"
     assert case.neighbors(network, "logits")[1] is None
+
+
+KINDS = {
+    "even": lambda rng, shape: rng.random(shape),
+    "skewed": lambda rng, shape: rng.exponential(size=shape) ** 2,
+    "of few values": lambda rng, shape: (rng.random(shape) < 0.25).astype(float),
+    "strong sources": lambda rng, shape: rng.random(shape) + 5 * rng.exponential(size=shape[1]),
+    "strong units": lambda rng, shape: rng.random(shape) * np.exp(2 * rng.normal(size=(shape[0], 1))),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_what_belongs_to_no_unit_seldom_surpasses_chance(kind, count):
+    """Of what is exchangeable, at most one in twenty; of what surpasses all others, always, a single unit too."""
+    rng = np.random.default_rng(3)
+    p_values = []
+    for _ in range(60):
+        values = KINDS[kind](rng, (count, max(25, count + 4)))
+        own = values[np.arange(count), np.arange(count)].mean()
+        p_values.append(chance.judged(own, chance.exchanged(values, np.arange(count), rng))["p_value"])
+    # Of 60 at a level of 0.05, nine or more have a probability below 0.005.
+    assert np.mean(np.array(p_values) <= 0.05) <= 8 / 60
+    values = rng.random((count, 25))
+    values[np.arange(count), np.arange(count)] = 2
+    assert chance.judged(2.0, chance.exchanged(values, np.arange(count), rng))["p_value"] <= 0.06
+
+
+def test_the_bound_is_of_the_same_mean():
+    """The mean of 20 units is compared with means of 20, which spread less than single units do."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(20, 100))
+    found = chance.judged(0.5, chance.exchanged(values, np.arange(20), rng))
+    assert found["bound"] == pytest.approx(1.645 / np.sqrt(20), abs=0.1) and found["p_value"] < 0.05
+
+
+def test_corrected_p_values_are_those_of_holm():
+    given = [0.01, None, 0.04, 0.03, 0.005]
+    made = [argument.Argument("use", "", value=None if p is None else 1.0, p_value=p) for p in given]
+    assert [one.adjusted_p_value for one in chance.corrected(made)] == pytest.approx([0.03, None, 0.06, 0.06, 0.02])
+    assert [one.holds for one in chance.corrected(made)] == [True, None, False, False, True]
+
+
+def test_intervals_resample_examples_with_all_their_turns():
+    """Turns that are all alike say no more than one: the interval is as wide as that of the examples alone."""
+    rng = np.random.default_rng(0)
+    examples = (rng.random(40) < 0.5).astype(float)
+    alone = chance.interval(examples, np.random.default_rng(1))
+    turned = chance.interval(np.repeat(examples[:, None], 11, 1), np.random.default_rng(1))
+    assert turned == pytest.approx(alone)
+    error = np.sqrt(examples.var() / 40)
+    assert alone[1] - alone[0] == pytest.approx(2 * 1.96 * error, rel=0.1)
+    assert chance.interval(examples[:1], rng) is None
 
 
 @pytest.mark.parametrize(

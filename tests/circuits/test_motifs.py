@@ -116,7 +116,7 @@ def test_orientations(noise):
     error = np.degrees(found.radians) - 45 * (place - place[0])
     assert np.abs((error + 180) % 360 - 180).max() < 12
     assert found.radians[0] == 0
-    assert found.score > found.null.max() + 0.2
+    assert found.score > found.null.max() + 0.1
 
 
 def test_no_rotation_in_shuffled_weights():
@@ -180,13 +180,13 @@ def test_union_over_cases():
         assert source in exciting[case]
     assert best.score == pytest.approx(best.cross_inhibition * np.sqrt(np.prod(best.excitation)))
 
-    # The same weights in disorder hold none.
-    generator = np.random.default_rng(1)
-    (chance, *_) = motifs.unions(
-        shuffled(first.astype(np.float32), generator), shuffled(second, generator), shuffles=20
-    )
-    assert chance.adjusted_p_value > 1 / 21
-    assert chance.score < best.score / 1.5
+    # The same weights in disorder hold none: one in 21 has the smallest p-value by chance.
+    chance = [
+        motifs.unions(shuffled(first.astype(np.float32), generator), shuffled(second, generator), shuffles=20)[0]
+        for generator in np.random.default_rng(1).spawn(6)
+    ]
+    assert sum(union.adjusted_p_value == 1 / 21 for union in chance) <= 1
+    assert max(union.score for union in chance) < best.score / 1.5
 
 
 def test_cross_inhibition():
@@ -221,7 +221,6 @@ def test_superposition():
     assert second.score < 3.5
     assert second.agreement > 0.5
     assert second.p_value > 0.1
-    assert motifs.superpositions(weights, shuffles=39)[0].source == 5
     chance, *_ = motifs.superpositions(shuffled(weights, rng), shuffles=20)
     assert chance.adjusted_p_value > 1 / 21
 

@@ -78,6 +78,27 @@ def test_a_curve_and_its_opposite_are_opposed():
     np.testing.assert_allclose(weights[::-1, ::-1, :, 0], weights[..., 1], atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [24, 25])
+def test_curves_at_their_limits(count):
+    orientations = np.arange(count) * 2 * np.pi / count
+    curves = np.zeros((count, 4))
+    curves[:, 1], curves[0, 2], curves[0, 3] = -1, 1, np.nan
+    with np.errstate(invalid="ignore"):
+        preferred, ratio = circular.preference(orientations, curves[:, :3])
+    assert ratio.tolist() == [0, 0, np.inf]
+    assert (preferred >= 0).all() and (preferred < 2 * np.pi).all()
+    # A value just below 0 is a whole turn once rounded.
+    assert circular.preference(np.array([-1e-17, np.pi]), np.array([[1.0], [0]]))[0].tolist() == [0]
+    step = 2 * np.pi / count
+    np.testing.assert_allclose(circular.half_width(orientations, curves), [2 * np.pi, 2 * np.pi, step, np.nan])
+
+
+def test_the_opposite_of_an_odd_count_lies_between_two():
+    orientations = np.arange(25) * 2 * np.pi / 25
+    curve = 3 + np.cos(orientations)
+    np.testing.assert_allclose(circular.preference(orientations, curve[:, None])[1], 4 / curve[12:14].mean())
+
+
 def test_half_width():
     """Of raised cosines to a power, whose width is known in closed form; of a flat curve and of one at the seam."""
     orientations = np.arange(72) * 2 * np.pi / 72

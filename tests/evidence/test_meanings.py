@@ -4,11 +4,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import monitoring
+from scipy import optimize
 
 import jaxcircuits as jc
 from jaxcircuits import evidence
+from jaxcircuits.evidence.dip import dip, dip_p_value
 from jaxcircuits.evidence.meanings import below
-from jaxcircuits.evidence.meanings_number import heaps
+from jaxcircuits.evidence.meanings_number import corrected, heaps
 from jaxcircuits.network import Network
 from jaxcircuits.zoo import InputConvention
 from support import colors as red_or_blue
@@ -107,7 +109,7 @@ BAD = {
     "first": (lambda n, p: evidence.meanings(n, "parts:0", p), "parts of .* has no layer below it"),
     "count": (lambda n, p: evidence.meanings(n, "units:0", p, layer="parts", count=3), "count of pictures 3; expected"),
     "silent": (lambda n, p: evidence.meanings(n, "units:2", p, layer="parts"), "units:2 answers . pictures by parts"),
-    "most": (lambda n, p: evidence.meanings(n, "units:0", p, layer="parts", most=1), "up to 1 clusters of"),
+    "most": (lambda n, p: evidence.meanings(n, "units:0", p, layer="parts", most=1), "up to 1 heaps of"),
     "draws": (lambda n, p: evidence.meanings(n, "units:0", p, layer="parts", draws=0), "draws 0; expected"),
 }
 
@@ -131,37 +133,126 @@ def test_examples_of_other_pictures_are_refused(colors):
         found.sheet(colors, many, found.count)
 
 
-def one_heap(kind, rng, count=40):
+def one_heap(kind, rng, count):
+    """Rows of one meaning, however it varies, and of parts that come and go each for itself."""
     if kind == "normal":
         return rng.normal(size=(count, 30)) * 0.8 ** np.arange(30) + 4 * np.eye(30)[0]
     if kind == "even along an arc":
         angle = rng.uniform(0, np.pi / 2, count)
         return np.stack([np.cos(angle), np.sin(angle)], 1) @ np.eye(2, 30) + rng.normal(scale=0.05, size=(count, 30))
-    return rng.gamma(0.5, size=(count, 30)) * 0.9 ** np.arange(30)  # sparse, as attributions are
+    if kind == "sparse":
+        return rng.gamma(0.5, size=(count, 30)) * 0.9 ** np.arange(30)
+    if kind == "a skewed latent":
+        return 1 + rng.exponential(size=(count, 1)) ** 2 * rng.normal(size=20) + 0.2 * rng.normal(size=(count, 20))
+    if kind == "two skewed latents":
+        latent = rng.exponential(size=(count, 2)) ** 2
+        return 1 + latent @ rng.normal(size=(2, 20)) + 0.2 * rng.normal(size=(count, 20))
+    if kind == "odd rows":
+        return np.abs(np.r_[2 * rng.normal(size=(2, 20)), 1 + 0.3 * rng.normal(size=(count - 2, 20))])
+    if kind == "heavy tails":
+        return 3 * np.eye(20)[0] + rng.standard_t(2, size=(count, 20)) @ np.diag(0.8 ** np.arange(20))
+    if kind == "low rank":
+        return 3 + rng.standard_t(3, size=(count, 2)) @ rng.normal(size=(2, 20)) + 0.1 * rng.normal(size=(count, 20))
+    if kind == "more channels than rows":
+        return np.maximum(rng.normal(size=(count, 400)), 0)
+    parts, channels = {"four parts": (4, 5), "twelve parts": (12, 10), "many parts": (40, 3)}[kind]
+    there = rng.exponential(size=(count, parts)) * (rng.random((count, parts)) < 0.4)
+    return np.repeat(there, channels, 1) * rng.lognormal(sigma=0.3, size=(count, parts * channels)) + 1e-3
 
 
-@pytest.mark.parametrize("kind", ["normal", "even along an arc", "sparse"])
-def test_one_heap_is_seldom_taken_for_several(kind):
+KINDS = ["normal", "even along an arc", "sparse", "a skewed latent", "two skewed latents", "odd rows", "heavy tails"]
+KINDS += ["low rank", "more channels than rows", "four parts", "twelve parts", "many parts"]
+
+
+@pytest.mark.parametrize("count", [30, 80])
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_heap_is_seldom_taken_for_several(kind, count):
     rng = np.random.default_rng(0)
-    found = [heaps(one_heap(kind, rng), most=3, draws=19, seed=i).labels.max() > 0 for i in range(10)]
-    # At a level of 0.05, more than three of ten have a probability of 0.001.
-    assert sum(found) <= 3
+    found = [heaps(one_heap(kind, rng, count), most=3, draws=99).labels.max() > 0 for _ in range(20)]
+    # At a level of 0.05, more than four of twenty have a probability of 0.003.
+    assert sum(found) <= 4
 
 
-@pytest.mark.parametrize("sizes", [(20, 20), (30, 8), (15, 14, 12)])
-def test_several_heaps_are_told_apart(sizes):
-    rng = np.random.default_rng(1)
+def planted(sizes, noise, amplitude, rng):
     labels = np.repeat(np.arange(len(sizes)), sizes)
-    rows = np.eye(len(sizes), 25)[labels] + rng.normal(scale=0.12, size=(len(labels), 25))
-    found = heaps(rows, most=4, draws=19)
-    assert found.labels.max() + 1 == len(sizes) and found.p_values.max() == 0.05
+    rows = np.eye(len(sizes), 25)[labels] + rng.normal(scale=noise, size=(len(labels), 25))
+    return labels, rows * rng.lognormal(sigma=amplitude, size=(len(labels), 1))
+
+
+@pytest.mark.parametrize("sizes", [(20, 20), (40, 15), (30, 24, 20)])
+@pytest.mark.parametrize("amplitude", [0.0, 0.2])
+def test_several_heaps_are_told_apart(sizes, amplitude):
+    labels, rows = planted(sizes, 0.12, amplitude, np.random.default_rng(1))
+    found = heaps(rows, draws=99)
+    assert found.p_values.max() <= 0.05
     np.testing.assert_array_equal(found.labels, labels)
-    assert found.silhouettes.shape == (3,) and found.null.shape == (2, 19, 3)
+    assert found.dips.shape == (2,)
+
+
+def test_odd_rows_are_no_heap_beside_two():
+    labels, rows = planted((20, 18), 0.12, 0.2, np.random.default_rng(2))
+    odd = np.random.default_rng(3).normal(size=(2, 25))
+    found = heaps(np.concatenate([rows, odd]), draws=99)
+    assert found.labels.max() == 1
+    np.testing.assert_array_equal(found.labels[:38], labels)
 
 
 def test_rows_that_are_all_alike_are_one_heap():
     found = heaps(np.ones((12, 5)) / np.sqrt(5), most=3, draws=9)
     assert found.labels.max() == 0 and found.p_values.max() == 1
+
+
+def slow_off(x, mode):
+    """How far the nearest function that is convex before the mode and concave after it is off: a linear program.
+
+    Variables: the function at each number, just before the mode, and the largest difference.
+    """
+    n = len(x)
+    before, off = n, n + 1
+    rows, bounds = [], []
+
+    def add(bound, *terms):
+        rows.append(np.bincount([at for at, _ in terms], [value for _, value in terms], n + 2))
+        bounds.append(bound)
+
+    for i in range(n):
+        low = before if i == mode else i
+        for sign in (1, -1):
+            add(sign * (i + 1) / n, (i, sign), (off, -1))
+            add(sign * i / n, (low, sign), (off, -1))
+    for i in range(n - 1):
+        add(0, (i, 1), (before if i + 1 == mode else i + 1, -1))
+    add(0, (before, 1), (mode, -1))
+    left, right = [*range(mode), before], list(range(mode, n))
+    for places, sign in ((left, 1), (right, -1)):
+        for i, j, k in zip(places, places[1:], places[2:]):
+            a, b, c = x[i], x[j], x[mode if k == before else k]
+            add(0, (k, -sign / (c - b)), (j, sign / (c - b) + sign / (b - a)), (i, -sign / (b - a)))
+    return optimize.linprog(np.eye(n + 2)[off], A_ub=np.array(rows), b_ub=bounds, bounds=(0, 1)).fun
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_dip_by_its_definition(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=12) + (4 * (rng.random(12) < 0.5) if seed % 2 else 0)
+    expected = min(slow_off(np.sort(values), mode) for mode in range(12))
+    assert dip(values) == pytest.approx(expected, abs=1e-6)
+    assert dip(7 - 3 * values) == pytest.approx(dip(values))
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential", "standard_cauchy"])
+def test_dips_of_one_peak_are_seldom_significant(draw):
+    rng = np.random.default_rng(0)
+    p_values = [dip_p_value(dip(getattr(rng, draw)(size=40)), 40, draws=199) for _ in range(100)]
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.05
+    two = np.r_[rng.normal(scale=0.5, size=20), 6 + rng.normal(scale=0.5, size=20)]
+    assert dip_p_value(dip(two), 40, draws=199) == 0.005
+
+
+def test_corrected_p_values():
+    """By hand: the value times the number of units over its rank, and none larger than that of the next one."""
+    found = corrected(np.array([0.01, np.nan, 0.04, 0.03, 0.5]))
+    np.testing.assert_allclose(found, [0.04, np.nan, 0.16 / 3, 0.16 / 3, 0.5])
 
 
 EMBEDDINGS = RNG.normal(size=(30, 7)) + 0.5
@@ -200,11 +291,9 @@ def test_monosemanticity():
 
 
 def test_polysemanticity():
-    planted = np.concatenate([np.eye(2, 6)[[0] * 5 + [1] * 5], np.eye(6)[[0] * 10]]) + RNG.normal(
-        scale=0.01, size=(20, 6)
-    )
+    two = np.concatenate([np.eye(2, 6)[[0] * 5 + [1] * 5], np.eye(6)[[0] * 10]]) + RNG.normal(scale=0.01, size=(20, 6))
     chosen = np.stack([np.arange(10), np.arange(10, 20), np.r_[3, np.full(9, -1)]])
-    found = evidence.polysemanticity(chosen, planted)
+    found = evidence.polysemanticity(chosen, two)
     assert found[0] == pytest.approx(1, abs=0.03) and found[1] == pytest.approx(0, abs=0.01) and np.isnan(found[2])
 
 

@@ -1,5 +1,6 @@
 """The programs of examples/ at a small size, and what they say beside a figure; what they find is theirs to say."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -9,10 +10,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 import jaxcircuits as jc
 from docs import render as pages
-from examples import answers, cars, circuit_figures, circuits_curves, figures, handwritten_curves, heads, renew
+from examples import (
+    answers,
+    cars,
+    circuit_figures,
+    circuits_curves,
+    circuits_slide,
+    figures,
+    handwritten_curves,
+    heads,
+    renew,
+)
 from jaxcircuits import circuits
 from support.data import ROOT
 
@@ -66,21 +78,51 @@ def test_photographs_are_read_whole_with_their_synsets(tmp_path):
     np.testing.assert_allclose(figures.read(pictures, np.array([1])), 100 / 255 * np.ones((1, 224, 224, 3)), rtol=1e-6)
 
 
+def convolved(before, weights):
+    """What units answer to maps (N, H, W, channels), the border filled with zeros."""
+    padded = np.pad(before, ((0, 0), (2, 2), (2, 2), (0, 0)))
+    return np.einsum(
+        "nijcab,uabc->niju",
+        np.lib.stride_tricks.sliding_window_view(padded, (5, 5), axis=(1, 2)),
+        weights,
+        optimize=True,
+    )
+
+
 def test_arrangement_finds_planted_parts():
     """Channel 0 is active above the unit's cell and read there, channel 1 below; the others are noise."""
     rng = np.random.default_rng(3)
-    before, unit = rng.uniform(0, 0.1, (6, 9, 9, 30)), np.zeros((6, 9, 9))
-    weights = rng.normal(scale=0.05, size=(5, 5, 30))
-    weights[:2, :, 0], weights[3:, :, 1] = 1, 1
+    weights = rng.normal(scale=0.05, size=(25, 5, 5, 30))
+    weights[0, :2, :, 0], weights[0, 3:, :, 1] = 1, 1
+    weights[24] = 1
+    shown, others = rng.uniform(0, 0.1, (6, 9, 9, 30)), rng.uniform(0, 0.1, (20, 9, 9, 30))
     for n in range(6):
-        unit[n, 4, 3 + n % 3] = 1
-        before[n, 2:4, :, 0] = before[n, 5:7, :, 1] = 1
-    found = cars.arrangement(weights, before, unit, 99)
+        shown[n, 2:4, :, 0] = shown[n, 5:7, :, 1] = 1
+    maps = [(part, convolved(part, weights)) for part in (shown, others)]
+    found, flat = cars.arranged(weights, *maps, [0, 24])
     assert found["parts_above"][0]["unit"] == 0 and found["parts_below"][0]["unit"] == 1
-    assert found["arrangement_correlation"]["value"] > 0.9 and found["arrangement_correlation"]["p_value"] == 0.01
-    assert found["arrangement_correlation"]["n"] == 6
-    flat = cars.arrangement(np.ones((5, 5, 30)), before, unit, 99)
+    own = found["arrangement_correlation"]
+    assert own["value"] > 0.8 and own["p_value"] == round(1 / 24, 4) and own["n"] == 6
+    assert found["arrangement_of_other_units"] == 23 and found["arrangement_of_other_units_median"] < 0.5
+    assert found["arrangement_without"]["value"] < 0.6 and found["arrangement_without"]["n"] == 20
+    assert found["arrangement_above_without"]["interval"][0] > 0
     assert flat == {"arrangement_correlation": None}
+
+
+@pytest.mark.parametrize("kind", ["noise", "smooth", "sparse"])
+def test_random_units_have_no_arrangement(kind):
+    """At the cell that suits its weights every unit has one; its rank among such units, and the difference, do not."""
+    rng, p_values, above = np.random.default_rng(5), [], []
+    for _ in range(3):
+        weights, parts = rng.normal(size=(12, 5, 5, 20)), rng.normal(size=(30, 7, 7, 20))
+        if kind == "smooth":
+            parts = ndimage.gaussian_filter(parts, (0, 1, 1, 0))
+        parts = np.maximum(parts - (1 if kind == "sparse" else 0), 0)
+        maps = [(part, convolved(part, weights)) for part in (parts[:10], parts[10:])]
+        rows = cars.arranged(weights, *maps, list(range(12)))
+        p_values += [row["arrangement_correlation"]["p_value"] for row in rows]
+        above += [row["arrangement_above_without"]["interval"][0] > 0 for row in rows]
+    assert np.mean(np.array(p_values) <= 1 / 12) <= 1 / 12 and np.mean(above) <= 0.15
 
 
 def test_pairs_that_face_either_way_are_found():
@@ -94,13 +136,102 @@ def test_pairs_that_face_either_way_are_found():
     assert heads.pairs_of(plain, mirrored[rng.permutation(40)], np.ones(9, bool)) == []
 
 
-def test_crossing_puts_like_first():
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_crossing_is_ordered_by_answers_and_not_by_weights(swapped, sign):
+    """Whatever the weights, the first of one pair is the one that answers what the first of the other answers."""
+    rng = np.random.default_rng(6)
     weights = np.zeros((2, 3, 3, 5), np.float32)
-    weights[0, 1, 1, 4], weights[1, 1, 1, 1] = 2, 3
-    weights[0, 0, 0, 1], weights[1, 0, 0, 4] = -1, -1
-    found = heads.crossing(weights, [1, 4], [0, 1])
-    assert found["from"] == [4, 1] and found["like"] == [2, 3] and found["across"] == [-1, -1]
-    assert found["rank_of_like"] == [1, 1] and found["rank_of_across"] == [2, 2] and found["inputs"] == 5
+    weights[0, 1, 1, 4], weights[1, 1, 1, 1] = 2 * sign, 3 * sign
+    weights[0, 0, 0, 1], weights[1, 0, 0, 4] = -sign, -sign
+    left, right = rng.gamma(2, size=(2, 40))
+    before, after = rng.gamma(2, size=(40, 5)), np.stack([left, right], 1)
+    before[:, 4], before[:, 1] = (right, left) if swapped else (left, right)
+    found = heads.crossing(weights, [1, 4], [0, 1], (before, after))
+    like, across = [2 * sign, 3 * sign], [-sign, -sign]
+    if swapped:
+        assert found["from"] == [1, 4] and found["like"] == across
+        assert found["across"] == like and found["rank_of_like"] == [2, 2]
+    else:
+        assert found["from"] == [4, 1] and found["like"] == like
+        assert found["across"] == across and found["rank_of_like"] == [1, 1] and found["inputs"] == 5
+
+
+def test_random_weights_are_no_more_alike_than_across():
+    """Signs of four random weights are those of a crossed circuit in one of sixteen."""
+    rng = np.random.default_rng(7)
+    sides = rng.gamma(2, size=(30, 4)), rng.gamma(2, size=(30, 2))
+    found = [heads.crossing(rng.normal(size=(2, 3, 3, 4)), [0, 1], [0, 1], sides) for _ in range(600)]
+    assert np.mean([sum(one["like"]) > sum(one["across"]) for one in found]) == pytest.approx(1 / 2, abs=0.08)
+    crossed = np.mean([min(one["like"]) > 0 > max(one["across"]) for one in found])
+    assert crossed == pytest.approx(1 / 16, abs=0.03)
+
+
+def test_uniting_units_are_raised_and_ties_are_told():
+    weights = np.zeros((5, 1, 1, 6), np.float32)
+    weights[:, 0, 0] = [
+        [9, 8, 1, 0, 0, 0],  # ranks 1, 2; not raised
+        [3, 4, 1, 0, 0, 0],  # 2, 1
+        [5, 4, 1, 0, 0, 0],  # 1, 2
+        [2, 1, 3, 0, 0, -9],  # 2, 3
+        [0, 1, 3, 4, 5, 6],  # 6, 5
+    ]
+    raised = np.array([False, True, True, True, True])
+    found = heads.uniting(weights, [0, 1], raised, count=1)
+    assert [(row["unit"], row["ranks"], row["tied_with"]) for row in found] == [(2, [1, 2], [1]), (1, [2, 1], [2])]
+    assert [row["unit"] for row in heads.uniting(weights, [0, 1], raised)] == [2, 1, 3]
+    assert heads.uniting(weights, [0, 1], np.zeros(5, bool)) == []
+    # A pair in another order has the same unions, for both programs.
+    assert [row["unit"] for row in heads.uniting(weights, [1, 0], raised)] == [2, 1, 3]
+
+
+def test_pairs_united_by_chance_are_counted_by_loops():
+    rng = np.random.default_rng(8)
+    weights = rng.normal(size=(6, 3, 3, 12))
+    raised = {"units": np.arange(6) != 2, "channels": np.arange(12) < 7}
+    found = heads.united_by_chance(weights, [3, 5], raised)
+    strength = np.sqrt((np.maximum(weights, 0) ** 2).sum((1, 2)))
+
+    def least(pair):
+        return min(
+            sum(1 + int((strength[u] > strength[u, c]).sum()) for c in pair) for u in np.flatnonzero(raised["units"])
+        )
+
+    assert found["sum_of_ranks"] == least((3, 5))
+    for name, channels in (("share_of_all_pairs", range(12)), ("share_of_pairs_that_dogs_raise", range(7))):
+        pairs = list(itertools.combinations(channels, 2))
+        assert found[name] == pytest.approx(np.mean([least(pair) <= least((3, 5)) for pair in pairs]), abs=1e-4)
+
+
+@pytest.mark.parametrize("left, right", [(range(3), range(3, 6)), (range(5), range(5, 7)), ([0], [9])])
+def test_pairs_that_share_units_are_compared_with_random_units(left, right):
+    """Units of unlike weights are opposed to all or to none: pairs of a few are not as many samples."""
+    rng = np.random.default_rng(9)
+    pairs, p_values = [(a, b) for a in left for b in right], []
+    for _ in range(60):
+        strength = rng.normal(size=40)
+        opposed = strength[:, None] + strength + 0.1 * rng.normal(size=(40, 40))
+        found = circuits_slide.share_less_opposed(np.triu(opposed, 1) + np.triu(opposed, 1).T, pairs)
+        p_values.append(found["p_value"])
+    assert found["pairs"] == len(pairs) and found["units"] == len(left) + len(right)
+    assert set(found) == {"value", "pairs", "units", "p_value"}
+    among = opposed[np.triu_indices(40, 1)]
+    assert found["value"] == pytest.approx(np.mean([(among < opposed[pair]).mean() for pair in pairs]), abs=1e-3)
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.12 and 0.35 < np.mean(p_values) < 0.65
+    assert circuits_slide.share_less_opposed(opposed, []) is None
+
+
+def test_pages_name_the_same_unions():
+    """Two programs look for them."""
+    united = pages.result("circuits_objects.inceptionv1-2015")["heads"]["united_in_mixed4c"]
+    pairs = pages.result("head_union")["pairs"]
+    first = {tuple(row["pair"]): row["united_by"][0]["unit"] for row in united if row["united_by"]}
+    second = {
+        tuple(int(part["unit"].split(":")[1]) for part in row["parts"]): int(row["union"]["unit"].split(":")[1])
+        for row in pairs
+    }
+    assert first == second
+    assert all(row["raised_by_dogs_sd"] > 0.4 for row in pairs)
 
 
 def test_like_excites_like_by_the_cosine():
@@ -120,7 +251,7 @@ def test_objects_at_a_small_size(small, tmp_path, monkeypatch):
     choice, vehicles = np.arange(24) % 2 == 0, np.arange(24) % 4 < 2
     seen = answers.baseline(small, pictures, (*heads.LAYERS, "mixed4d"))
     result = {
-        "cars": cars.cars(small, seen["mixed4c"], pictures, vehicles, choice, 19),
+        "cars": cars.cars(small, seen["mixed4c"], pictures, vehicles, choice),
         "superposition": cars.superposed(small, seen, vehicles, ~vehicles, choice, 3),
         "heads": heads.heads(small, seen, pictures, ~vehicles, choice, 3),
     }

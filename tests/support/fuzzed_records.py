@@ -123,7 +123,8 @@ def unit_meanings() -> dict[int, KeptMeanings]:
 
 
 def kept_arguments() -> KeptArguments:
-    one = KeptArgument("drawing", "a percentile", 90.0, 50.0, 80.0, "photographs", {f"{LAYER}:0": 91.0}, "", True)
+    judged = "photographs", {f"{LAYER}:0": 91.0}, "", True, (85.0, 95.0), 0.001, 0.007
+    one = KeptArgument("drawing", "a percentile", 90.0, 50.0, 80.0, *judged)
     return KeptArguments(network().identity, LAYER, "curve", "orientation", (0,), (one,))
 
 

@@ -31,7 +31,7 @@ def test_phase_pictures(shape):
     phase = FourierPhase()
     parameters = phase.init(random_key(4), shape)
     half = np.asarray(parameters, np.float64)
-    half *= np.pi / np.sqrt(3) / np.sqrt((half**2).mean())
+    half *= np.pi / np.sqrt(3) / half.std()
     angles, magnitude = np.zeros(shape), np.zeros(shape)
     magnitude[:, : width // 2 + 1] = read_spectrum("photographs").magnitude(shape)
     for i in range(height):
@@ -69,6 +69,32 @@ def test_phase_starts_from_a_picture(shape):
         read_spectrum("photographs").magnitude(shape) * spectrum / np.abs(spectrum), s=(height, width), axes=(0, 1)
     )
     np.testing.assert_allclose(picture, painted((kept - kept.mean()) / kept.std()), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (33, 47, 1), (20, 50, 4)], ids=str)
+@pytest.mark.parametrize("kind", ["bright", "dark", "moved", "a pixel", "a gradient"])
+def test_phase_starts_from_pictures_of_like_phases(kind, shape):
+    """Phases near 0, near half a turn, and along a slope: whatever their mean, they are kept."""
+    (height, width, _), (y, x) = shape, np.indices(shape[:2])
+    away = np.minimum(y, height - y) ** 2 + np.minimum(x, width - x) ** 2
+    bump = np.exp(-away / 4.0)
+    one = {
+        "bright": bump,
+        "dark": -bump,
+        "moved": -np.roll(bump, (3, 2), (0, 1)),
+        "a pixel": -1.0 * ((y == 5) & (x == 7)),
+        "a gradient": 0.1 * y + 0.2 * x,
+    }[kind]
+    values = np.repeat(one[..., None], shape[2], axis=2)
+    phase = FourierPhase()
+    drawn = np.asarray(phase.values(phase.from_values(np.float32(values), shape), shape), np.float64)
+    spectrum = np.fft.rfft2(values, axes=(0, 1))
+    spectrum *= np.abs(spectrum) > 1e-5 * np.abs(spectrum).max()  # what is rounding alone has no phase to keep
+    found, given = np.fft.rfft2(drawn, axes=(0, 1))[spectrum != 0], spectrum[spectrum != 0]
+    inside = np.ones(spectrum.shape, bool)
+    inside[0, 0] = False  # the mean is taken off
+    angles = np.angle(found * given.conj())[inside[spectrum != 0]]
+    assert np.abs(angles).max() < 0.05
 
 
 def power_law(exponent, size, rng):

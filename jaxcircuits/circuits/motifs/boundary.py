@@ -17,6 +17,7 @@ from jaxcircuits.circuits.motifs.null import (
     best_first,
     check_weights,
     null_scores,
+    shuffled,
     within_places,
 )
 
@@ -57,8 +58,9 @@ def boundaries(
     explains most of them. The score is that share of the weights' energy, less what the slope at right angles
     explains, times the balance of v's two signs: 1 for two families of equal strength.
 
-    A unit's score is compared with those of its own slices in random poses, each place of its window read as strongly
-    as it is; which channel a slice is for does not matter to it. The list is selected, so it is sorted by what holds
+    A unit's score is compared with those of its own slices in random poses: the higher of two, for slices as they are
+    and for slices resized so that each place of its window is read as strongly as it is, which can only be estimated.
+    Which channel a slice is for does not matter to it. The list is selected, so it is sorted by what holds
     for its first: the `adjusted_p_value`, over all units, and then the score.
 
     Args:
@@ -76,8 +78,8 @@ def boundaries(
     """
     weights = check_weights(weights)
     scores, angles, families = _measure(weights)
-    shuffle = within_places(weights)
-    nulls = null_scores(lambda rng: _measure(shuffle(rng))[0], shuffles, seed)
+    ways = [lambda rng: shuffled(weights, rng), within_places(weights)]
+    nulls = null_scores(lambda weights: _measure(weights)[0], ways, shuffles, seed)
     adjusted = against_search(scores, nulls)
     found = []
     for unit in best_first(scores, adjusted)[:count].tolist():

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from jaxcircuits.circuits.motifs.null import Scored, against_search, check_weights, null_scores, p_value, within_margins
+from jaxcircuits.circuits.motifs.null import Scored, across, against_search, check_weights, null_scores, p_value
 from jaxcircuits.circuits.motifs.transforms import Transform, rotation
 from jaxcircuits.errors import InputError
 
@@ -32,7 +32,7 @@ class Equivariance(Scored):
     Attributes:
       score: mean cosine between units' transformed weights and those of the units that they become; 1 where the
         weights are exactly equivariant.
-      null: (shuffles,): scores of shuffled weights, in which every channel and unit is as strong as it is.
+      null: (shuffles,): scores of shuffled weights, the higher of two shuffles, see `equivariance`.
       units: (units,): the transformed unit i is most like unit `units[i]`, ...
       sources: (channels,): ... where what it reads of channel j is read of channel `sources[j]`.
       cosines: (units,): of each unit with what it becomes.
@@ -62,6 +62,13 @@ def equivariance(
     Two assignment problems in turn, each solved exactly (Jonker and Volgenant), from a start for every unit that the
     strongest unit could become.
 
+    The score is compared with the higher of two shuffles' scores. One exchanges every unit's slices among channels, in
+    random poses, and keeps what is the unit's, such as a mean of one sign. The other exchanges every channel's slices
+    among units, and keeps what is the channel's: a mean or a profile of its own makes all units alike under any
+    transform that leaves it as it is, and is no evidence. Of one channel only the first is used.
+    Neither keeps units' and channels' means that are in the same weights. Where both are large beside the rest,
+    p-values are too small.
+
     Args:
       weights: (units, h, w, channels), such as `expanded_weights` returns; of a family, or of a whole layer.
       transform: `rotation(degrees)`, `reflection()`, `zoom(factor)`, `hue(degrees)`.
@@ -86,8 +93,11 @@ def equivariance(
     if exchange and len(weights) < 2:
         raise InputError("1 unit; expected several, that exchange places")
     score, units, found, cosines = best_permutations(weights, transform, sources, exchange)
-    shuffle = within_margins(weights)
-    null = null_scores(lambda rng: best_permutations(shuffle(rng), transform, sources, exchange).score, shuffles, seed)
+
+    def of_shuffled(weights: np.ndarray) -> float:
+        return best_permutations(weights, transform, sources, exchange).score
+
+    null = null_scores(of_shuffled, across(weights), shuffles, seed)
     return Equivariance(
         score=score,
         null=null,

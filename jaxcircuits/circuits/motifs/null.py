@@ -4,16 +4,17 @@ A p-value answers one question: how often would weights without the motif, other
 
 - everything is compared with its own shuffles. A unit of two strong inputs and a unit of five hundred weak ones score
   differently without any structure, and are not put into one pool;
-- what is no part of the motif is kept: `within_margins` keeps how strong every channel and every unit is, where a score
-  asks which channel is which; `within_places` keeps where in its window a unit reads most, where a score asks which
-  way its weights lie;
+- what is no part of the motif is kept. A shuffle that exchanges a unit's slices keeps what is the unit's, such as the
+  size of its kernel and how many strong inputs it has; one that exchanges a channel's slices keeps what is the
+  channel's, such as its mean, its spatial profile and its spread. No shuffle of slices keeps both, so that motifs of
+  several units are compared with the higher of both scores, see `null_scores`;
 - who looks at many and reports the best has to compare with the best of many: `against_search`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,11 +28,14 @@ if TYPE_CHECKING:
 TIE = 1e-6
 """Scores that differ by this part of the larger are equal: rounding is no evidence."""
 POWER = 1 / 8
-"""Of the mean that says how strong a unit or a channel is, see `margins`."""
-SWEEPS = 100
-"""Of alternate scaling, at most; weights without zeros need a few."""
-MARGIN_ERROR = 1e-5
-"""By which part of itself any margin may be off after alternate scaling."""
+"""Of the mean over a unit's slices that says how strongly it reads a place; no single strong slice rules it."""
+ROUNDS = 100
+"""Of the fit of strengths, at most; weights in which every unit reads every channel need one."""
+LOG_ERROR = 1e-5
+"""By how much the logarithm of a strength may still change when the fit ends."""
+
+Shuffle = Callable[[np.random.Generator], np.ndarray]
+"""From the source of randomness to shuffled weights, (units, h, w, channels)."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -40,7 +44,8 @@ class Scored(Brief):
 
     Attributes:
       score: of the weights.
-      null: (shuffles,): scores of the same unit, channel or family in shuffled weights, each searched in the same way.
+      null: (shuffles,): scores of the same unit, channel or family in shuffled weights, each searched in the same way;
+        where weights are shuffled in several ways, the highest, see `null_scores`.
       adjusted_p_value: the p-value corrected for the search, see `against_search`: how often the best of all that were
         searched stands out as much in shuffled weights. It holds for everything in a list at once, so also for the
         first of a list sorted best first, which `p_value` does not. The same as `p_value` where one was searched.
@@ -130,44 +135,25 @@ def shuffled(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.ascontiguousarray(moved.reshape(units, channels, height, width).transpose(0, 2, 3, 1))
 
 
-def within_margins(weights: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
-    """Shuffles that keep how strong every channel and every unit is.
-
-    As `shuffled`, but of slices that were freed of their channel's and their unit's strength before and get those of
-    where they come to after, by alternate scaling. Without it a channel that all units read strongly would be strong
-    for other units at other places, and what units have in common by its strength alone would pass for structure.
-
-    How strong a channel is can only be estimated from its units. Of layers that is exact enough; of a dozen units the
-    best of a list gets too large a p-value rather than too small a one.
+def across(weights: np.ndarray) -> list[Shuffle]:
+    """Both shuffles that destroy how units and channels are matched, for `null_scores`.
 
     Args:
       weights: (units, h, w, channels).
 
     Returns:
-      A function from the source of randomness to shuffled weights of the same shape, whose slices' norms have the
-      margins of `margins`.
+      `within_units` and `within_channels`. Of one unit or one channel the first alone, since exchanging a channel's
+      slices leaves nothing unmatched then.
     """
-    norms = _norms(weights)
-    wanted = margins(norms)
-    # A channel's strength is a mean over n units, found twice, before the shuffle and after. Either takes 1/n of the
-    # variance of logarithms; one is the weights' own, the other is given back.
-    spread = (1 - 1 / max(len(weights), 2)) ** -0.5
-    freed = _resized(weights, norms, with_margins(norms**spread, *map(np.ones_like, wanted)))
-
-    def shuffle(rng: np.random.Generator) -> np.ndarray:
-        moved = shuffled(freed, rng)
-        norms = _norms(moved)
-        return _resized(moved, norms, with_margins(norms, *wanted))
-
-    return shuffle
+    several = len(weights) > 1 and weights.shape[3] > 1
+    return [within_units(weights), within_channels(weights)] if several else [within_units(weights)]
 
 
-def within_places(weights: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
-    """Shuffles that keep how strongly every unit reads each place of its window.
+def within_units(weights: np.ndarray) -> Shuffle:
+    """Shuffles that keep all that is a unit's, and how strong every channel is.
 
-    As `shuffled`, but of slices that were divided by the unit's profile before and are multiplied by it after: the mean
-    of its slices' sizes at each place, of the power of `margins`, so that no strong slice rules it. Without it a unit
-    that reads along a line would have more to one side than its turned slices by its outline alone.
+    As `shuffled`, but of slices that were divided by their channel's strength before and are multiplied by that of the
+    channel they come to after, see `strengths`.
 
     Args:
       weights: (units, h, w, channels).
@@ -175,56 +161,136 @@ def within_places(weights: np.ndarray) -> Callable[[np.random.Generator], np.nda
     Returns:
       A function from the source of randomness to shuffled weights of the same shape.
     """
-    profile = (np.abs(weights) ** POWER).mean(3, keepdims=True) ** (1 / POWER)
+    channels = strengths(_norms(weights))[1].astype(weights.dtype)
+    freed = weights / channels
+    return lambda rng: shuffled(freed, rng) * channels
+
+
+def within_channels(weights: np.ndarray) -> Shuffle:
+    """Shuffles that keep all that is a channel's, and how strong every unit is.
+
+    Each channel's slices go to other units, in an order of its own and as they lie, so that a channel keeps the mean,
+    the profile over the window and the spread of its slices exactly; units lose which slices they have together. A
+    slice is divided by its unit's strength before and multiplied by that of the unit it comes to after, see
+    `strengths`. Only units that read the channel exchange slices, and only those whose weights fill the same rectangle
+    of the window, since a layer may have kernels of several sizes.
+
+    Args:
+      weights: (units, h, w, channels).
+
+    Returns:
+      A function from the source of randomness to shuffled weights of the same shape.
+    """
+    norms = _norms(weights)
+    units = strengths(norms)[0].astype(weights.dtype)[:, None, None, None]
+    freed = weights / units
+    # Slices of one kind may take one another's places.
+    kinds = np.where(norms > 0, _rectangles(weights)[:, None], -1)
+    places = np.argsort(kinds, axis=0, kind="stable")
+
+    def shuffle(rng: np.random.Generator) -> np.ndarray:
+        # Both list slices by kind, one in the order of units and one at random; what is not read stays where it is.
+        chosen = np.argsort(np.where(norms > 0, kinds + rng.random(kinds.shape), -1), axis=0, kind="stable")
+        order = np.empty_like(places)
+        np.put_along_axis(order, places, chosen, axis=0)
+        return np.take_along_axis(freed, order[:, None, None], axis=0) * units
+
+    return shuffle
+
+
+def within_places(weights: np.ndarray) -> Shuffle:
+    """Shuffles that keep how strongly every unit reads each place of its window.
+
+    As `shuffled`, but of slices that were divided by the unit's profile before and are multiplied by it after: the mean
+    size of its weights at each place, of the power `POWER`, over those that are not 0, whose number would rule it
+    otherwise. Without it a unit that reads along a line would have more to one side than its turned slices by its
+    outline alone.
+
+    Args:
+      weights: (units, h, w, channels).
+
+    Returns:
+      A function from the source of randomness to shuffled weights of the same shape.
+    """
+    number = np.maximum(np.count_nonzero(weights, axis=3, keepdims=True), 1)
+    profile = ((np.abs(weights) ** POWER).sum(3, keepdims=True) / number) ** (1 / POWER)
     freed = weights / _safe(profile)
     return lambda rng: shuffled(freed, rng) * profile
 
 
-def margins(sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How strong each row and each column is: the power mean of its sizes, of power 1/8.
-
-    It is close to the geometric mean, and bears zeros. No single size rules it: one slice twenty times as strong as
-    others makes its channel of 25 units 1.15 times as strong, where the root of the mean square would make it 4 times,
-    and one that is not read at all makes it 0.7 times as strong.
+def with_random_signs(weights: np.ndarray) -> Shuffle:
+    """Shuffles in which every slice is as it is or negated, at random; all sizes stay where they are.
 
     Args:
-      sizes: (rows, columns), not negative.
+      weights: (units, h, w, channels).
 
     Returns:
-      (rows,) and (columns,).
+      A function from the source of randomness to shuffled weights of the same shape.
     """
-    powers = np.power(sizes, POWER, dtype=np.float64)
-    return powers.mean(1) ** (1 / POWER), powers.mean(0) ** (1 / POWER)
+    slices = (len(weights), 1, 1, weights.shape[3])
+    return lambda rng: weights * rng.choice(np.array([-1, 1], weights.dtype), slices)
 
 
-def with_margins(sizes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Scales the rows and columns of a matrix until its margins are as wanted.
+def strengths(norms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How strong each unit and each channel is.
 
-    Alternate scaling (Sinkhorn and Knopp, 1967). What is 0 stays 0.
+    The norm of a slice is taken as the product of both, by least squares of logarithms over the slices that are read,
+    so that neither the number of those that are not nor a few strong ones rule it. Estimates from few slices differ by
+    chance. They are therefore drawn toward their mean by the part of their variance that chance explains (James and
+    Stein, Estimation with Quadratic Loss, 1961, positive part), up to none where all are equally strong.
 
     Args:
-      sizes: (rows, columns), not negative.
-      rows, columns: the margins wanted, as `margins` returns them.
+      norms: (units, channels), of slices; 0 for those that are not read.
 
     Returns:
-      (rows, columns).
+      (units,) and (channels,), each of geometric mean 1 over those that have slices, and 1 for others.
     """
-    powers = np.power(sizes, POWER, dtype=np.float64)
-    rows, columns = rows**POWER, columns**POWER
-    for _ in range(SWEEPS):
-        powers *= columns / _safe(powers.mean(0))
-        found = powers.mean(1)
-        powers *= (rows / _safe(found))[:, None]
-        if np.all(np.abs(found - rows) <= POWER * MARGIN_ERROR * rows):
+    read = norms > 0
+    logs = np.log(norms, out=np.zeros(norms.shape), where=read)
+    numbers = np.maximum(read.sum(1), 1), np.maximum(read.sum(0), 1)
+    units, channels = np.zeros(len(norms)), np.zeros(norms.shape[1])
+    for _ in range(ROUNDS):
+        before = units
+        channels = ((logs - units[:, None]) * read).sum(0) / numbers[1]
+        units = ((logs - channels) * read).sum(1) / numbers[0]
+        if np.abs(units - before).max() < LOG_ERROR:
             break
-    return powers ** (1 / POWER)
+    rest = np.square((logs - units[:, None] - channels) * read).sum()
+    noise = rest / max(read.sum() - read.any(1).sum() - read.any(0).sum() + 1, 1)
+    found = []
+    for values, number, present in zip((units, channels), numbers, (read.any(1), read.any(0))):
+        values = np.where(present, values - values[present].mean() if present.any() else 0, 0)
+        variance = np.square(values).sum() / max(present.sum() - 1, 1)
+        by_chance = noise * np.mean(1 / number[present]) if present.any() else 0
+        found.append(np.exp(values * max(0, 1 - by_chance / _safe(variance))))
+    return found[0], found[1]
 
 
-def null_scores(score: Callable[[np.random.Generator], np.ndarray | float], shuffles: int, seed: int) -> np.ndarray:
-    """Scores of that many shuffles, (shuffles, ...), each with a generator of its own that follows from the seed."""
+def null_scores(
+    score: Callable[[np.ndarray], np.ndarray | float], ways: Sequence[Shuffle], shuffles: int, seed: int
+) -> np.ndarray:
+    """Scores of shuffled weights; of weights shuffled in several ways, the highest.
+
+    If what one way keeps explains the scores of the weights, these are no higher than that way's by more than chance,
+    and therefore no higher than the highest. So the p-value is not too small if any of the ways keeps what is no part
+    of the motif, and on weights that have nothing to keep it is larger than it need be.
+
+    Args:
+      score: weights (units, h, w, channels) -> scores (...).
+      ways: how weights are shuffled.
+      shuffles: how often, in each way.
+      seed: of the shuffles.
+
+    Returns:
+      (shuffles, ...), each with a generator of its own that follows from the seed.
+
+    Raises:
+      InputError: for less than one shuffle.
+    """
     if shuffles < 1:
         raise InputError(f"shuffles {shuffles}; expected at least 1")
-    return np.array([score(rng) for rng in np.random.default_rng(seed).spawn(shuffles)])
+    generators = np.random.default_rng(seed).spawn(shuffles)
+    return np.array([np.stack([np.asarray(score(way(rng))) for way in ways]).max(0) for rng in generators])
 
 
 def check_weights(weights: np.ndarray) -> np.ndarray:
@@ -249,9 +315,12 @@ def _norms(weights: np.ndarray) -> np.ndarray:
     return np.sqrt(np.einsum("uhwc,uhwc->uc", weights, weights))
 
 
-def _resized(weights: np.ndarray, norms: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Weights whose slices have other norms, both (units, channels)."""
-    return weights * (wanted / _safe(norms)).astype(weights.dtype)[:, None, None]
+def _rectangles(weights: np.ndarray) -> np.ndarray:
+    """(units,), a number that is equal for units whose weights fill the same rectangle of the window."""
+    read = weights != 0
+    rows, columns = np.any(read, axis=(2, 3)), np.any(read, axis=(1, 3))
+    sides = [filled.argmax(1) for filled in (rows, rows[:, ::-1], columns, columns[:, ::-1])]
+    return np.unique(np.stack(sides, axis=1), axis=0, return_inverse=True)[1].ravel()
 
 
 def _safe(values: np.ndarray) -> np.ndarray:

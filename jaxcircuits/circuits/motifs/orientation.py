@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcircuits.circuits.motifs.equivariance import best_permutations
-from jaxcircuits.circuits.motifs.null import Scored, check_weights, null_scores, p_value, within_margins
+from jaxcircuits.circuits.motifs.null import Scored, across, check_weights, null_scores, p_value
 from jaxcircuits.circuits.motifs.transforms import rotation
 from jaxcircuits.errors import InputError
 
@@ -26,7 +26,7 @@ class Orientations(Scored):
 
     Attributes:
       score: how far the differences found at all turns agree with one orientation a unit: 1 where they all do.
-      null: (shuffles,): scores of shuffled weights, in which every channel and unit is as strong as it is.
+      null: (shuffles,): scores of shuffled weights, the higher of two shuffles, see `equivariance`.
       radians: (units,), clockwise as seen, in [0, 2 pi); the first unit's is 0, since weights have no absolute
         orientation.
     """
@@ -65,8 +65,7 @@ def orientations(
     if len(weights) < 3 or steps < 3:
         raise InputError(f"{len(weights)} units and {steps} steps; expected at least 3 of either")
     score, radians = _synchronized(weights, steps, sources)
-    shuffle = within_margins(weights)
-    null = null_scores(lambda rng: _synchronized(shuffle(rng), steps, sources)[0], shuffles, seed)
+    null = null_scores(lambda shuffled: _synchronized(shuffled, steps, sources)[0], across(weights), shuffles, seed)
     return Orientations(
         score=score,
         null=null,
@@ -87,4 +86,4 @@ def _synchronized(weights: np.ndarray, steps: int, sources: np.ndarray | None) -
     # Its leading eigenvector is exp(-i orientation).
     radians = -np.angle(np.linalg.eigh(differences)[1][:, -1])
     expected = np.exp(1j * (radians - radians[:, None]))
-    return float(np.real(differences * expected.conj()).sum() / np.abs(differences).sum()), radians
+    return float(np.real(differences * expected.conj()).sum() / max(np.abs(differences).sum(), 1e-12)), radians

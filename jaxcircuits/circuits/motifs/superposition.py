@@ -13,11 +13,11 @@ import numpy as np
 
 from jaxcircuits.circuits.motifs.null import (
     Scored,
+    across,
     against_search,
     best_first,
     check_weights,
     null_scores,
-    within_margins,
 )
 from jaxcircuits.errors import InputError
 
@@ -33,8 +33,8 @@ class Superposition(Scored):
       score: effective number of different contexts: the participation ratio of the eigenvalues of the cosines between
         `units` by what else they read. 1 where they agree in everything else (or there is one), their number where
         they have nothing else in common.
-      null: (shuffles,): scores of the same channel in shuffled weights, in which every channel and unit is as
-        strong as it is.
+      null: (shuffles,): scores of the same channel in shuffled weights, the higher of two shuffles, see
+        `superpositions`.
       source: the feature, a channel that the units read.
       units: those that have it among their strongest excitatory inputs, strongest first.
       agreement: mean cosine between what else they read; 1 for one unit.
@@ -56,9 +56,11 @@ def superpositions(
     """Measures over how many otherwise different units features are spread.
 
     How many units have a feature among their strongest inputs follows from how strong its channel is, so a score alone
-    says little. It is compared with the same channel's in weights whose slices lie at random, each channel and unit as
-    strong as it is. A small p-value says that more units read the feature, or units that have less in common, than
-    follows from those strengths.
+    says little. It is compared with the same channel's in shuffled weights, each channel and unit about as strong as it
+    is: the higher of two shuffles, of which one exchanges every unit's slices among channels and the other every
+    channel's among units. A small p-value says that more units read the feature, or units that have less in common,
+    than follows from those strengths, from how unlike a unit's inputs are in strength, and from how unlike a channel's
+    are.
 
     Args:
       weights: (units, h, w, channels), such as `expanded_weights` from mixed4c to mixed4d.
@@ -81,13 +83,15 @@ def superpositions(
         raise InputError(f"sources {sources!r}; expected channels from 0 to {channels - 1}")
     if not 1 <= strongest <= channels:
         raise InputError(f"strongest {strongest}; expected 1 to {channels} inputs")
-    shuffle = within_margins(weights)
 
-    def of_shuffled(rng: np.random.Generator) -> np.ndarray:
-        return np.array([found[0] for found in _measure(shuffle(rng), chosen, strongest)])
+    def of_shuffled(weights: np.ndarray) -> np.ndarray:
+        return np.array([found[0] for found in _measure(weights, chosen, strongest)])
 
     measured = _measure(weights, chosen, strongest)
-    scores, nulls = np.array([found[0] for found in measured]), null_scores(of_shuffled, shuffles, seed)
+    scores, nulls = (
+        np.array([found[0] for found in measured]),
+        null_scores(of_shuffled, across(weights), shuffles, seed),
+    )
     adjusted = against_search(scores, nulls)
     order = best_first(scores, adjusted) if sources is None else range(len(chosen))
     return [

@@ -17,7 +17,7 @@ from jaxcircuits.circuits.motifs.null import (
     best_first,
     check_weights,
     null_scores,
-    within_margins,
+    with_random_signs,
 )
 from jaxcircuits.errors import InputError
 
@@ -31,7 +31,7 @@ class UnionOverCases(Scored):
 
     Attributes:
       score: geometric mean of the two excitations, times the cross-inhibition.
-      null: (shuffles,): the same unit's best scores in shuffled weights.
+      null: (shuffles,): the same unit's best scores where the signs of the cases' slices are random.
       unit: that is excited by both cases, of the last layer.
       cases: the two units, of the layer between.
       excitation: of the unit by each case: norm of the positive weights over that of all the unit's weights.
@@ -58,16 +58,20 @@ def unions(
 ) -> list[UnionOverCases]:
     """Finds units that unite two cases, best first, by weights alone.
 
-    A unit's score is compared with its own in weights whose slices lie at random, each channel and unit of both layers
-    as strong as it is. The list is selected, so it is sorted by what holds for its first: the `adjusted_p_value`, over
-    all units, and then the score.
+    A unit's score is compared with its own where each case's slices excite or inhibit at random: every slice of `first`
+    is negated or not, and `second` stays as it is. So both layers keep which channels are read, how strongly, and where
+    in the window. A small p-value says that among the cases which excite the unit two are more opposed than their
+    slices' sizes explain. It does not say that the unit prefers opposed cases: where many of a layer are opposed, units
+    that read any of them have small ones. Cases or channels whose weights are mostly of one sign are less opposed than
+    random signs make them, and the p-value is then too large rather than too small. The list is selected, so it is
+    sorted by what holds for its first: the `adjusted_p_value`, over all units, and then the score.
 
     Args:
       first: weights of the cases, (cases, h, w, channels), such as `expanded_weights` from mixed4a to mixed4b.
       second: weights of the units that may unite them, (units, h, w, cases), from mixed4b to mixed4c.
       count: units to return, at most, each with its best pair of cases.
       strongest: inputs of a unit among which its cases are looked for.
-      shuffles: of both weights, for the null; no p-value is below 1 / (1 + shuffles).
+      shuffles: of the first weights, for the null; no p-value is below 1 / (1 + shuffles).
       seed: of the shuffles.
 
     Returns:
@@ -83,12 +87,11 @@ def unions(
         raise InputError(f"strongest {strongest}; expected 2 to {len(first)} of the units between")
     cross = cross_inhibition(first)
     best, cases, excitation = _best_pairs(cross, second, strongest)
-    shuffle_first, shuffle_second = within_margins(first), within_margins(second)
 
-    def of_shuffled(rng: np.random.Generator) -> np.ndarray:
-        return _best_pairs(cross_inhibition(shuffle_first(rng)), shuffle_second(rng), strongest)[0]
+    def of_shuffled(first: np.ndarray) -> np.ndarray:
+        return _best_pairs(cross_inhibition(first), second, strongest)[0]
 
-    nulls = null_scores(of_shuffled, shuffles, seed)
+    nulls = null_scores(of_shuffled, [with_random_signs(first)], shuffles, seed)
     adjusted = against_search(best, nulls)
     found = []
     for unit in best_first(best, adjusted)[:count].tolist():

@@ -92,10 +92,11 @@ class Known:
 
 
 def _argument(kept: KeptArgument, name: str, count: int) -> Argument:
-    if kept.value is None or kept.bound is None:
+    if kept.value is None or kept.chance is None or kept.p_value is None or kept.adjusted_p_value is None:
         return Argument(TITLES.get(kept.name, kept.name), None, f"Not measured: {kept.missing}.")
     own = kept.units.get(name)
     mine = "" if own is None else f"This unit {own:.3g}; "
-    chance = f"by chance ({kept.against}) more than {kept.bound:.3g} once in twenty times"
-    said = f"{mine}{count} units of its family {kept.value:.3g}, and {chance}"
+    chance = f"by chance ({kept.against}) {kept.chance:.3g}: p = {kept.p_value:.2g}"
+    said = f"{mine}{count} units of its family {kept.value:.3g}, {chance}"
+    said += f", and {kept.adjusted_p_value:.2g} when corrected for the arguments that were made"
     return Argument(TITLES.get(kept.name, kept.name), kept.holds, f"{kept.meaning}. {said}.")

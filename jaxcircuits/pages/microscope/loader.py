@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxcircuits.bulk.crops_file import Crop, CropBand
 from jaxcircuits.bulk.drawing import Drawing
+from jaxcircuits.bulk.meanings_corrected import false_discovery
 from jaxcircuits.bulk.records import LayerRecords
 from jaxcircuits.circuits.wiring import NONE, Connections, LayerWiring, Side
 from jaxcircuits.errors import InputError
@@ -181,15 +182,21 @@ class RecordedLayer(LayerView):
             return {}
         if kept.p_value is None:
             return {"meanings": (), "meanings_said": kept.why}
-        several = "from a single meaning, or from inputs shuffled among its pictures, as clear a division would arise"
+        adjusted = self._corrected.get(unit, kept.p_value)
+        count = f"{len(self._corrected)} units of the layer that were looked at"
         meanings = tuple(
             Meaning(one.share, one.drawing, _examples(one.crops), tuple((kept.layer, i) for i in one.inputs))
             for one in kept.meanings
         )
         return {
             "meanings": meanings,
-            "meanings_said": f"By what excites it in {kept.layer}; {several} with p = {kept.p_value:.3g}.",
+            "meanings_said": f"By what excites it in {kept.layer}; a single meaning would divide as clearly with p = "
+            f"{kept.p_value:.3g}, or {adjusted:.3g} when corrected for {count} (false discovery rate).",
         }
+
+    @functools.cached_property
+    def _corrected(self) -> Mapping[int, float]:
+        return false_discovery(self.records)
 
     def _counterparts(self, unit: int) -> Iterator[Likeness]:
         for other, layers in self.known.findings.matches.items():

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 SPREAD = math.pi / math.sqrt(3)
-"""Root mean square of phases in radians, that of phases spread evenly over the circle."""
+"""Standard deviation of phases in radians, that of phases spread evenly over the circle."""
+CUTS = 64
+"""Places round the circle at which phases of a given picture may be cut open."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +33,8 @@ class FourierPhase(Parametrization):
     image (half a cycle a pixel along either axis or both), a real picture has a sign in place of a phase, and no
     gradient; MACO lets these coefficients fall below their magnitude.
 
-    Phases are the parameters, scaled to the root mean square of `SPREAD`, so that steps of one length turn them less
-    and less. Made for Nadam at rate 1.0, 256 steps, and views that are crops of half to a twentieth of the picture with
+    Phases are the parameters, scaled to the standard deviation `SPREAD`, so that steps of one length turn them less and
+    less. Made for Nadam at rate 1.0, 256 steps, and views that are crops of half to a twentieth of the picture with
     noise of standard deviation 0.08. Fel et al., Unlocking Feature Visualization for Deeper Networks with MAgnitude
     Constrained Optimization (MACO), 2023; Xplique and Horama. There phases start from N(0, 1) and keep that deviation,
     so that they agree in the picture's corners, which come out as bright spots.
@@ -64,7 +66,7 @@ class FourierPhase(Parametrization):
     ) -> Float[jax.Array, "height width channels"]:
         """Decodes phases."""
         height, width, _ = shape
-        phase = SPREAD * parameters * jax.lax.rsqrt(jnp.square(parameters).mean() + 1e-10)
+        phase = SPREAD * parameters * jax.lax.rsqrt(parameters.var() + 1e-10)
         # In the columns that hold both a frequency and its mirror image, a real picture has opposite phases there.
         phase = jnp.where(_mirrored(height, width), phase - jnp.roll(jnp.flip(phase, 0), 1, 0), phase)
         magnitude = read_spectrum(self.spectrum).magnitude(shape)
@@ -80,11 +82,28 @@ class FourierPhase(Parametrization):
         """The values' phases: the picture keeps its outlines and takes on the spectrum."""
         spectrum, mirrored = jnp.fft.rfft2(values, axes=(0, 1)), _mirrored(*shape[:2])
         phase = jnp.arctan2(spectrum.imag, spectrum.real)
-        phase = jnp.where(mirrored, phase / 2, phase)
-        # Mirrored phases count by their differences: what is added to them all makes up the root mean square.
-        lacking = phase.size * SPREAD**2 - jnp.square(phase).sum()
-        phase = phase + mirrored * jnp.sqrt(jnp.maximum(lacking, 0) / (mirrored.sum() * shape[-1]))
-        return phase * (self.sd / SPREAD)
+        kept = np.broadcast_to(~mirrored, phase.shape)
+        # Phases of one sign and near half a turn would vary by more than `SPREAD` when written from minus to plus half
+        # a turn. Over all places to cut the circle open, the mean square from the middle is that of an even spread, so
+        # the best of them leaves no more.
+        cuts = jnp.arange(CUTS) * (2 * math.pi / CUTS)
+        least = jax.lax.map(lambda cut: _wrapped(phase, cut).var(where=kept), cuts).argmin()
+        own = _wrapped(phase, cuts[least])
+        # Mirrored phases count by their differences, half of a phase on either side: what is added to them all makes up
+        # the standard deviation.
+        height, n, m = shape[0], kept.sum(), phase.size - kept.sum()
+        # One of each two decides, for half a turn may come as plus and as minus.
+        opposite = -jnp.roll(jnp.flip(phase, 0), 1, 0)
+        half = jnp.where((np.arange(height) * 2 < height)[:, None, None], phase, opposite) / 2
+        middle = own.mean(where=kept)
+        lacking = phase.size * SPREAD**2 - n * own.var(where=kept) - jnp.square(half).sum(where=~kept)
+        moved = middle + jnp.sqrt(jnp.maximum(lacking, 0) * phase.size / max(n * m, 1))
+        return jnp.where(kept, own, moved + half) * (self.sd / SPREAD)
+
+
+def _wrapped(phase: jax.Array, middle: jax.Array) -> jax.Array:
+    """Phases within half a turn of a middle."""
+    return middle + (phase - middle + math.pi) % (2 * math.pi) - math.pi
 
 
 def _mirrored(height: int, width: int) -> np.ndarray:

@@ -332,18 +332,26 @@ def test_tuning_is_plotted(network, layers, copied, tmp_path):
     assert view.layers[0].unit(3).tuning is None
 
 
+def test_arguments_of_an_earlier_version_are_refused(network, layers, tmp_path):
+    second = list(layers)[1]
+    unmade = KeptArgument("joint", "Who takes over", *[None] * 3, "", {}, "one unit alone", *[None] * 4)
+    write_arguments(tmp_path, KeptArguments(network.identity, second, "curve", "orientation", (3,), (unmade,), ""))
+    with pytest.raises(InputError, match=r"of this version; expected 'jaxcircuits arguments 2'.*measured again"):
+        read_arguments(tmp_path, second)
+
+
 def test_arguments_are_told_of_the_units_of_their_family(network, layers, copied, tmp_path):
     second = list(layers)[1]
-    made = KeptArgument(
-        "examples", "How many are <curves>", 0.75, 0.25, 0.5, "other pictures", {f"{second}:3": 0.8}, "", True
-    )
-    unmade = KeptArgument("joint", "Who takes over", None, None, None, "", {}, "one unit alone", None)
+    judged = "other pictures", {f"{second}:3": 0.8}, "", True, (0.6, 0.9), 0.004, 0.028
+    made = KeptArgument("examples", "How many are <curves>", 0.75, 0.25, 0.5, *judged)
+    unmade = KeptArgument("joint", "Who takes over", *[None] * 3, "", {}, "one unit alone", *[None] * 4)
     kept = KeptArguments(network.identity, second, "curve", "orientation", (3, 5), (made, unmade))
     write_arguments(copied / "classified", kept)
     assert read_arguments(copied / "classified", second) == kept
     write_site(tmp_path, read_networks(copied, tmp_path))
     page = (tmp_path / "classified" / second / "3.html").read_text()
     assert "How many are &lt;curves&gt;. This unit 0.8; 2 units of its family 0.75" in page
+    assert "0.25: p = 0.004, and 0.028 when corrected for the arguments that were made." in page
     assert 'class="holds"' in page and 'class="open"' in page and "Not measured: one unit alone." in page
     assert "This unit" not in (tmp_path / "classified" / second / "5.html").read_text()
     assert "Seven arguments" not in (tmp_path / "classified" / second / "4.html").read_text()
