@@ -144,9 +144,9 @@ class Members(Brief):
 
     @property
     def by_chance(self) -> float:
-        """How many members there would be, if there were as many as in rearranged networks."""
+        """How many members there would be, if there were as many as in rearranged networks; NaN without any."""
         count, units = self.rearranged
-        return self.looked_at * count / units
+        return self.looked_at * count / units if units else float("nan")
 
     @property
     def excess(self) -> float:
@@ -160,15 +160,15 @@ class Members(Brief):
 
 
 def members(
-    family: Family, answers: Mapping[str, np.ndarray], rearranged: Sequence[Mapping[str, np.ndarray]]
+    family: Family, answers: Mapping[str, np.ndarray], rearranged: Sequence[Mapping[str, np.ndarray]] = ()
 ) -> Members:
     """Which units of a layer are of a family.
 
     Args:
       family: what is looked for.
       answers: set -> (units, kinds, conditions), see `bank.answers`; with `REACH` units must come near to that.
-      rearranged: the same of the layer in rearranged networks, one or more. Where they come without `REACH`, more of
-        their units count as members than with it.
+      rearranged: the same of the layer in rearranged networks; without any, what is by chance is not known. Where they
+        come without `REACH`, more of their units count as members than with it.
     """
     inside, values, angles = _criterion(family, answers)
     by_chance = [_criterion(family, one)[0] for one in rearranged]
