@@ -8,7 +8,7 @@ heap may be skewed, heavy-tailed, sparse and correlated in any way.
   themselves, and the larger p-value counts: parts that come and go each for itself have one peak in the rows, at none
   of them, and may have several in directions.
 - A row is projected on the line between the centers that the other rows have; its own part in a center would move it
-  towards that, and so part what is not apart wherever there are more channels than rows.
+  toward that, and so part what is not apart wherever there are more channels than rows.
 - A cluster of less than a tenth of the rows is no heap: they are set aside, and the others divided again. Rows much
   shorter than the others, whose direction is mostly noise, have no say.
 
