@@ -24,6 +24,7 @@ import numpy as np
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from examples import circuits_curves, circuits_slide
+from jaxcircuits.p_values import holm
 
 LEVEL = 0.05
 GAP = 90.0
@@ -32,12 +33,7 @@ GAP = 90.0
 
 def corrected(p_values: list[float]) -> int:
     """How many of some p-values are below `LEVEL` when all have been tried (Holm, 1979)."""
-    count = 0
-    for rank, p_value in enumerate(sorted(p_values)):
-        if p_value * (len(p_values) - rank) >= LEVEL:
-            break
-        count += 1
-    return count
+    return int((holm(p_values) < LEVEL).sum())
 
 
 def findings(known: dict[str, Any], curves: dict[str, Any], circuits: dict[str, Any]) -> dict[str, dict[str, Any]]:

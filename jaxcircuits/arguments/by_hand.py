@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import Case, Written
-from jaxcircuits.arguments.chance import RESAMPLES, judged
+from jaxcircuits.arguments.chance import RESAMPLES, ends, judged
 from jaxcircuits.circuits import ablate, patch
 from jaxcircuits.evidence import stimuli, tuning
 from jaxcircuits.evidence.handwritten import handwritten_curves
@@ -73,7 +73,7 @@ def by_hand(case: Case, written: Written | None) -> Argument:
         **judged(1 - own.sum() / lost.sum(), np.array(chance)),
         against="the same units in each other's places",
         count=len(lost),
-        interval=(float(np.percentile(spread, 2.5)), float(np.percentile(spread, 97.5))) if len(lost) > 1 else None,
+        interval=ends(spread) if len(lost) > 1 else None,
         units=case.named(np.array([alike[positions[unit]] for unit in case.units.tolist()])),
         figures={
             "units_are": "correlations of the tuning curves, trained and by hand",

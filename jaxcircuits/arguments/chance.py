@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
+from jaxcircuits.p_values import holm
 
 DRAWS = 999
 """Of chance, where a draw costs nothing."""
@@ -77,8 +79,12 @@ def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float
     if len(values) < 2:
         return None
     means = values.reshape(len(values), -1).mean(1)
-    drawn = means[rng.integers(0, len(means), (RESAMPLES, len(means)))].mean(1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
+    return ends(means[rng.integers(0, len(means), (RESAMPLES, len(means)))].mean(1))
+
+
+def ends(resampled: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """The ends of the 95 % interval of resamples."""
+    low, high = np.percentile(resampled, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -87,9 +93,6 @@ def corrected(arguments: list[Argument]) -> list[Argument]:
 
     The chance that any of those which hold does so by chance alone is at most 0.05.
     """
-    made = sorted((one.p_value, place) for place, one in enumerate(arguments) if one.p_value is not None)
-    adjusted, found = 0.0, dict[int, float]()
-    for rank, (p_value, place) in enumerate(made):
-        adjusted = max(adjusted, min(1.0, p_value * (len(made) - rank)))
-        found[place] = adjusted
-    return [dataclasses.replace(one, adjusted_p_value=found.get(place)) for place, one in enumerate(arguments)]
+    made = {place: one.p_value for place, one in enumerate(arguments) if one.p_value is not None}
+    adjusted = dict(zip(made, holm(list(made.values())).tolist()))
+    return [dataclasses.replace(one, adjusted_p_value=adjusted.get(place)) for place, one in enumerate(arguments)]

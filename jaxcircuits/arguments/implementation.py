@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import SELECTIVE_BELOW, TURN, Case, selective
-from jaxcircuits.arguments.chance import DRAWS, RESAMPLES, judged
+from jaxcircuits.arguments.chance import DRAWS, RESAMPLES, ends, judged
 from jaxcircuits.circuits import expanded_weights
 
 FEWEST = 4
@@ -49,7 +49,7 @@ def implementation(case: Case) -> Argument:
         **judged(found, chance),
         against="orders at random of the units below",
         count=len(sums),
-        interval=(float(np.percentile(spread, 2.5)), float(np.percentile(spread, 97.5))) if spread else None,
+        interval=ends(spread) if spread else None,
         units=case.named(np.array([correlation(cosine(below)[i], sums[i]) for i in range(len(sums))])),
         figures={
             "layer_below": case.below,

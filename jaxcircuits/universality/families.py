@@ -24,11 +24,12 @@ from jaxcircuits.evidence.circular import difference
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.lookup import Lookup
 from jaxcircuits.network import Network
+from jaxcircuits.p_values import holm
 from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
 from jaxcircuits.universality.family import FAMILIES, REACH, Family, Members, coverage, members
 from jaxcircuits.universality.matching import Matching, depth_map
-from jaxcircuits.universality.rearranged import holm, rearranged
+from jaxcircuits.universality.rearranged import rearranged
 
 if TYPE_CHECKING:
     from jaxtyping import Int

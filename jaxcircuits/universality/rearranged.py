@@ -8,7 +8,6 @@ bias, and loses which of them is for which input at which place, in all layers a
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -56,19 +55,3 @@ def more_than_by_chance(count: int, units: int, by_chance: int, rearranged_units
     from scipy.stats import hypergeom
 
     return float(hypergeom.sf(count - 1, units + rearranged_units, count + by_chance, units))
-
-
-def holm(p_values: Sequence[float]) -> np.ndarray:
-    """P-values corrected for all of them having been looked at (Holm, A simple sequentially rejective procedure, 1979).
-
-    Args:
-      p_values: (n,).
-
-    Returns:
-      (n,): the chance that any one with as small a value would be there if nothing were, at most 1.
-    """
-    values = np.asarray(p_values, np.float64)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.empty(len(values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1)
-    return adjusted

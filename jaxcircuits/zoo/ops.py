@@ -67,10 +67,9 @@ def local_response_norm(x: jax.Array, lrn: LRN) -> jax.Array:
 
 def _inverse_power(x: jax.Array, power: float) -> jax.Array:
     """`x ** -power`, by roots where they are enough, which take a third less time than logarithms with the gradient."""
-    root = lax.rsqrt(x)
     if power == 0.5:
-        return root
+        return lax.rsqrt(x)
     if power == 0.75:
-        return root * lax.sqrt(root)
+        return (root := lax.rsqrt(x)) * lax.sqrt(root)
     # By way of the logarithm, which the gradient reuses.
     return jnp.exp(-power * jnp.log(x))

@@ -9,11 +9,12 @@ import pytest
 from scipy.stats import binom
 
 import jaxcircuits as jc
+from jaxcircuits.p_values import holm
 from jaxcircuits.universality import FAMILIES, corrected
 from jaxcircuits.universality.bank import BANK
 from jaxcircuits.universality.families import _found
 from jaxcircuits.universality.family import members
-from jaxcircuits.universality.rearranged import holm, rearranged
+from jaxcircuits.universality.rearranged import rearranged
 from support import matched
 
 BY_NAME = {family.name: family for family in FAMILIES}
