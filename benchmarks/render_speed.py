@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=9)
     parser.add_argument("--first", action="store_true", help="only the seconds to a process's first picture")
     arguments = parser.parse_args()
+    jc.keep_memory()
     network = jc.load(arguments.network)
     if arguments.first:
         recipe = jc.Recipe(size=arguments.size)
