@@ -15,8 +15,9 @@ over every eighth photograph. Each number is given beside what it is where the s
 than the first. Two networks agree on depth by the rank correlation of a layer's depth with that of its best match.
 
 Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: in the same network with every
-unit's weights in random arrangement, see `jaxcircuits.universality.rearranged`; p-values are of the best of all layers,
-and adjusted ones are corrected for all families in all networks (Holm, 1979).
+unit's weights in random arrangement, see `jaxcircuits.universality.rearranged`; p-values are corrected for all layers,
+and adjusted ones for all families in all networks (Holm, 1979). Of the layers that pass, the one with the largest share
+of members beyond chance is told of.
 
 Circuits: curves (`universality.family_circuit`), and from photographs of dogs and of vehicles, for `slide` its own
 scenes of heads and of cars, `universality.head_circuit` and `car_circuit`.
@@ -189,8 +190,9 @@ def _found(network: jc.Network, rows: list[dict[str, Any]]) -> dict[str, univers
             units, nothing = np.array(row["units"]), np.zeros(len(row["units"]))
             own = universality.Members(units, np.radians(degrees), nothing, row["units_of_layer"], (0, 1))
             family = next(one for one in universality.FAMILIES if one.name == row["family"])
-            at = row["layer"], row["depth_percent"] / 100, row["p_value"], row["adjusted_p_value"]
-            found[row["family"]] = universality.Found(family, network.name, {row["layer"]: own}, *at)
+            layer, at = row["layer"], {row["layer"]: row["depth_percent"] / 100}
+            p_values = row["p_value"], row["adjusted_p_value"]
+            found[row["family"]] = universality.Found(family, network.name, {layer: own}, at, layer, *p_values)
     return found
 
 

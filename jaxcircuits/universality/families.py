@@ -53,18 +53,18 @@ class Found(Brief):
       family: what was looked for.
       network: its name.
       layers: layer -> its `Members`, of all layers that were looked at.
-      layer: that whose number of members is least likely by chance.
-      depth: of that layer, see `jaxcircuits.universality.depths`.
-      p_value: how often chance gives any layer as many, see `Members.p_value`; corrected for the number of layers
-        (Bonferroni).
+      depths: layer -> its depth, see `jaxcircuits.universality.depths`.
+      layer: that which has most of the family, see `corrected`.
+      p_value: how often chance gives any layer as many as `layer` has, see `Members.p_value`; corrected for the number
+        of layers (Bonferroni).
       adjusted_p_value: the same, corrected for all families and networks that were looked at together, see `corrected`.
     """
 
     family: Family
     network: str
     layers: Mapping[str, Members]
+    depths: Mapping[str, float]
     layer: str
-    depth: float
     p_value: float
     adjusted_p_value: float
 
@@ -76,6 +76,11 @@ class Found(Brief):
     @property
     def members(self) -> Members:
         return self.layers[self.layer]
+
+    @property
+    def depth(self) -> float:
+        """Where `layer` is."""
+        return self.depths[self.layer]
 
     @property
     def units(self) -> Int[np.ndarray, " units"]:
@@ -244,17 +249,36 @@ def families(
 def corrected(found: Mapping[tuple[str, str], Found]) -> dict[tuple[str, str], Found]:
     """Families with p-values that are corrected for all of them being looked for (Holm, 1979).
 
+    Of a family's layers with `FEWEST` members or more whose p-value passes Bonferroni's correction for all layers and
+    all families in networks, that is chosen which has the largest share beyond chance. The smallest p-value would favor
+    layers of many units, so it decides only where no layer passes.
+
     Args:
       found: all that were looked for, by (family, network), whatever calls of `families` they are from.
 
     Returns:
-      The same with each `adjusted_p_value`: the probability of any false one among those below is no more than that.
+      The same with each `layer`, `p_value` and `adjusted_p_value`: the probability of any false one among those whose
+      `adjusted_p_value` is below some value is no more than that value.
     """
-    adjusted = holm([one.p_value for one in found.values()])
+    chosen = {key: _chosen(one, len(found)) for key, one in found.items()}
+    adjusted = holm([one.p_value for one in chosen.values()])
     return {
         key: dataclasses.replace(one, adjusted_p_value=float(value))
-        for (key, one), value in zip(found.items(), adjusted)
+        for (key, one), value in zip(chosen.items(), adjusted)
     }
+
+
+def _chosen(one: Found, looks: int) -> Found:
+    """With the layer that has most of the family, of those that pass for as many families that are looked for."""
+    p_values = {layer: min(own.p_value * len(one.layers), 1.0) for layer, own in one.layers.items()}
+    shares = {layer: own.excess / own.looked_at for layer, own in one.layers.items()}
+    passing = [name for name, p in p_values.items() if p * looks < LEAST and len(one.layers[name].units) >= FEWEST]
+    if passing:
+        layer = max(passing, key=lambda name: shares[name])
+    else:
+        layer = min(p_values, key=lambda name: (p_values[name], -shares[name]))
+    # The chosen layer's own p-value is no smaller than the smallest one: choosing cannot make it claim too much.
+    return dataclasses.replace(one, layer=layer, p_value=p_values[layer], adjusted_p_value=p_values[layer])
 
 
 def layers_of(network: Network) -> tuple[str, ...]:
@@ -270,10 +294,8 @@ def layers_of(network: Network) -> tuple[str, ...]:
 
 def _found(network: Network, family: Family, seen: Answers, by_chance: Sequence[Answers]) -> Found:
     by_layer = {layer: members(family, own, [one[layer] for one in by_chance]) for layer, own in seen.items()}
-    p_values = {layer: own.p_value for layer, own in by_layer.items()}
-    best = min(by_layer, key=lambda layer: (p_values[layer], -by_layer[layer].excess))
-    p_value = min(p_values[best] * len(by_layer), 1.0)
-    return Found(family, network.name, by_layer, best, float(depths(network, [best])[0]), p_value, p_value)
+    where = {layer: float(depth) for layer, depth in zip(by_layer, depths(network, list(by_layer)))}
+    return _chosen(Found(family, network.name, by_layer, where, "", 1.0, 1.0), 1)
 
 
 def relate(one: Found, other: Found, matching: Matching) -> Related:

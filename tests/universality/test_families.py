@@ -157,7 +157,37 @@ def looked(layers, by_chance):
     return _found(template_network("one"), BY_NAME["curves"], layers, [by_chance])
 
 
-def test_the_layer_that_is_least_likely_by_chance_is_chosen():
+def in_layers(*counts):
+    """A family with so many members of so many units in each layer, beside (of three times as many) by chance."""
+    nothing = np.zeros(0)
+    layers = {
+        name: universality.Members(np.arange(count), nothing, nothing, units, (chance, 3 * units))
+        for name, count, units, chance in counts
+    }
+    depths = {name: at / len(layers) for at, name in enumerate(layers)}
+    return universality.Found(BY_NAME["cars"], "net", layers, depths, counts[0][0], 1.0, 1.0)
+
+
+def fisher(count, units, chance):
+    table = [[count, units - count], [chance, 3 * units - chance]]
+    return fisher_exact(table, alternative="greater").pvalue
+
+
+def test_of_layers_that_pass_that_with_the_largest_share_is_chosen():
+    small, large, few = ("small", 10, 60, 3), ("large", 90, 1000, 30), ("few", 2, 2, 0)
+    assert 0 < fisher(*large[1:]) < fisher(*small[1:]) and fisher(*few[1:]) < 0.05
+    key, others = ("cars", "net"), {("cars", str(i)): in_layers(("only", 1, 60, 3)) for i in range(4)}
+    got = universality.corrected({key: in_layers(large, few, small)} | others)[key]
+    assert got.layer == "small" and got.depth == pytest.approx(2 / 3) and got.there
+    assert got.p_value == pytest.approx(3 * fisher(*small[1:]))
+    assert got.adjusted_p_value == pytest.approx(5 * 3 * fisher(*small[1:]))
+    # For so many families in networks the smaller layer does not pass, and must not hide that the larger one does.
+    many = {("cars", str(i)): in_layers(("only", 1, 60, 3)) for i in range(int(0.05 / fisher(*small[1:])))}
+    got = universality.corrected({key: in_layers(large, few, small)} | many)[key]
+    assert got.layer == "large" and got.there
+
+
+def test_the_layer_that_has_the_family_is_chosen_and_tested_as_by_scipy():
     clear, _ = planted(units=240, tuned=12, seed=1)
     alone, other = planted(units=240, tuned=0, seed=2)[0], planted(units=240, tuned=0, seed=3)[0]
     by_chance = {"early": other, "units": other}
