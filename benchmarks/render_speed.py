@@ -10,13 +10,13 @@ Milliseconds a picture and step (JAX 0.10, float32, medians of 9), and a step's 
 
 | layer | 1 picture | 4 | 8 | 16 | over convolutions | compilation, cold | warm |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| conv2d2 | 7.2 | 7.5 | 9.9 | 11.6 | 1.14 to 1.54 | 6.2 s | 1.1 s |
-| mixed3b | 13.3 | 14.3 | 15.1 | 16.6 | 1.38 to 1.59 | 7.9 s | 1.5 s |
-| mixed4b | 17.0 | 16.6 | 22.5 | 20.6 | 1.39 to 1.65 | 10.0 s | 1.7 s |
-| mixed4d | 20.5 | 20.0 | 22.3 | 23.4 | 1.36 to 1.50 | 11.8 s | 2.2 s |
-| mixed5b | 27.3 | 25.7 | 25.7 | 25.1 | 1.29 to 1.42 | 15.6 s | 2.7 s |
+| conv2d2 | 16.1 | 14.0 | 13.3 | 15.0 | 1.37 to 1.47 | 8.3 s | 3.2 s |
+| mixed3b | 21.1 | 25.2 | 22.2 | 22.8 | 1.30 to 1.62 | 16.0 s | 4.3 s |
+| mixed4b | 43.5 | 31.5 | 22.6 | 23.9 | 1.25 to 1.53 | 18.6 s | 3.9 s |
+| mixed4d | 43.2 | 32.3 | 32.4 | 25.6 | 1.10 to 1.52 | 19.4 s | 5.2 s |
+| mixed5b | 60.6 | 45.8 | 39.4 | 37.4 | 1.11 to 1.50 | 27.6 s | 5.2 s |
 
-A batch of 16 leaves the caches. Times vary by a fifth from process to process, ratios less.
+Freed memory is kept (`jaxcircuits.keep_memory`). Times vary by a fifth and more from process to process, ratios less.
 
 Steps and convolutions are called in turns, so that both meet the same disturbances. `least` is the least of all calls,
 the nearest to a quiet machine; `cores` is the time that all processor cores spent, which others disturb least. Pictures
