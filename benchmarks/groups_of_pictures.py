@@ -2,17 +2,20 @@
 
 Command:   python -m benchmarks.groups_of_pictures WEIGHTS.safetensors --out RESULT.json [--sheets FOLDER]
 Hardware:  two CPU cores
-Cost:      6 minutes
+Cost:      25 minutes
 Result:    benchmarks/results/groups_of_pictures.json
 
 Diversity: four pictures of a unit of mixed4e with `- WEIGHT * diversity("mixed4a")` against four seeds without it. The
-units are those of which the twelve strongest of 800 photographs were least alike at mixed5b, so of many meanings.
-Distance is the mean over pairs between the mean activations of mixed4e; the score is the unit's mean activation on the
-finished pictures. The weight is a thirtieth of the score without diversity.
+units lie evenly over the layer, so that no look chose them; one more, whose twelve strongest of 800 photographs were
+among the least alike, is the one that is shown. Distance is the mean over pairs between the mean activations of
+mixed4e; the score is the unit's mean activation on the finished pictures. The weight is a thirtieth of the score
+without diversity.
 
 Alignment: six pictures from one unit of mixed4a to another, each drawn for itself, with 0.02 times `alignment`, and
 with shared parameters; distance is the root mean square between neighbors, as activations of mixed3a relative to their
-norm, and the score is the mean of the interpolated objective.
+norm, and the score is the mean of the interpolated objective. The ends lie evenly over the layer, too.
+
+Ratios to what is drawn without are of sums over all units or ways, with bootstrap intervals over these.
 """
 
 from __future__ import annotations
@@ -25,12 +28,17 @@ import numpy as np
 
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
+from examples.figures import figure
 from jaxcircuits.vis import Shared
 
-UNITS = (571, 440)
-ENDS = ((3, 77), (120, 201))
 ALIGNMENT = 0.02
 STEPS = 6
+
+
+def evenly(network: jc.Network, layer: str, count: int) -> list[int]:
+    """Units evenly over a layer."""
+    apart = network.layers[layer].shape[-1] // count
+    return [apart // 2 + apart * i for i in range(count)]
 
 
 def diverse(network: jc.Network, unit: int, recipe: jc.Recipe, sheets: Path | None) -> dict:
@@ -71,6 +79,18 @@ def aligned(network: jc.Network, ends: tuple[int, int], recipe: jc.Recipe, sheet
     return result
 
 
+def ratios(rows: list[dict], kind: str, plain: str) -> dict:
+    """What a kind of drawing has of the distances and the scores of a plainer one."""
+    return {
+        what: figure(
+            lambda own, other: own.sum() / other.sum(),
+            *(np.array([row[name][what] for row in rows]) for name in (kind, plain)),
+            digits=3,
+        )
+        for what in ("distance", "score")
+    }
+
+
 def _save(rendering: jc.Rendering, sheets: Path | None, name: str) -> None:
     if sheets is not None:
         sheets.mkdir(parents=True, exist_ok=True)
@@ -80,19 +100,25 @@ def _save(rendering: jc.Rendering, sheets: Path | None, name: str) -> None:
 def main() -> None:
     parser = arguments_of(__doc__)
     parser.add_argument("--steps", type=int, default=192)
+    parser.add_argument("--count", type=int, default=8, help="units, and pairs of units")
+    parser.add_argument("--shown", type=int, default=440, help="one unit more, in front")
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
     arguments = parser.parse_args()
     network = jc.load(arguments.network)
     recipe = jc.Recipe(size=arguments.size, steps=arguments.steps)
     result: dict = {"network": network.name, "size": arguments.size, "steps": arguments.steps}
     result["diversity"] = []
-    for unit in UNITS:
+    for unit in (arguments.shown, *evenly(network, "mixed4e", arguments.count)):
         result["diversity"].append(diverse(network, unit, recipe, arguments.sheets))
         print(result["diversity"][-1], flush=True)
+    result["diversity_to_seeds"] = ratios(result["diversity"][1:], "diversity", "seeds")
     result["interpolation"] = []
-    for ends in ENDS:
+    ends_of_ways = evenly(network, "mixed4a", 2 * arguments.count)
+    for ends in zip(ends_of_ways, ends_of_ways[arguments.count :]):
         result["interpolation"].append(aligned(network, ends, recipe, arguments.sheets))
         print(result["interpolation"][-1], flush=True)
+    for kind in ("alignment", "shared"):
+        result[f"{kind}_to_alone"] = ratios(result["interpolation"], kind, "alone")
     report(result, arguments.out)
 
 

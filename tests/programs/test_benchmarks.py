@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import against_pytorch, first_and_second, first_minute, floor, hlo, microscope_pages
+from benchmarks import against_pytorch, first_and_second, first_minute, floor, groups_of_pictures, hlo, microscope_pages
 from jaxcircuits import Recipe
 from support.data import ROOT
 from support.fuzzed_records import template
@@ -120,6 +120,18 @@ def test_time_to_score(tmp_path):
     )
     (row,) = result["rows"]
     assert len(row["scores"]) == len(result["at_steps"])
+
+
+def test_groups_are_compared_by_sums(small):
+    rows = [
+        {"seeds": {"distance": 2.0, "score": 10.0}, "diversity": {"distance": 3.0, "score": 9.0}},
+        {"seeds": {"distance": 6.0, "score": 30.0}, "diversity": {"distance": 9.0, "score": 3.0}},
+    ]
+    got = groups_of_pictures.ratios(rows, "diversity", "seeds")
+    assert got["distance"] == {"value": 1.5, "interval": [1.5, 1.5], "n": 2}
+    assert got["score"]["value"] == 0.3 and got["score"]["interval"] == [0.1, 0.9]
+    units = small.layers["mixed3b"].shape[-1]
+    assert len(set(groups_of_pictures.evenly(small, "mixed3b", units))) == units
 
 
 @pytest.mark.slow
