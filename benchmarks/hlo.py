@@ -28,14 +28,27 @@ _ASIDE = ("copy-start", "slice-start", "custom-call", "opt-barrier", "while", "a
 
 def loop_body(program: str) -> list[str]:
     """The lines of the longest body of a loop: that of a drawing's steps."""
+    computations = _computations(program)
+    return max((computations[name] for name in re.findall(r"body=%([\w.\-]+)", program)), key=len)
+
+
+def entry(program: str) -> list[str]:
+    """The lines of what is run first, of a program without loops."""
+    return _computations(program)["ENTRY"]
+
+
+def _computations(program: str) -> dict[str, list[str]]:
+    """The lines of each part of a program, by its name; of the first one by `ENTRY`, too."""
     computations: dict[str, list[str]] = {}
     lines: list[str] = []
     for line in program.splitlines():
         if begun := _COMPUTATION.match(line):
             lines = computations[begun[1]] = []
+            if line.startswith("ENTRY"):
+                computations["ENTRY"] = lines
         else:
             lines.append(line)
-    return max((computations[name] for name in re.findall(r"body=%([\w.\-]+)", program)), key=len)
+    return computations
 
 
 def moved(lines: list[str]) -> int:

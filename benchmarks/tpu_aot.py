@@ -35,16 +35,21 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.experimental import topologies
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxcircuits as jc
 from benchmarks import hlo
 from benchmarks.measuring import arguments_of, report
+from jaxcircuits.evidence.tally import Tallying
+from jaxcircuits.network import stream
 from jaxcircuits.platforms import traced_for_tpu
 from jaxcircuits.vis.keys import picture_keys
 from jaxcircuits.vis.loss import Batch
 from jaxcircuits.vis.numbers import divided
 from jaxcircuits.vis.optimize import PICTURES, Programs, cast
+
+CLASSES, COUNT = 1000, 100
+"""Of pictures in a pass, and how many of the strongest are kept of each unit."""
 
 
 class Chip(NamedTuple):
@@ -86,12 +91,33 @@ def compiled_step(
         return programs.lowered(batch)["step"].compile()
 
 
-def figures(compiled: jax.stages.Compiled, chip: Chip, pictures_a_chip: int, steps: int) -> dict[str, float]:
-    """What the compiler says of a step on one chip, and what the chip could do at best."""
+def compiled_pass(network: jc.Network, layers: tuple[str, ...], pictures: int, device: Any) -> jax.stages.Compiled:
+    """The program that `evidence.examples` shows a batch of pictures by, bytes at the native size; nothing runs."""
+    with traced_for_tpu():
+        mesh = Mesh(np.array([device]), (PICTURES,))
+        view = network.forward, layers, 1
+        programs = stream.programs((view,), stream.OfOne(Tallying(COUNT, CLASSES)), mesh)
+        everywhere, shared = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(PICTURES)))
+
+        def held(kind, *shape, sharding=shared):
+            return jax.ShapeDtypeStruct(shape, kind, sharding=sharding)
+
+        params = jax.tree.map(lambda leaf: held(leaf.dtype, *leaf.shape, sharding=everywhere), network.params)
+        size = network.convention.size
+        start = programs.start.lower(((*network.shapes(size, layers).items(),),)).out_info
+        state = jax.tree.map(lambda leaf: held(leaf.dtype, *leaf.shape), start)
+        images = held(np.uint8, pictures, *size, network.convention.channels)
+        which = stream.Held(held(np.int32, pictures), held(np.int32, pictures), held(bool, pictures))
+        return programs.step.lower([params], state, [[(images, which)]]).compile()
+
+
+def figures(
+    compiled: jax.stages.Compiled, lines: list[str], chip: Chip, pictures_a_chip: int, steps: int
+) -> dict[str, float]:
+    """What the compiler says of a step on one chip, and what the chip could do at best; `lines` are of the step."""
     cost, memory = compiled.cost_analysis(), compiled.memory_analysis()
     needed = memory.temp_size_in_bytes + memory.argument_size_in_bytes + memory.output_size_in_bytes
-    body = hlo.loop_body(compiled.as_text())
-    moved, cycles = hlo.moved(body), _cycles(body)
+    moved, cycles = hlo.moved(lines), _cycles(lines)
     computing, moving = cost["flops"] / chip.bfloat16, moved / chip.bandwidth
     held = needed - memory.alias_size_in_bytes
     least = max(computing, moving)
@@ -108,7 +134,7 @@ def figures(compiled: jax.stages.Compiled, chip: Chip, pictures_a_chip: int, ste
         "pictures_a_second_by_compiler": pictures_a_chip / (steps * sum(cycles.values()) / chip.clock),
     }
     dearest = {name: float(f"{1e3 * count / chip.clock:.4g}") for name, count in cycles.most_common(12)}
-    others = hlo.without_cycles(body)
+    others = hlo.without_cycles(lines)
     uncounted = {name: float(f"{1e3 * count / chip.bandwidth:.4g}") for name, count in others.most_common(6)}
     rounded = {name: float(f"{value:.4g}") for name, value in values.items()}
     return rounded | {"dearest_ms": dearest, "uncounted_ms": uncounted}
@@ -125,7 +151,7 @@ def _cycles(lines: list[str]) -> Counter[str]:
 
 
 def rows(network: jc.Network, arguments) -> Iterator[dict]:
-    """One a kind of chip, number of chips, type and batch size."""
+    """One a kind of chip, number of chips, type and batch size; and one a kind of chip for a pass over pictures."""
     for kind in arguments.chips:
         topology = topologies.get_topology_desc(topology_name=f"{kind}:{CHIPS[kind].slice}", platform="tpu")
         for chips in (1, len(topology.devices)):
@@ -135,10 +161,20 @@ def rows(network: jc.Network, arguments) -> Iterator[dict]:
                     devices = list(topology.devices[:chips])
                     compiled = compiled_step(network, arguments.layer, chips * pictures, recipe, devices)
                     row = {"chip": kind, "chips": chips, "dtype": dtype, "pictures_a_chip": pictures}
-                    row |= figures(compiled, CHIPS[kind], pictures, recipe.steps)
-                    row["compile_seconds"] = round(time.time() - began, 1)
-                    print(row, flush=True)
-                    yield row
+                    body = hlo.loop_body(compiled.as_text())
+                    row |= figures(compiled, body, CHIPS[kind], pictures, recipe.steps)
+                    yield _done(row, began)
+        if arguments.passes:
+            began, pictures = time.time(), stream.LARGE_BATCH
+            compiled = compiled_pass(network, arguments.passes, pictures, topology.devices[0])
+            row = {"chip": kind, "chips": 1, "pass_over": list(arguments.passes), "pictures_a_chip": pictures}
+            yield _done(row | figures(compiled, hlo.entry(compiled.as_text()), CHIPS[kind], pictures, 1), began)
+
+
+def _done(row: dict, began: float) -> dict:
+    row["compile_seconds"] = round(time.time() - began, 1)
+    print(row, flush=True)
+    return row
 
 
 def main() -> None:
@@ -149,6 +185,7 @@ def main() -> None:
     parser.add_argument("--chips", type=lambda text: text.split(","), default=list(CHIPS))
     parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[64])
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["bfloat16"])
+    parser.add_argument("--passes", type=lambda text: tuple(text.split(",")), default=("mixed4b",), help="layers seen")
     arguments = parser.parse_args()
     network = jc.load(arguments.network)
     peaks = {kind: CHIPS[kind]._asdict() for kind in arguments.chips}

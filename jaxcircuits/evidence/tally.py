@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.evidence import grid
+from jaxcircuits.evidence.counting import counted
 from jaxcircuits.evidence.exact import Count, Sum
 from jaxcircuits.network.stream import Held
 
@@ -178,7 +179,7 @@ def _updated(
         away = own - shift
         seen = _Block(*_at(own, own.max(1)), *_at(own, own.min(1)), away.mean(1), jnp.square(away).mean(1))
         shares = zip(histograms, jnp.split(own, lanes), jnp.split(own_real, lanes), strict=True)
-        return tuple(_counted(*share) for share in shares), seen
+        return tuple(counted(*share) for share in shares), seen
 
     # Block by block, so that on a CPU all of these read a picture's activations while the cache holds them; and into
     # several histograms, since counting into one keeps a single core busy; the first is the tally's, changed in place.
@@ -187,7 +188,7 @@ def _updated(
     histograms, seen = jax.lax.scan(look, (tally.histogram.low, *none), blocks)
     seen = jax.tree.map(lambda part: part.reshape(-1, units), seen)
     sound = jnp.isfinite(seen.high).all(1) & jnp.isfinite(seen.low).all(1) | ~batch.real
-    peaks = _counted(tally.peaks.low, seen.high[:, None], batch.real)
+    peaks = counted(tally.peaks.low, seen.high[:, None], batch.real)
     # A mean lies between the ends of what it is of, whatever rounding says: that of a silent picture is 0, not below.
     means = jnp.clip(seen.mean + shift, seen.low, seen.high)
     of_class = jnp.matmul(member.T.astype(jnp.float32), jnp.where(real, means, 0), precision=jax.lax.Precision.HIGHEST)
@@ -223,16 +224,6 @@ def _merged(best: Best, values: jax.Array, numbers: jax.Array, places: jax.Array
     # Of equal values the first stays first, which is that of the picture with the lower number.
     values, chosen = jax.lax.top_k(values, best.values.shape[1])
     return Best(values, *(jnp.take_along_axis(part, chosen, axis=1) for part in (pictures, places)))
-
-
-def _counted(counts: jax.Array, x: jax.Array, real: jax.Array) -> jax.Array:
-    """Counts by unit and interval, uint32 (units * INTERVALS,), with those of (n, places, units) of real pictures."""
-    silent = ~real[:, None, None]
-    # What is not real is counted as zeros, which are taken off again: ones need not be made for every activation.
-    cells = jnp.where(silent, grid.ZERO, grid.interval(x)) + jnp.arange(x.shape[-1]) * grid.INTERVALS
-    # Along one axis: over two, XLA's scatter takes three times as long; unsigned, so that none can count from the end.
-    counts = counts.at[cells.reshape(-1).astype(jnp.uint32)].add(1, mode="promise_in_bounds")
-    return counts.at[grid.ZERO :: grid.INTERVALS].add(-(silent.sum() * x.shape[1]).astype(counts.dtype))
 
 
 def _spread(spread: Spread, high: jax.Array, places: jax.Array, batch: Held) -> Spread:

@@ -46,8 +46,10 @@ class NothingSeen(InputError):
 State = Any
 """A pytree of arrays."""
 
-_OF_BYTE = np.arange(256, dtype=np.float32) / np.float32(255)
-"""Bytes in [0, 1]: a table, as compilers make a product of a division by 255, which differs for every second byte."""
+_OF_BYTE = np.float32(257 / 2**16), np.float32(1 / (255 * 2**16))
+"""Their sum is 1 / 255, and a byte's product with the first is exact, so the sum of both products is rounded once: it
+is what division by 255 gives. Compilers make one product of a division, which differs for every second byte; and a
+table would be looked up pixel by pixel, the slowest thing that a TPU does."""
 
 
 def batches(pictures: np.ndarray | jax.Array) -> Iterator[tuple[np.ndarray | jax.Array, int]]:
@@ -187,10 +189,10 @@ def reduce(
       InputError: for an unknown layer; `NothingSeen` where no picture can be read.
     """
     view, options = View(network, (pictures,), tuple(layers)), {"start": start, "stop": stop, "progress": progress}
-    return reduce_views([view], _OfOne(reduction), batch_size=batch_size, **options)
+    return reduce_views([view], OfOne(reduction), batch_size=batch_size, **options)
 
 
-class _OfOne(NamedTuple):
+class OfOne(NamedTuple):
     """A reduction of one network, as one of several."""
 
     reduction: Reduction
@@ -244,7 +246,7 @@ def reduce_views(
     source = sequences[0][0].source
     stop = len(source) if stop is None else min(stop, len(source))
     looks = tuple((view.network.forward, view.layers, len(view.pictures)) for view in views)
-    programs = _programs(looks, reduction, mesh)
+    compiled = programs(looks, reduction, mesh)
     params = jax.device_put([view.network.params for view in views], NamedSharding(mesh, PartitionSpec()))
     state, pending, read, skipped, unreadable = None, collections.deque(), 0, 0, []
     title = " and ".join(dict.fromkeys(view.network.name for view in views))
@@ -261,11 +263,11 @@ def reduce_views(
                     view.network.check_pictures(np.zeros((1, *of_view[0].images.shape[1:]), np.float32))
                     shapes.append(tuple(view.network.shapes(of_view[0].images.shape[1:3], view.layers).items()))
                 shown_at = batch.images.shape[1:3]
-                state = programs.start(tuple(shapes))
+                state = compiled.start(tuple(shapes))
             arrays = [[(b.images, (b.numbers, b.labels, b.read)) for b in of_view] for of_view in batches_of_views]
             arrays = jax.device_put(arrays, NamedSharding(mesh, PartitionSpec(PICTURES)))
             held = [[(images, Held(*which)) for images, which in of_view] for of_view in arrays]
-            state, done = programs.step(params, state, held)
+            state, done = compiled.step(params, state, held)
             # Reading may be faster than seeing: were it not held back, all pictures would wait in memory.
             pending.append((done, int(batch.numbers[0]) + size))
             if len(pending) > AHEAD:
@@ -318,9 +320,10 @@ class _Programs(NamedTuple):
 
 
 @functools.lru_cache(maxsize=64)
-def _programs(
+def programs(
     looks: tuple[tuple[Forward, tuple[str, ...], int], ...], reduction: JointReduction, mesh: Mesh
 ) -> _Programs:
+    """What a pass runs: of each view its network, layers and number of sequences; `mesh` has the axis `PICTURES`."""
     everywhere, shared = PartitionSpec(), PartitionSpec(PICTURES)
 
     def begin(shapes):
@@ -330,7 +333,8 @@ def _programs(
     def look(forward, names, count, params, images):
         images = jnp.concatenate(images)
         if images.dtype == jnp.uint8:
-            images = jnp.asarray(_OF_BYTE).at[images].get(mode="promise_in_bounds")
+            images = images.astype(jnp.float32)
+            images = images * _OF_BYTE[0] + images * _OF_BYTE[1]
         seen = {name: value.astype(jnp.float32) for name, value in forward(params, images, names).items()}
         parts = {name: jnp.split(value, count) for name, value in seen.items()}
         return [{name: parts[name][i] for name in parts} for i in range(count)]

@@ -1,13 +1,16 @@
 """What is counted on the device: intervals of values, pictures drawn by lot, sums beyond 32 bits."""
 
+import contextlib
 import fractions
 import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
-from jaxcircuits.evidence import exact, grid, tally
+from jaxcircuits.evidence import counting, exact, grid, tally
+from jaxcircuits.platforms import traced_for_tpu
 
 
 def test_intervals_hold_every_float():
@@ -27,6 +30,34 @@ def test_intervals_hold_every_float():
     assert (np.where(values > 0, values < high, values > low) | (number == grid.ZERO))[inner].all()
     assert ((number == grid.ZERO) == (values == 0))[~small].all()
     assert (np.diff(number[np.argsort(values, kind="stable")])[~small[np.argsort(values)][1:]] >= -1).all()
+
+
+@pytest.mark.parametrize("way", [counting.by_addition, counting.by_products])
+def test_activations_are_counted_as_numpy_counts_them(way, monkeypatch):
+    rng = np.random.default_rng(1)
+    x = (rng.normal(size=(9, 70, 5)) * 2.0 ** rng.integers(-30, 30, (9, 70, 5))).astype(np.float32)
+    x[rng.random(x.shape) < 0.3] = 0
+    x[3, :4, 2] = np.inf, -np.inf, 2.0**-24, -1
+    real = rng.random(9) < 0.7
+    before = rng.integers(0, 1000, (5, grid.INTERVALS)).astype(np.uint32)
+    before[4, grid.ZERO] = 2**32 - 1
+    expected = before.copy()
+    for unit in range(5):
+        number = np.asarray(grid.interval(jnp.asarray(x[real, :, unit]))).ravel()
+        expected[unit] += np.bincount(number, minlength=grid.INTERVALS).astype(np.uint32)
+    for at_once in (counting.EXACT, 64):  # 64: in several parts
+        monkeypatch.setattr(counting, "EXACT", at_once)
+        got = jax.jit(lambda *arguments: way(*arguments))(before.ravel(), x, real)
+        assert got.dtype == np.uint32
+        np.testing.assert_array_equal(got, expected.ravel())
+
+
+def test_a_tpu_counts_by_products():
+    arguments = np.zeros(2 * grid.INTERVALS, np.uint32), np.ones((1, 3, 2), np.float32), np.ones(1, bool)
+    for context, scatters in ((contextlib.nullcontext(), True), (traced_for_tpu(), False)):
+        with context:
+            text = str(jax.make_jaxpr(lambda *own: counting.counted(*own))(*arguments))
+        assert ("scatter" in text) == scatters and ("dot_general" in text) != scatters
 
 
 def test_every_picture_draws_another_lot():
