@@ -25,6 +25,7 @@ that is left out.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import time
@@ -151,24 +152,21 @@ def _cycles(lines: list[str]) -> Counter[str]:
 
 
 def rows(network: jc.Network, arguments) -> Iterator[dict]:
-    """One a kind of chip, number of chips, type and batch size; and one a kind of chip for a pass over pictures."""
-    for kind in arguments.chips:
+    """One a kind of chip, layer, number of chips, type and batch size; and one a layer for a pass over pictures."""
+    for kind, layer in itertools.product(arguments.chips, arguments.layers):
         topology = topologies.get_topology_desc(topology_name=f"{kind}:{CHIPS[kind].slice}", platform="tpu")
-        for chips in (1, len(topology.devices)):
-            for dtype in arguments.dtypes:
-                for pictures in arguments.batch_sizes:
-                    recipe, began = jc.Recipe(size=arguments.size, dtype=dtype), time.time()
-                    devices = list(topology.devices[:chips])
-                    compiled = compiled_step(network, arguments.layer, chips * pictures, recipe, devices)
-                    row = {"chip": kind, "chips": chips, "dtype": dtype, "pictures_a_chip": pictures}
-                    body = hlo.loop_body(compiled.as_text())
-                    row |= figures(compiled, body, CHIPS[kind], pictures, recipe.steps)
-                    yield _done(row, began)
-        if arguments.passes:
-            began, pictures = time.time(), stream.LARGE_BATCH
-            compiled = compiled_pass(network, arguments.passes, pictures, topology.devices[0])
-            row = {"chip": kind, "chips": 1, "pass_over": list(arguments.passes), "pictures_a_chip": pictures}
-            yield _done(row | figures(compiled, hlo.entry(compiled.as_text()), CHIPS[kind], pictures, 1), began)
+        counts = (1, len(topology.devices))
+        for chips, dtype, pictures in itertools.product(counts, arguments.dtypes, arguments.batch_sizes):
+            recipe, began = jc.Recipe(size=arguments.size, dtype=dtype), time.time()
+            compiled = compiled_step(network, layer, chips * pictures, recipe, list(topology.devices[:chips]))
+            body = hlo.loop_body(compiled.as_text())
+            row = {"program": "step", "layer": layer, "chip": kind, "chips": chips, "dtype": dtype}
+            row |= {"pictures_a_chip": pictures} | figures(compiled, body, CHIPS[kind], pictures, recipe.steps)
+            yield _done(row, began)
+        began, pictures = time.time(), stream.LARGE_BATCH
+        compiled = compiled_pass(network, (layer,), pictures, topology.devices[0])
+        row = {"program": "pass", "layer": layer, "chip": kind, "chips": 1, "pictures_a_chip": pictures}
+        yield _done(row | figures(compiled, hlo.entry(compiled.as_text()), CHIPS[kind], pictures, 1), began)
 
 
 def _done(row: dict, began: float) -> dict:
@@ -181,16 +179,15 @@ def main() -> None:
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     jax.config.update("jax_enable_compilation_cache", False)  # it cannot load programs for devices that are not there
     parser = arguments_of(__doc__)
-    parser.add_argument("--layer", default="mixed4b")
+    parser.add_argument("--layers", type=lambda text: text.split(","), default=["mixed4b", "mixed5b"])
     parser.add_argument("--chips", type=lambda text: text.split(","), default=list(CHIPS))
     parser.add_argument("--batch-sizes", type=lambda text: [int(n) for n in text.split(",")], default=[64])
     parser.add_argument("--dtypes", type=lambda text: text.split(","), default=["bfloat16"])
-    parser.add_argument("--passes", type=lambda text: tuple(text.split(",")), default=("mixed4b",), help="layers seen")
     arguments = parser.parse_args()
     network = jc.load(arguments.network)
     peaks = {kind: CHIPS[kind]._asdict() for kind in arguments.chips}
     table = list(rows(network, arguments))
-    report({"network": network.name, "layer": arguments.layer, "chips": peaks, "rows": table}, arguments.out)
+    report({"network": network.name, "chips": peaks, "rows": table}, arguments.out)
 
 
 if __name__ == "__main__":

@@ -137,9 +137,10 @@ def test_groups_are_compared_by_sums(small):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("libtpu") is None, reason="needs libtpu")
 def test_compiles_for_a_tpu(tmp_path):
-    options = ["--layer", "conv2d1", "--chips", "v5e", "--batch-sizes", "2"]
+    options = ["--layers", "conv2d1", "--chips", "v5e", "--batch-sizes", "2"]
     result = run(tmp_path, "tpu_aot", *options, JAX_PLATFORMS="cpu", TPU_SKIP_MDS_QUERY="1")
-    one, several = result["rows"]
+    one, several, shown = result["rows"]
+    assert shown["program"] == "pass" and shown["compiler_ms"] > 0
     assert (one["chips"], several["chips"]) == (1, 4)
     assert several["gigaflops"] == pytest.approx(one["gigaflops"], rel=0.02)
 
