@@ -14,7 +14,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.images.pictures import Batch, Pictures
+from jaxcircuits.images.pictures import Batch, Pictures, floats
 from jaxcircuits.images.progress import LookingProgress
 from jaxcircuits.network import Forward, Network
 from jaxcircuits.network.graph import INPUT
@@ -45,11 +45,6 @@ class NothingSeen(InputError):
 
 State = Any
 """A pytree of arrays."""
-
-_OF_BYTE = np.float32(257 / 2**16), np.float32(1 / (255 * 2**16))
-"""Their sum is 1 / 255, and a byte's product with the first is exact, so the sum of both products is rounded once: it
-is what division by 255 gives. Compilers make one product of a division, which differs for every second byte; and a
-table would be looked up pixel by pixel, the slowest thing that a TPU does."""
 
 
 def batches(pictures: np.ndarray | jax.Array) -> Iterator[tuple[np.ndarray | jax.Array, int]]:
@@ -331,10 +326,7 @@ def programs(
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (mesh.size, *jnp.shape(leaf))), start)
 
     def look(forward, names, count, params, images):
-        images = jnp.concatenate(images)
-        if images.dtype == jnp.uint8:
-            images = images.astype(jnp.float32)
-            images = images * _OF_BYTE[0] + images * _OF_BYTE[1]
+        images = floats(jnp.concatenate(images))
         seen = {name: value.astype(jnp.float32) for name, value in forward(params, images, names).items()}
         parts = {name: jnp.split(value, count) for name, value in seen.items()}
         return [{name: parts[name][i] for name in parts} for i in range(count)]
