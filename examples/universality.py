@@ -188,7 +188,7 @@ def _found(network: jc.Network, rows: list[dict[str, Any]]) -> dict[str, univers
         if row["network"] == network.name and row["found"]:
             degrees = np.array([np.nan if one is None else one for one in row["degrees"]])
             units, nothing = np.array(row["units"]), np.zeros(len(row["units"]))
-            own = universality.Members(units, np.radians(degrees), nothing, row["units_of_layer"], (0, 1))
+            own = universality.Members(units, np.radians(degrees), nothing, row["units_of_layer"], ())
             family = next(one for one in universality.FAMILIES if one.name == row["family"])
             layer, at = row["layer"], {row["layer"]: row["depth_percent"] / 100}
             p_values = row["p_value"], row["adjusted_p_value"]

@@ -4,8 +4,9 @@ Claim 3 of Olah et al., Zoom In: An Introduction to Circuits (Distill, 2020), as
 """
 
 from jaxcircuits.universality.depth import apart, depths
-from jaxcircuits.universality.families import Families, Found, Related, corrected, families, layers_of, relate
+from jaxcircuits.universality.families import Families, Related, families, layers_of, relate
 from jaxcircuits.universality.family import FAMILIES, Family, Members
+from jaxcircuits.universality.found import Found, corrected
 from jaxcircuits.universality.matching import DepthMap, Matching, Scores, depth_map, match
 from jaxcircuits.universality.objects import car_circuit, head_circuit
 from jaxcircuits.universality.wiring import LikeExcitesLike, family_circuit, like_excites_like

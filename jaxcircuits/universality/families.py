@@ -24,86 +24,21 @@ from jaxcircuits.evidence.circular import difference
 from jaxcircuits.images import Pictures, open_pictures
 from jaxcircuits.lookup import Lookup
 from jaxcircuits.network import Network
-from jaxcircuits.p_values import holm
 from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
-from jaxcircuits.universality.family import FAMILIES, REACH, Family, Members, coverage, members
+from jaxcircuits.universality.family import FAMILIES, REACH, Family, members
+from jaxcircuits.universality.found import Found, chosen, corrected
 from jaxcircuits.universality.matching import Matching, depth_map
 from jaxcircuits.universality.rearranged import rearranged
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-LEAST = 0.05
-"""The corrected p-value from which on a family is not said to be found."""
-FEWEST = 3
-"""Members, of which fewer are single units and no family."""
-REARRANGED = 3
-"""Networks of random arrangement: three times as many units tell what is by chance as are looked at."""
+REARRANGED = 16
+"""Networks of random arrangement, see `more_than_by_chance`: with 8 only what is overwhelming is found."""
 EXAMPLES = 8
 """Strongest pictures of a unit, whose mean says what it can answer."""
 TURN = 2 * np.pi
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Found(Brief):
-    """A family in one network.
-
-    Attributes:
-      family: what was looked for.
-      network: its name.
-      layers: layer -> its `Members`, of all layers that were looked at.
-      depths: layer -> its depth, see `jaxcircuits.universality.depths`.
-      layer: that which has most of the family, see `corrected`.
-      p_value: how often chance gives any layer as many as `layer` has, see `Members.p_value`; corrected for the number
-        of layers (Bonferroni).
-      adjusted_p_value: the same, corrected for all families and networks that were looked at together, see `corrected`.
-    """
-
-    family: Family
-    network: str
-    layers: Mapping[str, Members]
-    depths: Mapping[str, float]
-    layer: str
-    p_value: float
-    adjusted_p_value: float
-
-    @property
-    def there(self) -> bool:
-        """Whether the family is in the network: `FEWEST` members and a corrected p-value below `LEAST`."""
-        return len(self.units) >= FEWEST and self.adjusted_p_value < LEAST
-
-    @property
-    def members(self) -> Members:
-        return self.layers[self.layer]
-
-    @property
-    def depth(self) -> float:
-        """Where `layer` is."""
-        return self.depths[self.layer]
-
-    @property
-    def units(self) -> Int[np.ndarray, " units"]:
-        """The members in `layer`, by number; see `in_order` for the order of what they prefer."""
-        return self.members.units
-
-    @property
-    def in_order(self) -> Int[np.ndarray, " units"]:
-        """The members' places in `units`, by the angle that they prefer, or most selective first."""
-        kinds = self.members.kinds
-        return np.argsort(-self.members.scores if np.isnan(kinds).any() else kinds, kind="stable")
-
-    @property
-    def coverage(self) -> float | None:
-        """How much of the circle of orientations or hues they cover; None where theirs lie on none."""
-        if self.family.period is None or np.isnan(self.members.kinds).any():
-            return None
-        return coverage(self.members.kinds, self.family.period)
-
-    @property
-    def by_chance(self) -> float:
-        """How many members `layer` would have by chance."""
-        return self.members.by_chance
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -163,6 +98,7 @@ class Families(Brief, Lookup[tuple[str, str], Found]):
                 "depth_percent": round(100 * one.depth, 1),
                 "count": len(one.units),
                 "by_chance": round(one.by_chance, 2),
+                "in_each_by_chance": list(one.members.rearranged),
                 "units_of_layer": one.members.looked_at,
                 "p_value": float(f"{one.p_value:.2g}"),
                 "adjusted_p_value": float(f"{one.adjusted_p_value:.2g}"),
@@ -188,6 +124,7 @@ def families(
     layers: Mapping[str, Sequence[str]] | None = None,
     wanted: Sequence[Family] = FAMILIES,
     bank: Mapping[str, Shown] = BANK,
+    arrangements: int = REARRANGED,
     batch_size: int | None = None,
     progress: bool | Callable[[int, int], None] = True,
 ) -> Families:
@@ -199,12 +136,14 @@ def families(
       layers: network's name -> where to look; by default `layers_of`.
       wanted: the families.
       bank: the stimuli that they name.
+      arrangements: of each network's weights, in as many networks that tell what is by chance. Fewer take less time and
+        find less: none is found by one.
       batch_size: pictures at once, see `match`.
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
     Returns:
-      The `Families`. Each network and each pair of networks takes one pass over the pictures; each network takes four
-      over the stimuli, three of them with its weights rearranged.
+      The `Families`. Each pair of networks takes one pass over the pictures; each network, and each of its arrangements,
+      takes one over the pictures and one over the stimuli.
 
     Raises:
       InputError: for two networks of one name, for families of unknown stimuli, and as `match` and `evidence.tuning`.
@@ -222,12 +161,9 @@ def families(
     for network in networks:
         chosen = tuple((layers or {}).get(network.name) or layers_of(network))
         stimuli = {name: bank[name] for name in needed}
-        seen[network.name] = answers(network, chosen, stimuli, progress)
-        by_chance = [answers(rearranged(network, seed), chosen, stimuli, progress) for seed in range(REARRANGED)]
-        strongest = examples(network, pictures, chosen, EXAMPLES, batch_size=batch_size, progress=progress)
-        for layer in chosen:
-            reach = np.nanmean(strongest[layer].values, axis=1)
-            seen[network.name][layer][REACH] = np.maximum(reach, 0).reshape(-1, 1, 1)
+        shown = chosen, stimuli, pictures, batch_size, progress
+        seen[network.name] = _answers(network, *shown)
+        by_chance = [_answers(rearranged(network, seed), *shown) for seed in range(arrangements)]
         for family in wanted:
             found[family.name, network.name] = _found(network, family, seen[network.name], by_chance)
     found = corrected({(family.name, name): found[family.name, name] for family in wanted for name in names})
@@ -246,39 +182,21 @@ def families(
     return Families(tuple(names), tuple(f.name for f in wanted), found, related, seen, len(pictures))
 
 
-def corrected(found: Mapping[tuple[str, str], Found]) -> dict[tuple[str, str], Found]:
-    """Families with p-values that are corrected for all of them being looked for (Holm, 1979).
-
-    Of a family's layers with `FEWEST` members or more whose p-value passes Bonferroni's correction for all layers and
-    all families in networks, that is chosen which has the largest share beyond chance. The smallest p-value would favor
-    layers of many units, so it decides only where no layer passes.
-
-    Args:
-      found: all that were looked for, by (family, network), whatever calls of `families` they are from.
-
-    Returns:
-      The same with each `layer`, `p_value` and `adjusted_p_value`: the probability of any false one among those whose
-      `adjusted_p_value` is below some value is no more than that value.
-    """
-    chosen = {key: _chosen(one, len(found)) for key, one in found.items()}
-    adjusted = holm([one.p_value for one in chosen.values()])
-    return {
-        key: dataclasses.replace(one, adjusted_p_value=float(value))
-        for (key, one), value in zip(chosen.items(), adjusted)
-    }
-
-
-def _chosen(one: Found, looks: int) -> Found:
-    """With the layer that has most of the family, of those that pass for as many families that are looked for."""
-    p_values = {layer: min(own.p_value * len(one.layers), 1.0) for layer, own in one.layers.items()}
-    shares = {layer: own.excess / own.looked_at for layer, own in one.layers.items()}
-    passing = [name for name, p in p_values.items() if p * looks < LEAST and len(one.layers[name].units) >= FEWEST]
-    if passing:
-        layer = max(passing, key=lambda name: shares[name])
-    else:
-        layer = min(p_values, key=lambda name: (p_values[name], -shares[name]))
-    # The chosen layer's own p-value is no smaller than the smallest one: choosing cannot make it claim too much.
-    return dataclasses.replace(one, layer=layer, p_value=p_values[layer], adjusted_p_value=p_values[layer])
+def _answers(
+    network: Network,
+    layers: tuple[str, ...],
+    stimuli: Mapping[str, Shown],
+    pictures: Pictures,
+    batch_size: int | None,
+    progress: bool | Callable[[int, int], None],
+) -> Answers:
+    """What a network's units answer to stimuli, and to their strongest pictures."""
+    found = answers(network, layers, stimuli, progress)
+    strongest = examples(network, pictures, layers, EXAMPLES, batch_size=batch_size, progress=progress)
+    for layer in layers:
+        reach = np.nanmean(strongest[layer].values, axis=1)
+        found[layer][REACH] = np.maximum(reach, 0).reshape(-1, 1, 1)
+    return found
 
 
 def layers_of(network: Network) -> tuple[str, ...]:
@@ -295,7 +213,7 @@ def layers_of(network: Network) -> tuple[str, ...]:
 def _found(network: Network, family: Family, seen: Answers, by_chance: Sequence[Answers]) -> Found:
     by_layer = {layer: members(family, own, [one[layer] for one in by_chance]) for layer, own in seen.items()}
     where = {layer: float(depth) for layer, depth in zip(by_layer, depths(network, list(by_layer)))}
-    return _chosen(Found(family, network.name, by_layer, where, "", 1.0, 1.0), 1)
+    return chosen(Found(family, network.name, by_layer, where, "", 1.0, 1.0), 1)
 
 
 def relate(one: Found, other: Found, matching: Matching) -> Related:

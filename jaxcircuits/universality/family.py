@@ -132,7 +132,7 @@ class Members(Brief):
       scores: float64 (n,), (a - b) / (a + b) of the answer to the family's stimulus and the best to anything else that
         it is held against: 0 for no difference, 1 for silence to all else.
       looked_at: units of the layer.
-      rearranged: how many units of the same layer in rearranged networks are members, and of how many, see
+      rearranged: how many units of the same layer are members in each of several rearranged networks, see
         `jaxcircuits.universality.rearranged`.
     """
 
@@ -140,13 +140,12 @@ class Members(Brief):
     kinds: Float[np.ndarray, " units"]
     scores: Float[np.ndarray, " units"]
     looked_at: int
-    rearranged: tuple[int, int]
+    rearranged: tuple[int, ...]
 
     @property
     def by_chance(self) -> float:
-        """How many members there would be, if there were as many as in rearranged networks; NaN without any."""
-        count, units = self.rearranged
-        return self.looked_at * count / units if units else float("nan")
+        """Mean number of members in rearranged networks; NaN without any."""
+        return float(np.mean(self.rearranged)) if self.rearranged else float("nan")
 
     @property
     def excess(self) -> float:
@@ -156,7 +155,7 @@ class Members(Brief):
     @property
     def p_value(self) -> float:
         """How often chance gives as many, see `more_than_by_chance`."""
-        return more_than_by_chance(len(self.units), self.looked_at, *self.rearranged)
+        return more_than_by_chance(len(self.units), self.looked_at, self.rearranged)
 
 
 def members(
@@ -167,14 +166,12 @@ def members(
     Args:
       family: what is looked for.
       answers: set -> (units, kinds, conditions), see `bank.answers`; with `REACH` units must come near to that.
-      rearranged: the same of the layer in rearranged networks; without any, what is by chance is not known. Where they
-        come without `REACH`, more of their units count as members than with it.
+      rearranged: the same of the layer in rearranged networks; without any, what is by chance is not known.
     """
     inside, values, angles = _criterion(family, answers)
-    by_chance = [_criterion(family, one)[0] for one in rearranged]
+    by_chance = tuple(int(_criterion(family, one)[0].sum()) for one in rearranged)
     units = np.flatnonzero(inside)
-    count = int(sum(one.sum() for one in by_chance)), sum(map(len, by_chance))
-    return Members(units, angles[units], values[units], len(inside), count)
+    return Members(units, angles[units], values[units], len(inside), by_chance)
 
 
 def coverage(kinds: np.ndarray, period: float) -> float:

@@ -8,6 +8,7 @@ bias, and loses which of them is for which input at which place, in all layers a
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import jax
 import numpy as np
@@ -40,18 +41,29 @@ def rearranged(network: Network, seed: int) -> Network:
     return dataclasses.replace(network, name=f"{network.name}, rearranged", params=jax.device_put(params))
 
 
-def more_than_by_chance(count: int, units: int, by_chance: int, rearranged_units: int) -> float:
-    """The p-value of a share of members being larger than among rearranged units (Fisher's exact test, one-sided).
+def more_than_by_chance(count: int, units: int, by_chance: Sequence[int]) -> float:
+    """The p-value of a layer having more members than the same layer of rearranged networks, one-sided.
+
+    Units of one network share its lower layers, so their number varies from network to network by far more than that of
+    independent units. The network is the draw: by Student's t, the count is held against the mean of those of k
+    rearranged networks and their variance, with k - 1 degrees of freedom and the variance of a prediction,
+    (1 + 1 / k) times as large. Counts are transformed as x = 2 sqrt(n + 1/2) arcsin sqrt((c + 3/8) / (n + 3/4))
+    (Anscombe, 1948), so that c of n independent units have variance 1, below which none is taken to be.
 
     Args:
       count: members.
-      units: among how many.
-      by_chance: members among rearranged units.
-      rearranged_units: how many those are.
+      units: of the layer, n.
+      by_chance: members of the same layer in each of k rearranged networks.
 
     Returns:
-      How often as many of all members as are among the units would be, if these and rearranged ones were alike.
+      The p-value; 1 for fewer than two networks.
     """
-    from scipy.stats import hypergeom
+    from scipy.stats import t
 
-    return float(hypergeom.sf(count - 1, units + rearranged_units, count + by_chance, units))
+    k = len(by_chance)
+    if k < 2:
+        return 1.0
+    counts = np.array([count, *by_chance], np.float64)
+    own, *others = 2 * np.sqrt(units + 0.5) * np.arcsin(np.sqrt((counts + 0.375) / (units + 0.75)))
+    variance = max(float(np.var(others, ddof=1)), 1.0)
+    return float(t.sf((own - np.mean(others)) / np.sqrt(variance * (1 + 1 / k)), k - 1))
