@@ -4,7 +4,7 @@ Command:   python -m examples.universality PHOTOGRAPHS NETWORK NETWORK ... --out
            (NETWORK as `jaxcircuits.load` takes it; examples.universality:mobilenet_v2 reads $MOBILENET_V2, a weights
            file of Keras; PHOTOGRAPHS: a folder of one folder a synset, such as 800 ImageNet pictures)
 Hardware:  two CPU cores
-Cost:      18 minutes for five networks and their ten pairs, 10 for figures
+Cost:      an hour for five networks and their ten pairs, 10 minutes for figures
 Result:    examples/results/universality.json
 
 What is finished is in the result; the same command does the rest. The families of all networks are measured together,
