@@ -11,20 +11,33 @@ import functools
 
 import numpy as np
 
+from jaxcircuits.errors import InputError
+
+APART = 1e-9
+"""Of the range: numbers that are nearer are put so far apart."""
+
 
 def dip(values: np.ndarray) -> float:
     """The dip of numbers.
 
     Args:
-      values: (n,), finite, four or more.
+      values: (n,), four or more. Equal ones are one narrow peak, so of counts or rounded numbers every value is one.
 
     Returns:
       From 1 / (2 n) to 1 / 4; the least for fewer than four numbers and where all are the same.
+
+    Raises:
+      InputError: for numbers that are not finite.
     """
     x = np.sort(np.asarray(values, np.float64))
+    if not np.isfinite(x).all():
+        raise InputError("a dip of numbers that are not finite")
     count, least = len(x), 1.0
     if count < 4 or x[0] == x[-1]:
         return 0.5 / max(count, 1)
+    # An atom is the limit of ever narrower peaks; one of no width would have no slope.
+    apart = APART * np.arange(count)
+    x = np.maximum.accumulate((x - x[0]) / (x[-1] - x[0]) - apart) + apart
     low, high, largest = 0, count - 1, least
     while True:
         # The nearest distribution function is convex below the mode and concave above it; the mode's interval shrinks.

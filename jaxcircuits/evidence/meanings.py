@@ -59,7 +59,7 @@ class Meanings(Brief):
       labels: int (n,), the meaning of each picture; 0 is that of most pictures.
       dips: float64 (2,), how deep the valley between the two clusters of the attributions is, in directions and in the
         attributions themselves; see `jaxcircuits.evidence.meanings_number`.
-      p_values: float64 (2,), how often a single meaning, whatever its shape, has such valleys, at most.
+      p_values: float64 (2,), how often a single meaning that does not bend has such valleys, at most.
       size: height and width at which pictures were shown.
     """
 

@@ -2,7 +2,9 @@
 
 k-means finds two clusters in anything. So there are two heaps only where the density along the line between the two
 centers has a valley: the dip test, which asks nothing else of a single heap than that it has one peak there. A single
-heap may be skewed, heavy-tailed, sparse and correlated in any way.
+heap may be skewed, heavy-tailed, sparse and linearly correlated. A heap that bends, as the attributions of a pose that
+goes round do, may have two peaks along a line and be divided; and rows are taken to be independent, which copies of a
+picture are not.
 
 - Clusters are of directions, as pictures excite a unit more or less. The dip is measured in directions and in the rows
   themselves, and the larger p-value counts: parts that come and go each for itself have one peak in the rows, at none

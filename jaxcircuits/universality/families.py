@@ -142,7 +142,7 @@ def families(
       progress: show a bar; or a function that is told (pictures done, pictures in all).
 
     Returns:
-      The `Families`. Each pair of networks takes one pass over the pictures; each network, and each of its arrangements,
+      The `Families`. Each pair of networks takes one pass over the pictures; each network and each arrangement of one
       takes one over the pictures and one over the stimuli.
 
     Raises:

@@ -46,8 +46,10 @@ class Found(Brief):
 
     @property
     def there(self) -> bool:
-        """Whether the family is in the network: `FEWEST` members and a corrected p-value below `LEAST`."""
-        return len(self.units) >= FEWEST and self.adjusted_p_value < LEAST
+        """Whether the family is in the network: `FEWEST` members or more, more than in each rearranged network, and a
+        corrected p-value below `LEAST`."""
+        enough = len(self.units) >= FEWEST and len(self.units) > max(self.members.rearranged, default=0)
+        return enough and self.adjusted_p_value < LEAST
 
     @property
     def members(self) -> Members:

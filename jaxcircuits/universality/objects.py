@@ -8,7 +8,7 @@ picture is upside down; where its weights want its inputs is compared with where
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,6 +80,7 @@ def head_circuit(
     Returns:
       As plain JSON types. `like_over_across`: of the connections from pairs to pairs of the next layer, the share with
       more weight between those of the same side than across, where sides are told by the answers alone; by chance half.
+      `p_value`: of that share, see `coin_tosses`.
       `unions`: connections from both of a pair to a unit that answers heads either way, strong ones, and how many
       there are where the second of each pair is that of another.
     """
@@ -87,7 +88,7 @@ def head_circuit(
     raised = {layer: moved(plain[layer], rest[layer]) for layer in layers}
     pairs = {layer: facing_pairs(plain[layer], mirrored[layer], raised[layer]) for layer in layers}
     rng = np.random.default_rng(seed)
-    like, unions, dealt = [], 0, []
+    like, between, unions, dealt = [], [], 0, []
     for before, after in itertools.pairwise(layers):
         first, second = pairs[before], pairs[after]
         if not len(first):
@@ -100,6 +101,7 @@ def head_circuit(
         sums = weights.sum((1, 2), dtype=np.float64)
         for one in first:
             for two in second:
+                between.append(((before, *map(int, one)), (after, *map(int, two))))
                 side = same_side(plain[before][:, one], plain[after][:, two])
                 a, b = np.searchsorted(read, two if side else two[::-1])
                 like.append(sums[a, one[0]] + sums[b, one[1]] - sums[a, one[1]] - sums[b, one[0]])
@@ -109,15 +111,16 @@ def head_circuit(
         dealt.append([int((strong[:, first[:, 0]] & strong[:, first[d, 1]]).sum()) for d in deals] or [0] * DEALS)
     by_chance = np.sum(dealt, axis=0) if dealt else np.zeros(DEALS)
     share = float(np.mean(np.array(like) > 0)) if like else None
+    p_value = coin_tosses(np.array(like), between, rng) if like else None
     return {
         "circuit": "heads: pairs and their unions",
         "network": network.name,
-        "found": share is not None and share > 0.5 and _sign_test(np.array(like)) < 0.05,
+        "found": p_value is not None and p_value < 0.05,
         "pictures": len(heads),
         "pairs": {layer: found.tolist() for layer, found in pairs.items() if len(found)},
         "connections": len(like),
         "like_over_across": None if share is None else round(share, 3),
-        "p_value": None if share is None else round(_sign_test(np.array(like)), 4),
+        "p_value": None if p_value is None else round(p_value, 5),
         "unions": unions,
         "unions_by_chance": round(float(np.mean(by_chance)), 2),
         "unions_p_value": round(float((1 + (by_chance >= unions).sum()) / (1 + DEALS)), 4),
@@ -224,11 +227,30 @@ def _strong_inputs(weights: np.ndarray) -> np.ndarray:
     return (excitation >= least) & (excitation > 0)
 
 
-def _sign_test(values: np.ndarray) -> float:
-    """How often as many of so many would be above 0, if each were by a coin's toss."""
-    from scipy.stats import binomtest
+def coin_tosses(
+    values: Float[np.ndarray, " connections"],
+    between: Sequence[tuple[Hashable, Hashable]],
+    rng: np.random.Generator,
+    tosses: int = 10_000,
+) -> float:
+    """How often as many connections of pairs are above 0, if a coin says for every pair which unit is on which side.
 
-    return float(binomtest(int((values > 0).sum()), len(values), alternative="greater").pvalue)
+    Connections of one pair are not independent: exchanging its units changes the sign of all of them.
+
+    Args:
+      values: of the connections.
+      between: the two pairs that each connects.
+      rng: of the tosses.
+      tosses: of all coins; no p-value is below 1 / (1 + tosses).
+
+    Returns:
+      The p-value.
+    """
+    number = {pair: i for i, pair in enumerate(dict.fromkeys(itertools.chain(*between)))}
+    first, second = np.array([[number[pair] for pair in both] for both in between]).T
+    sides = rng.choice([-1, 1], (tosses, len(number)))
+    counts = (values * sides[:, first] * sides[:, second] > 0).sum(1)
+    return float((1 + (counts >= (values > 0).sum()).sum()) / (1 + tosses))
 
 
 def _car_unit(

@@ -48,7 +48,8 @@ def more_than_by_chance(count: int, units: int, by_chance: Sequence[int]) -> flo
     independent units. The network is the draw: by Student's t, the count is held against the mean of those of k
     rearranged networks and their variance, with k - 1 degrees of freedom and the variance of a prediction,
     (1 + 1 / k) times as large. Counts are transformed as x = 2 sqrt(n + 1/2) arcsin sqrt((c + 3/8) / (n + 3/4))
-    (Anscombe, 1948), so that c of n independent units have variance 1, below which none is taken to be.
+    (Anscombe, 1948), so that c of n independent units have variance 1, below which none is taken to be. It takes
+    networks for normally distributed on that scale: where few have far more members than the rest, it is too small.
 
     Args:
       count: members.

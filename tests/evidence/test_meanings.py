@@ -240,10 +240,27 @@ def test_dip_by_its_definition(seed):
     assert dip(7 - 3 * values) == pytest.approx(dip(values))
 
 
+@pytest.mark.parametrize("silent", [3, 6, 9])
+def test_dip_of_equal_numbers_is_that_of_a_narrow_peak(silent):
+    rng = np.random.default_rng(silent)
+    values = np.sort(np.r_[np.zeros(silent), rng.exponential(size=12 - silent)])
+    apart = values + 1e-5 * np.arange(12)
+    assert dip(values) == pytest.approx(min(slow_off(apart, mode) for mode in range(12)), abs=1e-4)
+    assert dip(-values) == pytest.approx(dip(values)) and dip(np.r_[values[:-1], [values[-1]] * 2]) < 0.25
+    with pytest.raises(jc.InputError, match="not finite"):
+        dip(np.r_[values, np.nan])
+
+
 @pytest.mark.parametrize("draw", ["normal", "exponential", "standard_cauchy"])
-def test_dips_of_one_peak_are_seldom_significant(draw):
+@pytest.mark.parametrize("silent", [0, 0.3, 0.6])
+def test_dips_of_one_peak_are_seldom_significant(draw, silent):
     rng = np.random.default_rng(0)
-    p_values = [dip_p_value(dip(getattr(rng, draw)(size=40)), 40, draws=199) for _ in range(100)]
+
+    def p_value():
+        values = np.where(rng.random(40) < silent, 0, getattr(rng, draw)(size=40))
+        return dip_p_value(dip(values), 40, draws=199)
+
+    p_values = [p_value() for _ in range(100)]
     assert np.mean(np.array(p_values) <= 0.05) <= 0.05
     two = np.r_[rng.normal(scale=0.5, size=20), 6 + rng.normal(scale=0.5, size=20)]
     assert dip_p_value(dip(two), 40, draws=199) == 0.005

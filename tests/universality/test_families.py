@@ -8,7 +8,7 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.stats import fisher_exact
+from scipy.stats import t, ttest_ind
 from typer.testing import CliRunner
 
 import jaxcircuits as jc
@@ -135,7 +135,7 @@ def planted(kinds=16, conditions=12, units=60, tuned=10, seed=0):
 
 def test_a_criterion_is_that_of_a_loop():
     answers, best = planted()
-    other, _ = planted(units=90, tuned=2, seed=5)
+    other, _ = planted(units=60, tuned=2, seed=5)
     got = members(BY_NAME["curves"], answers, [other])
     expected = []
     curves, lines = (answers[name].mean(2) for name in ("curve", "line"))
@@ -149,64 +149,94 @@ def test_a_criterion_is_that_of_a_loop():
     assert got.units.tolist() == expected
     assert got.units.tolist()[:10] == list(range(10))
     np.testing.assert_allclose(np.abs(difference(got.kinds[:10], best)), 0, atol=0.05)
-    assert got.looked_at == 60 and got.rearranged[1] == 90 and got.rearranged[0] >= 2
-    assert got.by_chance == pytest.approx(60 * got.rearranged[0] / 90)
+    assert got.looked_at == 60 and len(got.rearranged) == 1 and got.rearranged[0] >= 2
+    assert got.by_chance == got.rearranged[0]
 
 
 def looked(layers, by_chance):
-    return _found(template_network("one"), BY_NAME["curves"], layers, [by_chance])
+    return _found(template_network("one"), BY_NAME["curves"], layers, by_chance)
 
 
 def in_layers(*counts):
-    """A family with so many members of so many units in each layer, beside (of three times as many) by chance."""
+    """A family with so many members of so many units in each layer, and in the same layer of rearranged networks."""
     nothing = np.zeros(0)
     layers = {
-        name: universality.Members(np.arange(count), nothing, nothing, units, (chance, 3 * units))
+        name: universality.Members(np.arange(count), nothing, nothing, units, chance)
         for name, count, units, chance in counts
     }
     depths = {name: at / len(layers) for at, name in enumerate(layers)}
     return universality.Found(BY_NAME["cars"], "net", layers, depths, counts[0][0], 1.0, 1.0)
 
 
-def fisher(count, units, chance):
-    table = [[count, units - count], [chance, 3 * units - chance]]
-    return fisher_exact(table, alternative="greater").pvalue
+def expected_p(count, units, chance):
+    """By SciPy's t-test of two samples, of which one is a single number: the same as that of a prediction."""
+    count, *chance = (
+        np.sqrt(4 * units + 2) * np.arcsin(np.sqrt((c + 0.375) / (units + 0.75))) for c in (count, *chance)
+    )
+    if np.var(chance, ddof=1) >= 1:
+        return ttest_ind([count], chance, alternative="greater").pvalue
+    return t.sf((count - np.mean(chance)) / np.sqrt(1 + 1 / len(chance)), len(chance) - 1)
 
 
 def test_of_layers_that_pass_that_with_the_largest_share_is_chosen():
-    small, large, few = ("small", 10, 60, 3), ("large", 90, 1000, 30), ("few", 2, 2, 0)
-    assert 0 < fisher(*large[1:]) < fisher(*small[1:]) and fisher(*few[1:]) < 0.05
-    key, others = ("cars", "net"), {("cars", str(i)): in_layers(("only", 1, 60, 3)) for i in range(4)}
+    rng = np.random.default_rng(0)
+    chance = [tuple(rng.binomial(units, p, 16).tolist()) for units, p in ((60, 0.03), (1000, 0.01), (2, 0))]
+    small, large, few = (("small", 16, 60, chance[0]), ("large", 90, 1000, chance[1]), ("few", 2, 2, chance[2]))
+    assert 0 < expected_p(*large[1:]) < expected_p(*small[1:]) and expected_p(*few[1:]) < 0.05
+    nothing = in_layers(("only", 1, 60, chance[0]))
+    key, others = ("cars", "net"), {("cars", str(i)): nothing for i in range(4)}
     got = universality.corrected({key: in_layers(large, few, small)} | others)[key]
     assert got.layer == "small" and got.depth == pytest.approx(2 / 3) and got.there
-    assert got.p_value == pytest.approx(3 * fisher(*small[1:]))
-    assert got.adjusted_p_value == pytest.approx(5 * 3 * fisher(*small[1:]))
+    assert got.p_value == pytest.approx(3 * expected_p(*small[1:]))
+    assert got.adjusted_p_value == pytest.approx(5 * 3 * expected_p(*small[1:]))
     # For so many families in networks the smaller layer does not pass, and must not hide that the larger one does.
-    many = {("cars", str(i)): in_layers(("only", 1, 60, 3)) for i in range(int(0.05 / fisher(*small[1:])))}
+    many = {("cars", str(i)): nothing for i in range(int(0.05 / expected_p(*small[1:])))}
     got = universality.corrected({key: in_layers(large, few, small)} | many)[key]
     assert got.layer == "large" and got.there
+    # Nor may a layer with fewer members than a family has, whatever its p-value.
+    fewer = in_layers(("few", 2, 2, (0,) * 16), ("enough", 12, 60, chance[0]))
+    assert universality.corrected({key: fewer} | many)[key].layer == "enough"
 
 
 def test_the_layer_that_has_the_family_is_chosen_and_tested_as_by_scipy():
     clear, _ = planted(units=240, tuned=12, seed=1)
-    alone, other = planted(units=240, tuned=0, seed=2)[0], planted(units=240, tuned=0, seed=3)[0]
-    by_chance = {"early": other, "units": other}
+    alone, _ = planted(units=240, tuned=0, seed=2)
+    by_chance = [
+        {name: planted(units=240, tuned=0, seed=3 + 2 * i + side)[0] for side, name in enumerate(("early", "units"))}
+        for i in range(8)
+    ]
     for early, late, expected in ((alone, clear, "units"), (clear, alone, "early")):
         got = looked({"early": early, "units": late}, by_chance)
         assert got.layer == expected and got.there
         one = got.layers[expected]
-        table = [[len(one.units), 240 - len(one.units)], [one.rearranged[0], 240 - one.rearranged[0]]]
-        assert got.p_value == pytest.approx(min(2 * fisher_exact(table, alternative="greater").pvalue, 1))
+        assert got.p_value == pytest.approx(2 * expected_p(len(one.units), 240, one.rearranged))
     assert not looked({"early": alone, "units": alone}, by_chance).there
 
 
 def test_fewer_than_three_units_are_no_family_and_the_corrected_p_value_decides():
     answers, _ = planted(units=60, tuned=10, seed=3)
-    got = looked({"units": answers}, {"units": planted(units=60, tuned=0, seed=4)[0]})
+    got = looked({"units": answers}, [{"units": planted(units=60, tuned=0, seed=seed)[0]} for seed in (4, 5, 6)])
     for count, adjusted in ((2, 0.01), (3, 0.01), (3, 0.06)):
-        own = dataclasses.replace(got.members, units=np.arange(count))
+        own = dataclasses.replace(got.members, units=np.arange(count), rearranged=(0, 2, 1))
         one = dataclasses.replace(got, layers={"units": own}, p_value=0.001, adjusted_p_value=adjusted)
         assert one.there == (count == 3 and adjusted == 0.01)
+        as_many = dataclasses.replace(own, rearranged=(0, 3, 1))
+        assert not dataclasses.replace(one, layers={"units": as_many}).there
+
+
+@pytest.mark.parametrize("pairs", [(1, 1), (2, 2), (3, 2)])
+def test_connections_of_pairs_are_judged_by_tosses_for_the_pairs(pairs):
+    """Against all sides that pairs can have; the connections themselves are no independent tosses."""
+    rng = np.random.default_rng(sum(pairs))
+    between = list(itertools.product(*([(layer, i) for i in range(n)] for layer, n in enumerate(pairs))))
+    values = rng.normal(size=len(between)) + 0.5
+    counts = []
+    for sides in itertools.product((-1, 1), repeat=sum(pairs)):
+        first, second = sides[: pairs[0]], sides[pairs[0] :]
+        counts.append(sum(v * first[a] * second[b] > 0 for v, ((_, a), (_, b)) in zip(values, between)))
+    exact = np.mean(np.array(counts) >= (values > 0).sum())
+    assert objects.coin_tosses(values, between, rng) == pytest.approx(exact, abs=0.03)
+    assert objects.coin_tosses(np.abs(values), between, rng) == pytest.approx(2.0 ** (1 - sum(pairs)), abs=0.03)
 
 
 def test_coverage_is_one_for_even_angles_and_less_for_a_gap():
