@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 import jaxcircuits as jc  # noqa: E402
 from examples.figures import figure  # noqa: E402
+from jaxcircuits.p_values import holm  # noqa: E402
 
 TEMPLATES = ROOT / "docs" / "templates"
 WIDTH = 120
@@ -97,6 +98,7 @@ def environment() -> jinja2.Environment:
         shares,
         degrees,
         of_scenes,
+        corrected,
     )
     made.filters |= {function.__name__: function for function in filters}
     slide = json.loads((ROOT / "jaxcircuits" / "zoo" / "weights" / "slide.json").read_text())
@@ -189,6 +191,13 @@ def ci(figure: dict[str, Any], digits: int = 2, unit: str = "", scale: float = 1
 def mean_ci(values: Sequence[float], digits: int = 2) -> str:
     """The mean with its interval and number."""
     return ci(figure(np.mean, np.array(values), digits=digits + 1), digits)
+
+
+def corrected(rows: Iterable[dict[str, Any]], key: str = "p_value") -> list[float | None]:
+    """The rows' p-values, corrected for all rows that have one (Holm, 1979); None for those without."""
+    found = [row.get(key) for row in rows]
+    adjusted = iter(holm([value for value in found if value is not None]))
+    return [None if value is None else float(next(adjusted)) for value in found]
 
 
 def listed(values: Iterable[Any]) -> str:
