@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxcircuits.brief import Brief
-from jaxcircuits.errors import InputError, unknown
+from jaxcircuits.errors import InputError, unknown, whole
 from jaxcircuits.evidence import examples
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.images import Pictures, open_pictures
@@ -146,8 +146,10 @@ def families(
       takes one over the pictures and one over the stimuli.
 
     Raises:
-      InputError: for two networks of one name, for families of unknown stimuli, and as `match` and `evidence.tuning`.
+      InputError: for a negative number of arrangements, for two networks of one name, for families of unknown stimuli,
+        and as `match` and `evidence.tuning`.
     """
+    arrangements = whole(arrangements, "arrangements", 0)
     names = [network.name for network in networks]
     if len(set(names)) < len(names) or not names:
         raise InputError(f"networks {', '.join(names) or 'none'}; expected one or more, of different names")

@@ -250,6 +250,8 @@ def test_families_say_what_they_cannot_look_for():
     network = matched.network()
     with pytest.raises(InputError, match="of different names"):
         universality.families([network, network], matched.world(), progress=False)
+    with pytest.raises(InputError, match="arrangements -1"):
+        universality.families([network], matched.world(), arrangements=-1, progress=False)
     odd = universality.Family("odd", ("curvy",), ("line",), 1.0)
     with pytest.raises(InputError, match=r"unknown stimulus 'curvy'.*curve"):
         universality.families([network], matched.world(), wanted=[odd], progress=False)
