@@ -27,7 +27,7 @@ from jaxcircuits.network import Network
 from jaxcircuits.universality.bank import BANK, Answers, Shown, answers
 from jaxcircuits.universality.depth import depths
 from jaxcircuits.universality.family import FAMILIES, REACH, Family, members
-from jaxcircuits.universality.found import Found, chosen, corrected
+from jaxcircuits.universality.found import Found, corrected, in_best_layer
 from jaxcircuits.universality.matching import Matching, depth_map
 from jaxcircuits.universality.rearranged import rearranged
 
@@ -215,7 +215,7 @@ def layers_of(network: Network) -> tuple[str, ...]:
 def _found(network: Network, family: Family, seen: Answers, by_chance: Sequence[Answers]) -> Found:
     by_layer = {layer: members(family, own, [one[layer] for one in by_chance]) for layer, own in seen.items()}
     where = {layer: float(depth) for layer, depth in zip(by_layer, depths(network, list(by_layer)))}
-    return chosen(Found(family, network.name, by_layer, where, "", 1.0, 1.0), 1)
+    return in_best_layer(Found(family, network.name, by_layer, where, "", 1.0, 1.0), 1)
 
 
 def relate(one: Found, other: Found, matching: Matching) -> Related:

@@ -98,7 +98,7 @@ def corrected(found: Mapping[tuple[str, str], Found]) -> dict[tuple[str, str], F
       The same with each `layer`, `p_value` and `adjusted_p_value`: the probability of any false one among those whose
       `adjusted_p_value` is below some value is no more than that value.
     """
-    best = {key: chosen(one, len(found)) for key, one in found.items()}
+    best = {key: in_best_layer(one, len(found)) for key, one in found.items()}
     adjusted = holm([one.p_value for one in best.values()])
     return {
         key: dataclasses.replace(one, adjusted_p_value=float(value))
@@ -106,7 +106,7 @@ def corrected(found: Mapping[tuple[str, str], Found]) -> dict[tuple[str, str], F
     }
 
 
-def chosen(one: Found, looks: int) -> Found:
+def in_best_layer(one: Found, looks: int) -> Found:
     """A family with its layer chosen, and that layer's p-value, see `corrected`.
 
     Args:
