@@ -11,7 +11,8 @@ What is finished is in the result; the same command does the rest.
 
 Layers are the first ones in which curve detectors tile the circle: mixed3b and its counterparts. The family of each is
 found by stimuli alone: units that answer the best orientation of a curve three times better than the opposite one, no
-line and no corner more than 0.7 times as well, and are strong. Curves have three radii and are dark and light.
+line and no corner more than 0.7 times as well, and are strong. Curves have three radii and are dark and light; the
+smallest and the largest radius choose the family, and the third argument is measured with the one between them.
 
 Each argument is one figure with its interval, what it would be by chance, a p-value, and that corrected for the seven
 (Holm); it fails where the latter is above 0.05. What each compares is in the result, in words. Invariance to pose:

@@ -40,6 +40,8 @@ class Case:
       sample: float32 (s, H, W, channels), some of them.
       stimulus, parameter, values, period: what is varied.
       tuning: of the layer and the one below.
+      chosen_by: the part of the tuning that `preferred`, `selectivity`, `strength` and `family` are of.
+      held_out: the other part, see `halves`; None where there is no other.
       preferred: layer -> (channels,), in [0, period).
       selectivity: layer -> (channels,).
       strength: layer -> (channels,), mean answers to the preferred value.
@@ -64,6 +66,8 @@ class Case:
     values: np.ndarray
     period: float
     tuning: Tuning
+    chosen_by: Tuning
+    held_out: Tuning | None
     preferred: Mapping[str, np.ndarray]
     selectivity: Mapping[str, np.ndarray]
     strength: Mapping[str, np.ndarray]
@@ -136,6 +140,31 @@ def neighbors(network: Network, layer: str) -> tuple[str | None, str | None]:
     return (before[-1] if before else None), (ends[0] if ends else None)
 
 
+def halves(found: Tuning, parameter: str) -> tuple[Tuning, Tuning | None]:
+    """Splits a tuning in two: the part that chooses units, and the part that measures what was chosen.
+
+    Args:
+      found: the tuning.
+      parameter: the one that both parts have all values of.
+
+    Returns:
+      The first, third, fifth ... value of the first other parameter with more than one, and the values between them;
+      all, and None, where no other parameter has more than one.
+    """
+    for name, values in found.grid.items():
+        if name != parameter and len(values) > 1:
+            first, second = (_every_second(found, name, start) for start in (0, 1))
+            return first, second
+    return found, None
+
+
+def _every_second(found: Tuning, name: str, start: int) -> Tuning:
+    axis = found.axis(name) + 1
+    own = np.arange(start, len(found.grid[name]), 2)
+    answers = {layer: values.take(own, axis=axis) for layer, values in found.answers.items()}
+    return dataclasses.replace(found, grid={**found.grid, name: found.grid[name][own]}, answers=answers)
+
+
 def measure(
     network: Network,
     layer: str,
@@ -153,11 +182,12 @@ def measure(
     layers = [layer] if below is None else [layer, below]
     options = {"size": size, "progress": progress}
     found = tuning(network, stimulus, grid, layers, **options)
+    chosen_by, held_out = halves(found, parameter)
     preferred, selectivity, strength = {}, {}, {}
     for name in layers:
-        preferred[name], selectivity[name] = found.preference(name, parameter, period)
-        strength[name] = np.maximum(found.along(name, parameter), 0).max(1)
-    best = np.maximum(found[layer].reshape(len(found[layer]), -1).max(1), 1e-12)
+        preferred[name], selectivity[name] = chosen_by.preference(name, parameter, period)
+        strength[name] = np.maximum(chosen_by.along(name, parameter), 0).max(1)
+    best = np.maximum(chosen_by[layer].reshape(len(chosen_by[layer]), -1).max(1), 1e-12)
     unlike = {}
     for name, (figure, figure_grid) in others.items():
         answers = tuning(network, figure, figure_grid, [layer], **options)[layer]
@@ -175,6 +205,8 @@ def measure(
         "below": below,
         "above": above,
         "tuning": found,
+        "chosen_by": chosen_by,
+        "held_out": held_out,
         "preferred": preferred,
         "selectivity": selectivity,
         "strength": strength,

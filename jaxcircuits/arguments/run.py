@@ -19,7 +19,7 @@ from jaxcircuits.arguments.synthetic import synthetic
 from jaxcircuits.arguments.together import together
 from jaxcircuits.arguments.use import use
 from jaxcircuits.errors import InputError, unknown, whole
-from jaxcircuits.evidence import Examples, stimuli
+from jaxcircuits.evidence import Examples, Tuning, stimuli
 from jaxcircuits.evidence import examples as find_examples
 from jaxcircuits.evidence.stimulus import Stimulus
 from jaxcircuits.images import Pictures, open_pictures
@@ -54,14 +54,16 @@ def arguments(
 
     1 drawing         the percentile of its own drawing among pictures of the world
     2 examples        how many of its strongest examples look like the stimulus as it prefers it
-    3 synthetic       how selectively it answers the stimulus
+    3 synthetic       how selectively it answers stimuli that did not choose it
     4 joint           who in the family takes over when examples are turned
     5 implementation  whether weights from the layer below go by how far preferred values are apart
     6 use             what the units that read it lose without it
     7 by hand         what a circuit written by hand restores in the family's place
 
-    The family is found by the stimulus: units of the layer that are selective, strong, and answer no other figure.
-    Answers are those at a unit's best place in the map (1, 3, 6), or where the examples lie (4).
+    The family is found by the stimulus: units of the layer that are selective, strong, and answer no other figure. Of
+    the first parameter beside `parameter` that has several values, every second one serves for that and says what
+    units prefer; the third argument is measured on the others. Answers are those at a unit's best place in the map (1,
+    3, 6), or where the examples lie (4).
 
     Chance is the same value, a mean over as many units, of what stands for chance, drawn again and again; the p-value
     is how often it is as large. An argument holds where its p-value, corrected for the arguments that were made (Holm,
@@ -73,7 +75,8 @@ def arguments(
       units: of one layer; or a layer's name, for all of the family.
       pictures: of the world: `Pictures`, or what `open_pictures` takes.
       stimulus: what the units are said to detect, a function as for `evidence.tuning`.
-      grid: of its parameters; by default all orientations, dark and light, and of curves four radii.
+      grid: of its parameters; by default all orientations, and of curves four radii, dark and light. With `parameter`
+        alone the third argument is not made.
       parameter: of the grid, that goes evenly round a circle and that the family shares out.
       period: of it.
       others: figure -> a stimulus and its grid, which the units should not answer; lines and corners by default.
@@ -134,8 +137,10 @@ def arguments(
         family=tuple(case.family.tolist()),
         preferred={case.name(unit): float(case.preferred[layer][unit]) for unit in case.family.tolist()},
         setting={
-            "grid": {name: np.asarray(values).tolist() for name, values in grid.items()},
+            "grid": _plain_grid(case.tuning),
             "period": period,
+            "chosen_by": _plain_grid(case.chosen_by),
+            "held_out": None if case.held_out is None else _plain_grid(case.held_out),
             "size": size,
             "count": count,
             "sample": len(case.sample),
@@ -153,6 +158,10 @@ def arguments(
             "values": case.values,
         },
     )
+
+
+def _plain_grid(found: Tuning) -> dict[str, list]:
+    return {name: values.tolist() for name, values in found.grid.items()}
 
 
 def _chosen(network: Network, units: str | Unit | Sequence[str | Unit]) -> tuple[str, np.ndarray | None]:

@@ -9,6 +9,7 @@ import pytest
 
 from jaxcircuits import InputError, evidence
 from jaxcircuits.arguments import argument, case, chance
+from jaxcircuits.arguments.synthetic import carried_over
 from jaxcircuits.evidence import circular, handwritten, stimuli
 from jaxcircuits.network import Network
 from jaxcircuits.pages import arguments_page, write_arguments
@@ -119,16 +120,20 @@ def test_arguments_hold_for_what_is_made_to_detect_curves(made):
 def test_figures_are_what_they_say(made, network):
     """Against a computation of its own: contrast, and the largest gap of the family."""
     found = evidence.tuning(network, stimuli.curve, GRID, "curves", size=SIZE, progress=False)
-    curves = np.maximum(np.asarray(found["curves"], np.float64).mean((2, 3)), 0)
-    best = curves.argmax(1)
-    peak, opposite = curves.max(1), curves[np.arange(len(curves)), (best + 12) % 24]
-    contrast = (peak - opposite) / np.maximum(peak + opposite, np.percentile(peak, 95) / 3)
+    # The first and the last radius choose, the middle one measures.
+    chosen_by = np.maximum(np.asarray(found["curves"], np.float64)[:, :, ::2].mean((2, 3)), 0)
+    curves = np.maximum(np.asarray(found["curves"], np.float64)[:, :, 1].mean(2), 0)
+    best, units = chosen_by.argmax(1), np.arange(len(curves))
+    strong = np.percentile(curves.max(1), 95) / 3
+    peak, opposite = curves[units, best], curves[units, (best + 12) % 24]
+    assert made.setting["chosen_by"]["radius"] == [13.0, 20.0] and made.setting["held_out"]["radius"] == [RADIUS]
+    contrast = (peak - opposite) / np.maximum(peak + opposite, strong)
     own = [contrast[unit] for unit in made.units]
     np.testing.assert_allclose(list(made.synthetic.units.values()), own, atol=1e-5)
     assert made.synthetic.value == pytest.approx(np.mean(own), abs=1e-5)
     rest = np.setdiff1d(np.arange(2 * COUNT), made.family)
     # Chance is the same mean, of as many others.
-    rest = rest[peak[rest] > 0]
+    rest = rest[chosen_by[rest].max(1) > 0]
     assert made.synthetic.chance == pytest.approx(contrast[rest].mean(), abs=0.03)
     assert made.synthetic.interval[0] < made.synthetic.value < made.synthetic.interval[1]
     angles = np.sort([made.preferred[f"curves:{unit}"] for unit in made.family])
@@ -235,6 +240,55 @@ def test_the_bound_is_of_the_same_mean():
     values = rng.normal(size=(20, 100))
     found = chance.judged(0.5, chance.exchanged(values, np.arange(20), rng))
     assert found["bound"] == pytest.approx(1.645 / np.sqrt(20), abs=0.1) and found["p_value"] < 0.05
+
+
+TUNINGS = {
+    # As a unit answers that is tuned to nothing: of some curves it prefers one direction by chance, of others another.
+    "noise": lambda rng: rng.lognormal(0, 1.5, (2, 256, 24)),
+    "smooth noise": lambda rng: np.exp(2 * smooth(rng.normal(size=(2, 256, 24)))),
+    "noise on a direction that all prefer": lambda rng: rng.lognormal(0, 1, (2, 256, 24)) * (1.5 + np.cos(AROUND_24)),
+}
+AROUND_24 = np.arange(24) * 2 * np.pi / 24
+
+
+def smooth(values):
+    """Over three neighbors on either side, as tuning curves are."""
+    return sum(np.roll(values, shift, -1) for shift in range(-3, 4)) / np.sqrt(7)
+
+
+@pytest.mark.parametrize("kind", TUNINGS)
+def test_units_chosen_for_their_contrast_seldom_keep_it_if_they_are_tuned_to_nothing(kind):
+    """Chosen and measured by the same answers all of them would, since they were chosen by it."""
+    p_values, of_the_same = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        first, second = TUNINGS[kind](rng)
+        opposite = np.roll(first, -12, 1)[np.arange(256), first.argmax(1)]
+        chosen = case.selective(first.max(1), first.max(1) / opposite)
+        rest = np.setdiff1d(np.arange(256), chosen)
+        for answers, kept in ((second, p_values), (first, of_the_same)):
+            _, others, by_exchange = carried_over(first, answers, chosen, chosen, rest, rng)
+            kept.append(max(others["p_value"], by_exchange["p_value"]))
+    assert np.mean(np.array(of_the_same) <= 0.05) > 0.9
+    # Of 60 at a level of 0.05, nine or more have a probability below 0.005.
+    assert np.mean(np.array(p_values) <= 0.05) <= 8 / 60
+
+
+def test_what_chooses_and_what_measures_have_no_stimulus_in_common():
+    grid = {
+        "orientation": AROUND,
+        "width": np.array([3.0]),
+        "radius": np.array([1.0, 2, 3, 4, 5]),
+        "color": case.SHADES,
+    }
+    answers = np.arange(2 * COUNT * 10, dtype=np.float32).reshape(2, COUNT, 1, 5, 2)
+    found = evidence.Tuning("n", "curve", {}, (SIZE, SIZE), "maximum", grid, {"curves": answers})
+    first, second = case.halves(found, "orientation")
+    assert first.grid["radius"].tolist() == [1, 3, 5] and second.grid["radius"].tolist() == [2, 4]
+    np.testing.assert_array_equal(first["curves"], answers[:, :, :, [0, 2, 4]])
+    np.testing.assert_array_equal(second["curves"], answers[:, :, :, [1, 3]])
+    assert first.grid["color"].shape == second.grid["color"].shape == case.SHADES.shape
+    assert case.halves(found.at(radius=3.0, color=case.SHADES[0]), "orientation")[1] is None
 
 
 def test_corrected_p_values_are_those_of_holm():
