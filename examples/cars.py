@@ -83,7 +83,6 @@ def cars(
         }
         for unit, row in zip(candidates.tolist(), rows)
     ]
-    all_shift = moved(seen[~choice], vehicles[~choice])
     return {
         "photographs": {"that_choose": int((vehicles & choice).sum()), "that_measure": int((vehicles & ~choice).sum())},
         "photographs_without_vehicles": len(without),
@@ -97,7 +96,11 @@ def cars(
             zip(("median", "95th_percentile"), largest_by_chance(seen[choice], int((vehicles & choice).sum())))
         ),
         "moved_most": [
-            {"unit": int(u), "has_kernel": bool(kernel[u]), "moved_by_vehicles_sd": rounded(all_shift[u])}
+            {
+                "unit": int(u),
+                "has_kernel": bool(kernel[u]),
+                "moved_by_vehicles_sd": moved_by(seen[~choice, u], vehicles[~choice]),
+            }
             for u in np.argsort(-shift)[:CANDIDATES]
         ],
         "car_unit": described[0]["unit"] if described else None,
@@ -114,8 +117,9 @@ def arranged(
     """Where units' inputs are active around the cell where they answer most, and where their weights want them.
 
     That cell is chosen by the same weights, so that the correlation (`jaxcircuits.universality.arrangement`) is above 0
-    for most units on any pictures. It stands beside that on pictures without the thing, with the difference, and its
-    p-value is its rank among all units of the layer with a kernel, each at its own cell of the same pictures.
+    for most units on any pictures. It stands beside that on pictures without the thing, with the difference. P-values of
+    both are ranks among all units of the layer with a kernel, each at its own cell of the same pictures: things stand
+    elsewhere in pictures than what else there is, so that the difference of most units is not 0 either.
 
     Args:
       weights: of all units of the layer, (units, h, w, channels).
@@ -129,11 +133,12 @@ def arranged(
         arrangement(weights, before.astype(np.float32), after.astype(np.float32)) for before, after in (shown, others)
     )
     mean, rows = own.mean(0), []
+    apart = mean - without.mean(0)
     for unit in units:
         if not kernel[unit]:  # a 1x1 or pool branch
             rows.append({"arrangement_correlation": None})
             continue
-        others_of_layer = np.delete(mean, unit)[np.delete(kernel, unit)]
+        others_of_layer, apart_of_layer = (np.delete(of, unit)[np.delete(kernel, unit)] for of in (mean, apart))
         low, high = difference_interval(own[:, unit], without[:, unit])
         rows.append(
             {
@@ -143,8 +148,9 @@ def arranged(
                 "arrangement_of_other_units_median": rounded(np.median(others_of_layer)),
                 "arrangement_without": figure(np.mean, without[:, unit]),
                 "arrangement_above_without": {
-                    "value": rounded(mean[unit] - without[:, unit].mean()),
+                    "value": rounded(apart[unit]),
                     "interval": [rounded(low), rounded(high)],
+                    "p_value": rounded(rank_p_value(apart[unit], apart_of_layer), 4),
                 },
                 **parts(weights[unit], shown[0], shown[1][..., unit]),
             }
@@ -212,7 +218,7 @@ def superposed(
         rows.append(
             {
                 "unit": one.source,
-                "moved_by_vehicles_sd": rounded(shift[LAYER][one.source]),
+                "moved_by_vehicles_sd": moved_by(seen[LAYER][~choice, one.source], vehicles[~choice]),
                 "units": one.units.tolist(),
                 "contexts": rounded(one.score),
                 "agreement": rounded(one.agreement, 3),

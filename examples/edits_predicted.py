@@ -41,24 +41,34 @@ def spread(photographs: jc.Pictures, count: int, first: int) -> np.ndarray:
     return read(photographs, np.arange(first, len(photographs), max(len(photographs) // count, 1))[:count])
 
 
-def correlation_interval(found: circuits.Prediction) -> list[float]:
-    """Of the median over targets of the correlation, over photographs: from each photograph's sums."""
+def intervals(found: circuits.Prediction) -> dict[str, list[float]]:
+    """Of the medians over targets of correlation and slope, over photographs: from each photograph's sums."""
     predicted, outcome = (
         np.float64(values).reshape(len(values), -1, len(found.units)) for values in (found.predicted, found.outcome)
     )
     sums = [part.sum(1) for part in (predicted, outcome, predicted**2, outcome**2, predicted * outcome)]
     cells, changed = predicted.shape[1], np.isfinite(found.correlation)
     if not changed.any():
-        return [float("nan")] * 2
+        return {"correlation_interval": [float("nan")] * 2, "slope_interval": [float("nan")] * 2}
 
-    def median(p: np.ndarray, o: np.ndarray, pp: np.ndarray, oo: np.ndarray, po: np.ndarray) -> float:
+    def correlation(p: np.ndarray, o: np.ndarray, pp: np.ndarray, oo: np.ndarray, po: np.ndarray) -> float:
         n = cells * len(p)
         covariance = po.sum(0) - p.sum(0) * o.sum(0) / n
         variances = (pp.sum(0) - p.sum(0) ** 2 / n) * (oo.sum(0) - o.sum(0) ** 2 / n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return float(np.nanmedian(np.where(variances > 0, covariance / np.sqrt(variances), np.nan)))
+        return median(np.where(variances > 0, covariance, np.nan), np.sqrt(np.maximum(variances, 0)))
 
-    return [rounded(end, 4) for end in interval(median, *(part[:, changed] for part in sums))]
+    def slope(p: np.ndarray, o: np.ndarray, pp: np.ndarray, oo: np.ndarray, po: np.ndarray) -> float:
+        return median(po.sum(0), pp.sum(0))
+
+    def median(numerator: np.ndarray, denominator: np.ndarray) -> float:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(np.nanmedian(np.where(denominator > 0, numerator / denominator, np.nan)))
+
+    parts = [part[:, changed] for part in sums]
+    return {
+        f"{name}_interval": [rounded(end, 4) for end in interval(statistic, *parts)]
+        for name, statistic in (("correlation", correlation), ("slope", slope))
+    }
 
 
 def most_active(network: jc.Network, layer: str, branch: str, pictures: np.ndarray, count: int) -> list[int]:
@@ -151,8 +161,8 @@ def compare(network: jc.Network, choice: np.ndarray, held_out: np.ndarray, plots
                     plots.append(prediction_plot(found, f"{what}: {layer} to {target}"))
                 values = {name: getattr(found, name) for name in ("correlation", "slope", "explained")}
                 row[kind] = {name: round(float(np.nanmedian(value)), 4) for name, value in values.items()}
+                row[kind] |= intervals(found)
                 row[kind] |= {
-                    "correlation_interval": correlation_interval(found),
                     "changed": int(np.isfinite(found.correlation).sum()),
                     "correlations": [round(float(r), 3) for r in found.correlation],
                     "outcome_over_spread": round(float(found.outcome.std() / found.before.std()), 4),

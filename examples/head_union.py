@@ -14,9 +14,9 @@ what dogs raise, on photographs with an even number; all figures are of the dogs
 
 What is left under a change of the pictures is the sum over dogs of the smaller of the two answers over that of the
 larger: 1 where nothing changes. Pictures are mirrored, turned by 20 degrees either way, made a quarter smaller and
-moved by 16 pixels, on a ground of their mean color. Intervals are of the bootstrap over dogs. By chance: the other
-units of mixed4c that dogs raise by as much as the least of the unions; and how many pairs of units of mixed4b are as
-high among the inputs of any unit that dogs raise.
+moved by 16 pixels, on a ground of their mean color. Intervals are of the bootstrap over dogs, and of medians of units
+over units. By chance: the other units of mixed4c that dogs raise by as much as the least of the unions; and how many
+pairs of units of mixed4b are as high among the inputs of any unit that dogs raise.
 """
 
 from __future__ import annotations
@@ -30,14 +30,13 @@ from PIL import Image
 
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
-from examples.answers import answers, baseline, best, moved
+from examples.answers import answers, baseline, best, moved, moved_by
 from examples.circuits_objects import DOGS
-from examples.figures import halves, open_photographs, read
+from examples.figures import figure, halves, open_photographs, read
 from examples.heads import MOVED, pairs_of, united_by_chance, uniting
 from jaxcircuits import circuits
 
 PARTS, UNIONS = "mixed4b", "mixed4c"
-RESAMPLES = 1000
 
 
 def altered(images: np.ndarray, change: Callable[[Image.Image], Image.Image]) -> np.ndarray:
@@ -72,15 +71,9 @@ CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-def left(plain: np.ndarray, changed: np.ndarray) -> dict[str, Any]:
-    """What is left of a unit's answers (dogs,), with its interval."""
-    least, most = np.minimum(plain, changed), np.maximum(plain, changed)
-    drawn = np.random.default_rng(0).integers(0, len(plain), (RESAMPLES, len(plain)))
-    ratios = least[drawn].sum(1) / np.maximum(most[drawn].sum(1), 1e-9)
-    return {
-        "value": round(float(least.sum() / max(most.sum(), 1e-9)), 2),
-        "interval": [round(float(end), 2) for end in np.quantile(ratios, (0.025, 0.975))],
-    }
+def share(plain: np.ndarray, changed: np.ndarray) -> float:
+    """What is left of a unit's answers (dogs,)."""
+    return float(np.minimum(plain, changed).sum() / max(np.maximum(plain, changed).sum(), 1e-9))
 
 
 def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
@@ -91,7 +84,7 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
     choice[halves(len(pictures))[0]] = True
     layers = (PARTS, UNIONS)
     seen = baseline(network, pictures, layers)
-    shift, raised_by = ({layer: moved(seen[layer][half], dogs[half]) for layer in layers} for half in (choice, ~choice))
+    shift = {layer: moved(seen[layer][choice], dogs[choice]) for layer in layers}
     raised = {layer: shift[layer] > MOVED for layer in layers}
 
     def answered(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -107,7 +100,9 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
     def of_unit(layer: str, unit: int) -> dict[str, Any]:
         return {
             "unit": f"{layer}:{unit}",
-            "left": {name: left(before[layer][:, unit], after[layer][:, unit]) for name, after in changed.items()},
+            "left": {
+                name: figure(share, before[layer][:, unit], after[layer][:, unit]) for name, after in changed.items()
+            },
         }
 
     rows, unions = [], []
@@ -123,7 +118,7 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
                 "union": of_unit(UNIONS, union)
                 | {"ranks_of_parts_among_inputs": united[0]["ranks"], "tied_with": united[0]["tied_with"]},
                 "inputs": weights.shape[3],
-                "raised_by_dogs_sd": round(float(raised_by[UNIONS][union]), 2),
+                "raised_by_dogs_sd": moved_by(seen[UNIONS][~choice][:, union], dogs[~choice]),
                 "united_by_chance": united_by_chance(
                     weights, list(pair), {"channels": raised[PARTS], "units": raised[UNIONS]}
                 ),
@@ -141,9 +136,7 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
             "units": len(alike),
             "raised_by_sd_at_least": round(float(least), 2) if unions else None,
             "left_median": {
-                name: round(
-                    float(np.median([left(before[UNIONS][:, u], after[UNIONS][:, u])["value"] for u in alike])), 2
-                )
+                name: figure(np.median, np.array([share(before[UNIONS][:, u], after[UNIONS][:, u]) for u in alike]))
                 for name, after in changed.items()
             }
             if len(alike)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import jaxcircuits as jc
-from examples.answers import answers, best, moved
+from examples.answers import answers, best, moved, moved_by
 from examples.figures import figure, read, rounded
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
@@ -93,7 +93,7 @@ def facing_pairs(
                     "units": list(pair),
                     "mirrored_correlation": figure(alike, *of),
                     "correlation": figure(plainly, *of),
-                    "change_under_mirroring": [rounded(value) for value in change(*of)],
+                    "change_under_mirroring": [figure(change, *(part[:, i] for part in of)) for i in (0, 1)],
                 }
             )
         result[layer] = {
@@ -218,7 +218,9 @@ def heads(
     by_unit = {union.unit: (rank, union) for rank, union in enumerate(found, 1)}
     opposed = motifs.cross_inhibition(first)
     among = opposed[np.triu_indices(len(opposed), 1)]
-    shift = moved(seen["mixed4c"][~choice], dogs[~choice])
+
+    def raised_by(unit: int) -> dict[str, Any]:
+        return moved_by(seen["mixed4c"][~choice, unit], dogs[~choice])
 
     def by_weights(unit: int) -> dict[str, Any]:
         rank, union = by_unit[unit]
@@ -228,7 +230,7 @@ def heads(
             "unions_z": rounded(union.z, 1),
             "unions_p_value": rounded(union.p_value, 4),
             "unions_adjusted_p_value": rounded(union.adjusted_p_value, 4),
-            "moved_by_dogs_sd": rounded(shift[unit]),
+            "moved_by_dogs_sd": raised_by(unit),
         }
 
     return {
@@ -262,7 +264,7 @@ def heads(
                 "z": rounded(u.z, 1),
                 "p_value": rounded(u.p_value, 4),
                 "adjusted_p_value": rounded(u.adjusted_p_value, 4),
-                "moved_by_dogs_sd": rounded(shift[u.unit]),
+                "moved_by_dogs_sd": raised_by(u.unit),
             }
             for u in found[:10]
         ],

@@ -30,6 +30,7 @@ import numpy as np
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from examples import families
+from examples.figures import figure
 from jaxcircuits import circuits
 from jaxcircuits.evidence import circular, stimuli, tuning
 
@@ -59,6 +60,11 @@ def centroid(maps: np.ndarray) -> np.ndarray:
     return np.stack([(maps * x).sum((1, 2)), (maps * y).sum((1, 2))], 1) / mass[:, None]
 
 
+def correlated(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's correlation."""
+    return float(np.corrcoef(first, second)[0, 1])
+
+
 def parted(weights: np.ndarray, fine: np.ndarray, preferred: np.ndarray) -> tuple[dict[str, Any], circuits.Factors]:
     """Two factors of units' weights, beside what their channels prefer and where the units' stimuli lie.
 
@@ -70,12 +76,9 @@ def parted(weights: np.ndarray, fine: np.ndarray, preferred: np.ndarray) -> tupl
     factors = circuits.factor_weights(weights, 2)
     first, second = factors.directions.astype(np.float64)
 
-    def agreement(of_channels: np.ndarray) -> float:
-        return float(np.corrcoef(first - second, of_channels)[0, 1])
-
-    found = agreement(fine)
+    found = correlated(first - second, fine)
     rng = np.random.default_rng(0)
-    chance = [abs(agreement(rng.permutation(fine))) for _ in range(PERMUTATIONS)]
+    chance = [abs(correlated(first - second, rng.permutation(fine))) for _ in range(PERMUTATIONS)]
     high, low = (0, 1) if found > 0 else (1, 0)
     ways = centroid(factors.maps[..., high]) - centroid(factors.maps[..., low])
     off = np.degrees(np.abs(circular.difference(np.arctan2(ways[:, 1], ways[:, 0]), preferred)))
@@ -84,16 +87,16 @@ def parted(weights: np.ndarray, fine: np.ndarray, preferred: np.ndarray) -> tupl
         excite = np.maximum(factors.directions[k], 0)
         strongest = np.argsort(-factors.directions[k])[:5]
         of_factor[name] = {
-            "wavelength_px": round(float(2 ** -np.average(fine, weights=excite)), 2),
+            "wavelength_px": figure(lambda of, by: float(2 ** -np.average(of, weights=by)), fine, excite, digits=1),
             "channels": {int(c): round(float(factors.directions[k][c]), 3) for c in strongest},
         }
     result = {
         "explained": round(factors.explained, 3),
-        "correlation_with_fineness": round(abs(found), 3),
+        "correlation_with_fineness": figure(correlated, np.sign(found) * (first - second), fine),
         "by_chance_95_percent": round(float(np.quantile(chance, 0.95)), 3),
         "p_value": round((1 + sum(c >= abs(found) for c in chance)) / (1 + PERMUTATIONS), 4),
         "factors": of_factor,
-        "side_off_by_degrees_median": round(float(np.median(off)), 1),
+        "side_off_by_degrees_median": figure(np.median, off, digits=1),
         "side_off_by_degrees_by_chance": 90,
         "units_within_45_degrees": int((off < 45).sum()),
         "units_within_45_degrees_by_chance": round(len(off) / 4, 1),
@@ -123,13 +126,17 @@ def measure(network: jc.Network) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if len(units):
         differ = np.degrees(np.abs(circular.difference(chosen_by.preferred[units], seen.preferred[units])))
+
+        def median(times: np.ndarray) -> dict[str, Any]:
+            return figure(np.median, np.minimum(times, 1e3), digits=1)
+
         result |= {
-            "orientation_differs_between_halves_median_degrees": round(float(np.median(differ)), 1),
+            "orientation_differs_between_halves_median_degrees": figure(np.median, differ, digits=1),
             "widest_gap_degrees": round(float(np.degrees(circular.largest_gap(seen.preferred[units]))), 0),
-            "times_opposite_median": round(float(np.median(np.minimum(seen.opposite[units], 1e3))), 1),
-            "times_uniform_median": round(float(np.median(np.minimum(seen.uniform[units], 1e3))), 1),
-            "others_times_opposite_median": round(float(np.median(np.minimum(seen.opposite[others], 1e3))), 1),
-            "others_times_uniform_median": round(float(np.median(np.minimum(seen.uniform[others], 1e3))), 1),
+            "times_opposite_median": median(seen.opposite[units]),
+            "times_uniform_median": median(seen.uniform[units]),
+            "others_times_opposite_median": median(seen.opposite[others]),
+            "others_times_uniform_median": median(seen.uniform[others]),
         }
     factors = None
     if len(units) >= 2:

@@ -16,7 +16,8 @@ smallest and the largest radius choose the family, and the third argument is mea
 
 Each argument is one figure with its interval, what it would be by chance, a p-value, and that corrected for the seven
 (Holm); it fails where the latter is above 0.05. What each compares is in the result, in words. Invariance to pose:
-answers to a unit's own strongest examples, transformed, over those to the examples as they are.
+answers to a unit's own strongest examples, transformed, over those to the examples as they are, with intervals of the
+bootstrap over units.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 
 import jaxcircuits as jc
 from benchmarks.measuring import machine
+from examples.figures import figure
 from jaxcircuits import evidence
 from jaxcircuits.pages import tuning_plot, write_arguments
 from jaxcircuits.slide import scenes
@@ -78,7 +80,7 @@ def measure(network: jc.Network, layer: str, photographs: Path, pages: Path | No
     result |= {
         "poses": {
             kind: {
-                "median": round(float(np.median(getattr(posed, kind))), 3),
+                "median": figure(np.median, getattr(posed, kind)),
                 "units": dict(zip(names, getattr(posed, kind).round(3).tolist())),
             }
             for kind in ("mirrored", "turned", "scaled", "shifted", "chance")

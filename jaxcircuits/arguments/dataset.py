@@ -39,7 +39,11 @@ def dataset(case: Case) -> tuple[Argument, np.ndarray]:
         count=count,
         interval=interval(top, case.rng()),
         units=case.named(top.mean(1)),
-        figures={"of_the_median": float(median.mean()), "median_count": median.size},
+        figures={
+            "of_the_median": float(median.mean()),
+            "of_the_median_interval": interval(median, case.rng()),
+            "median_count": median.size,
+        },
     )
     return argument, strongest
 

@@ -78,7 +78,7 @@ def head_circuit(
       seed: of the deals.
 
     Returns:
-      As plain JSON types. `like_over_across`: of the connections from pairs to pairs of the next layer, the share with
+      As plain JSON types. `tried`: units of each layer, and of these raised by heads. `like_over_across`: of the connections from pairs to pairs of the next layer, the share with
       more weight between those of the same side than across, where sides are told by the answers alone; by chance half.
       `p_value`: of that share, see `coin_tosses`.
       `unions`: connections from both of a pair to a unit that answers heads either way, strong ones, and how many
@@ -117,6 +117,7 @@ def head_circuit(
         "network": network.name,
         "found": p_value is not None and p_value < 0.05,
         "pictures": len(heads),
+        "tried": {layer: {"units": len(of), "raised": int((of > MOVED).sum())} for layer, of in raised.items()},
         "pairs": {layer: found.tolist() for layer, found in pairs.items() if len(found)},
         "connections": len(like),
         "like_over_across": None if share is None else round(share, 3),
@@ -154,7 +155,11 @@ def car_circuit(
       `held_against`: how many other units of the layer with a kernel, at most `HELD_AGAINST`, it is compared with;
       `by_chance` and `p_value`: the 95th percentile of theirs, and the share of them that is as high. `on_others`: the
       unit's own on pictures of all kinds; `difference`: between the two, with `interval`, the bootstrap's at 95 % over
-      pictures. `found`: the p-value is below 0.05 and the interval above 0. Without such a unit `why` says so.
+      pictures. Things stand in other places of pictures than the rest, so that the difference of many units is above 0:
+      `difference_by_chance` and `difference_p_value` compare it with that of the other units, as above. It cannot be
+      large for a unit whose parts are arranged so wherever it answers. `found`: the p-value is below 0.05 and the
+      interval above 0. `tried`: units of all layers but the first, of these less active upside
+      down, and how many of those that cars raise more have no kernel. Without such a unit `why` says so.
     """
     choosing, measuring = ((cars[start::2], others[start::2]) for start in (0, 1))
     row = {
@@ -164,7 +169,7 @@ def car_circuit(
         "pictures": {"that_choose": len(choosing[0]), "that_measure": len(measuring[0])},
         "others": {"that_choose": len(choosing[1]), "that_measure": len(measuring[1])},
     }
-    chosen = _car_unit(network, layers, *choosing)
+    chosen, row["tried"] = _car_unit(network, layers, *choosing)
     if chosen is None:
         return row | {"why": "no unit with a kernel minds cars being upside down"}
     before, layer, unit, own = chosen
@@ -183,19 +188,21 @@ def car_circuit(
     units, weights = [unit, *against[kernel]], np.concatenate([own, weights[kernel]])
     if len(units) == 1:
         return row | {"why": "no other unit of its layer has a kernel"}
-    on_cars = _arrangement(network, before, layer, units, weights, shown)
-    on_others = _arrangement(network, before, layer, units[:1], own, rest)[:, 0]
-    value, *null = on_cars.mean(0)
-    p_value, interval = rank_p_value(value, np.array(null)), difference_interval(on_cars[:, 0], on_others, seed)
+    on_cars, on_others = (_arrangement(network, before, layer, units, weights, pictures) for pictures in (shown, rest))
+    (value, *null), (apart, *apart_by_chance) = on_cars.mean(0), on_cars.mean(0) - on_others.mean(0)
+    p_value = rank_p_value(value, np.array(null))
+    interval = difference_interval(on_cars[:, 0], on_others[:, 0], seed)
     return row | {
         "found": p_value < 0.05 and interval[0] > 0,
         "arrangement": round(float(value), 3),
         "held_against": len(null),
         "by_chance": round(float(np.quantile(null, 0.95)), 3),
         "p_value": round(p_value, 4),
-        "on_others": round(float(on_others.mean()), 3),
-        "difference": round(float(value - on_others.mean()), 3),
+        "on_others": round(float(on_others[:, 0].mean()), 3),
+        "difference": round(float(apart), 3),
         "interval": [round(end, 3) for end in interval],
+        "difference_by_chance": round(float(np.quantile(apart_by_chance, 0.95)), 3),
+        "difference_p_value": round(rank_p_value(apart, np.array(apart_by_chance)), 4),
     }
 
 
@@ -255,9 +262,9 @@ def coin_tosses(
 
 def _car_unit(
     network: Network, layers: Sequence[str], cars: np.ndarray, others: np.ndarray
-) -> tuple[str, str, int, np.ndarray] | None:
+) -> tuple[tuple[str, str, int, np.ndarray] | None, dict[str, int]]:
     """The layer before, the layer, the unit that cars raise most of those that mind them upside down and have a kernel,
-    and its weights (1, h, w, channels)."""
+    and its weights (1, h, w, channels); and how many were tried."""
     plain, upside, rest = (responses(network, x, layers[1:]) for x in (cars, cars[:, ::-1], others))
     candidates = []
     for before, layer in itertools.pairwise(layers):
@@ -265,11 +272,17 @@ def _car_unit(
         left = upside[layer].mean(0) / np.maximum(plain[layer].mean(0), 1e-12)
         units = np.flatnonzero((left <= UPSIDE_DOWN) & (plain[layer].mean(0) > 0))
         candidates += [(-float(raised[unit]), before, layer, int(unit)) for unit in units]
+    tried = {
+        "units": sum(network.layers[layer].channels for layer in layers[1:]),
+        "less_upside_down": len(candidates),
+        "passed_over_without_a_kernel": 0,
+    }
     for _, before, layer, unit in sorted(candidates):
         weights = expanded_weights(network, before, layer, [unit])
         if has_kernel(weights)[0]:
-            return before, layer, unit, weights
-    return None
+            return (before, layer, unit, weights), tried
+        tried["passed_over_without_a_kernel"] += 1
+    return None, tried
 
 
 def _arrangement(
