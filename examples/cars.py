@@ -8,7 +8,7 @@ import numpy as np
 
 import jaxcircuits as jc
 from examples.answers import answers, best, largest_by_chance, moved, moved_by
-from examples.figures import figure, read, rounded
+from examples.figures import by_chance, figure, read, rounded
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
 from jaxcircuits.universality.arrangement import (
@@ -17,7 +17,6 @@ from jaxcircuits.universality.arrangement import (
     difference_interval,
     halves_of_windows,
     has_kernel,
-    rank_p_value,
 )
 
 BEFORE, LAYER, AFTER = "mixed4b", "mixed4c", "mixed4d"
@@ -117,9 +116,9 @@ def arranged(
     """Where units' inputs are active around the cell where they answer most, and where their weights want them.
 
     That cell is chosen by the same weights, so that the correlation (`jaxcircuits.universality.arrangement`) is above 0
-    for most units on any pictures. It stands beside that on pictures without the thing, with the difference. P-values of
-    both are ranks among all units of the layer with a kernel, each at its own cell of the same pictures: things stand
-    elsewhere in pictures than what else there is, so that the difference of most units is not 0 either.
+    for most units on any pictures. It stands beside that on pictures without the thing, with the difference. The
+    p-values of both are ranks among all units of the layer with a kernel, each at its own cell of the same pictures:
+    things stand elsewhere in pictures than the rest, so that the difference of many units is above 0, too.
 
     Args:
       weights: of all units of the layer, (units, h, w, channels).
@@ -143,14 +142,14 @@ def arranged(
         rows.append(
             {
                 "arrangement_correlation": figure(np.mean, own[:, unit])
-                | {"p_value": rounded(rank_p_value(mean[unit], others_of_layer), 4)},
+                | {"p_value": by_chance(mean[unit], others_of_layer)},
                 "arrangement_of_other_units": len(others_of_layer),
                 "arrangement_of_other_units_median": rounded(np.median(others_of_layer)),
                 "arrangement_without": figure(np.mean, without[:, unit]),
                 "arrangement_above_without": {
                     "value": rounded(apart[unit]),
                     "interval": [rounded(low), rounded(high)],
-                    "p_value": rounded(rank_p_value(apart[unit], apart_of_layer), 4),
+                    "p_value": by_chance(apart[unit], apart_of_layer),
                 },
                 **parts(weights[unit], shown[0], shown[1][..., unit]),
             }

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import jaxcircuits as jc
+from jaxcircuits.p_values import among
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -54,7 +55,7 @@ def figure(statistic: Callable[..., float], *samples: np.ndarray, digits: int = 
 
 def by_chance(found: float, null: np.ndarray) -> float:
     """The share of a null's values that are at least as large, the one found included: no less than 1 / (1 + null)."""
-    return rounded((1 + np.sum(np.asarray(null) >= found)) / (1 + len(null)), 4)
+    return rounded(among(found, null), 4)
 
 
 def rounded(number: float, digits: int = 2) -> float:

@@ -30,7 +30,7 @@ import numpy as np
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from examples import families
-from examples.figures import figure
+from examples.figures import by_chance, figure
 from jaxcircuits import circuits
 from jaxcircuits.evidence import circular, stimuli, tuning
 
@@ -94,7 +94,7 @@ def parted(weights: np.ndarray, fine: np.ndarray, preferred: np.ndarray) -> tupl
         "explained": round(factors.explained, 3),
         "correlation_with_fineness": figure(correlated, np.sign(found) * (first - second), fine),
         "by_chance_95_percent": round(float(np.quantile(chance, 0.95)), 3),
-        "p_value": round((1 + sum(c >= abs(found) for c in chance)) / (1 + PERMUTATIONS), 4),
+        "p_value": by_chance(abs(found), np.array(chance)),
         "factors": of_factor,
         "side_off_by_degrees_median": figure(np.median, off, digits=1),
         "side_off_by_degrees_by_chance": 90,

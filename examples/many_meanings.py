@@ -37,6 +37,7 @@ from sklearn.metrics import adjusted_rand_score
 import jaxcircuits as jc
 from benchmarks.measuring import arguments_of, report
 from examples import families
+from examples.figures import by_chance
 from jaxcircuits import evidence
 from jaxcircuits.bulk.meanings import FACET
 from jaxcircuits.evidence.crops import outlined, views
@@ -136,7 +137,7 @@ def different(found: evidence.Meanings, embedded: np.ndarray, animal: np.ndarray
         "clarity_of_all": round(float(evidence.clarity(numbers[None], embedded)[0]), 3),
         "closer_within_than_between": round(gap(labels), 3),
         "by_chance_95_percent": round(float(np.quantile(chance, 0.95)), 3),
-        "p_value": round(float((1 + (chance >= gap(labels)).sum()) / (1 + PERMUTATIONS)), 4),
+        "p_value": by_chance(gap(labels), chance),
         "animals_or_not_p_value": float(f"{stats.chi2_contingency(table).pvalue:.2g}") if testable else None,
     }
 

@@ -1,10 +1,28 @@
-"""P-values of many questions that are asked at once."""
+"""P-values from draws of chance, and of many questions that are asked at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+
+TIE = 1e-6
+"""Values that differ by this part of the larger are equal: rounding is no evidence."""
+
+
+def among(value: float, draws: Sequence[float] | np.ndarray) -> float:
+    """The share of values that are at least as large as one, itself counted among them.
+
+    Args:
+      value: what was found.
+      draws: (n,), the same by chance: of shuffles, or of the others that it is compared with.
+
+    Returns:
+      From 1 / (1 + n) to 1. The p-value of the value being no larger than by chance, if it could have been any of them
+      (Phipson and Smyth, Permutation p-values should never be zero, 2010).
+    """
+    as_large = np.asarray(draws) >= value - TIE * abs(value)
+    return float((1 + as_large.sum()) / (1 + as_large.size))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
-from jaxcircuits.p_values import holm
+from jaxcircuits.p_values import among, holm
 
 DRAWS = 999
 """Of chance, where a draw costs nothing."""
@@ -43,7 +43,7 @@ def judged(value: float, drawn: np.ndarray) -> Judged:
         "value": float(value),
         "chance": float(drawn.mean()),
         "bound": float(np.percentile(drawn, 95)),
-        "p_value": float((1 + (drawn >= value - 1e-12).sum()) / (1 + len(drawn))),
+        "p_value": among(value, drawn),
     }
 
 

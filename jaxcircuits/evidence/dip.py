@@ -12,6 +12,7 @@ import functools
 import numpy as np
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.p_values import among
 
 APART = 1e-9
 """Of the range: numbers that are nearer are put so far apart."""
@@ -68,7 +69,7 @@ def dip_p_value(found: float, count: int, *, draws: int, seed: int = 0) -> float
     Returns:
       The p-value.
     """
-    return float((1 + (_of_uniform(count, draws, seed) >= found - 1e-12).sum()) / (1 + draws))
+    return among(found, _of_uniform(count, draws, seed))
 
 
 @functools.lru_cache(maxsize=512)

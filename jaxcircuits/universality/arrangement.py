@@ -111,19 +111,6 @@ def arrangement(
     return np.stack(result)
 
 
-def rank_p_value(value: float, others: Float[np.ndarray, " others"]) -> float:
-    """The share of values that are at least as large as one, itself included.
-
-    Args:
-      value: of one unit.
-      others: of the units that it is compared with.
-
-    Returns:
-      From 1 / (1 + others) to 1.
-    """
-    return float((1 + np.sum(np.asarray(others) >= value)) / (1 + len(others)))
-
-
 def difference_interval(
     first: Float[np.ndarray, " pictures"], second: Float[np.ndarray, " others"], seed: int = 0
 ) -> tuple[float, float]:

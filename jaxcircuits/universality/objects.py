@@ -16,7 +16,8 @@ import numpy as np
 from jaxcircuits.circuits import expanded_weights
 from jaxcircuits.evidence.responses import responses
 from jaxcircuits.network import Network
-from jaxcircuits.universality.arrangement import arrangement, difference_interval, has_kernel, rank_p_value
+from jaxcircuits.p_values import among
+from jaxcircuits.universality.arrangement import arrangement, difference_interval, has_kernel
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -78,8 +79,9 @@ def head_circuit(
       seed: of the deals.
 
     Returns:
-      As plain JSON types. `tried`: units of each layer, and of these raised by heads. `like_over_across`: of the connections from pairs to pairs of the next layer, the share with
-      more weight between those of the same side than across, where sides are told by the answers alone; by chance half.
+      As plain JSON types. `tried`: units of each layer, and of these raised by heads. `like_over_across`: of the
+      connections from pairs to pairs of the next layer, the share with more weight between those of the same side than
+      across, where sides are told by the answers alone; by chance half.
       `p_value`: of that share, see `coin_tosses`.
       `unions`: connections from both of a pair to a unit that answers heads either way, strong ones, and how many
       there are where the second of each pair is that of another.
@@ -124,7 +126,7 @@ def head_circuit(
         "p_value": None if p_value is None else round(p_value, 5),
         "unions": unions,
         "unions_by_chance": round(float(np.mean(by_chance)), 2),
-        "unions_p_value": round(float((1 + (by_chance >= unions).sum()) / (1 + DEALS)), 4),
+        "unions_p_value": round(among(unions, by_chance), 4),
     }
 
 
@@ -190,7 +192,7 @@ def car_circuit(
         return row | {"why": "no other unit of its layer has a kernel"}
     on_cars, on_others = (_arrangement(network, before, layer, units, weights, pictures) for pictures in (shown, rest))
     (value, *null), (apart, *apart_by_chance) = on_cars.mean(0), on_cars.mean(0) - on_others.mean(0)
-    p_value = rank_p_value(value, np.array(null))
+    p_value = among(value, null)
     interval = difference_interval(on_cars[:, 0], on_others[:, 0], seed)
     return row | {
         "found": p_value < 0.05 and interval[0] > 0,
@@ -202,7 +204,7 @@ def car_circuit(
         "difference": round(float(apart), 3),
         "interval": [round(end, 3) for end in interval],
         "difference_by_chance": round(float(np.quantile(apart_by_chance, 0.95)), 3),
-        "difference_p_value": round(rank_p_value(apart, np.array(apart_by_chance)), 4),
+        "difference_p_value": round(among(apart, apart_by_chance), 4),
     }
 
 
@@ -257,7 +259,7 @@ def coin_tosses(
     first, second = np.array([[number[pair] for pair in both] for both in between]).T
     sides = rng.choice([-1, 1], (tosses, len(number)))
     counts = (values * sides[:, first] * sides[:, second] > 0).sum(1)
-    return float((1 + (counts >= (values > 0).sum()).sum()) / (1 + tosses))
+    return among((values > 0).sum(), counts)
 
 
 def _car_unit(

@@ -15,6 +15,7 @@ from jaxcircuits.circuits import expanded_weights
 from jaxcircuits.errors import InputError
 from jaxcircuits.evidence.circular import difference
 from jaxcircuits.network import Network
+from jaxcircuits.p_values import among
 from jaxcircuits.universality.depth import weights_before
 from jaxcircuits.universality.families import Families
 from jaxcircuits.universality.family import members
@@ -85,8 +86,9 @@ def like_excites_like(
     def mean(where: np.ndarray) -> float:
         return float(sums[where].mean() / scale) if where.any() else float("nan")
 
-    p_value = float((1 + (null >= found).sum()) / (1 + len(null)))
-    return LikeExcitesLike(found, null, p_value, mean(near), mean(far), (sums.size, int(near.sum()), int(far.sum())))
+    return LikeExcitesLike(
+        found, null, among(found, null), mean(near), mean(far), (sums.size, int(near.sum()), int(far.sum()))
+    )
 
 
 def family_circuit(network: Network, families: Families, name: str = "curves") -> dict[str, Any]:

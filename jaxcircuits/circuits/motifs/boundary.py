@@ -60,7 +60,10 @@ def boundaries(
 
     A unit's score is compared with those of its own slices in random poses: the higher of two, for slices as they are
     and for slices resized so that each place of its window is read as strongly as it is, which can only be estimated.
-    Which channel a slice is for does not matter to it. The list is selected, so it is sorted by what holds
+    Which channel a slice is for does not matter to it. So a small p-value says that slices lie to one another as at a
+    boundary, whatever made them do so: a unit whose slices are all mixed from a few templates, as those of weights of
+    low rank are, has it by the templates' poses alone (of random weights of rank 3, a third of the units are below
+    0.05). The list is selected, so it is sorted by what holds
     for its first: the `adjusted_p_value`, over all units, and then the score.
 
     Args:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from jaxcircuits.circuits.motifs.null import Scored, across, against_search, check_weights, null_scores, p_value
+from jaxcircuits.circuits.motifs.null import Scored, across, against_search, check_weights, null_scores
 from jaxcircuits.circuits.motifs.transforms import Transform, rotation
 from jaxcircuits.errors import InputError
+from jaxcircuits.p_values import among
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Integer, Num
@@ -101,7 +102,7 @@ def equivariance(
     return Equivariance(
         score=score,
         null=null,
-        adjusted_p_value=p_value(score, null),
+        adjusted_p_value=among(score, null),
         units=units,
         sources=found,
         cosines=cosines,

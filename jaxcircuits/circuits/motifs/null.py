@@ -21,12 +21,11 @@ import numpy as np
 
 from jaxcircuits.brief import Brief
 from jaxcircuits.errors import InputError
+from jaxcircuits.p_values import TIE, among
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-TIE = 1e-6
-"""Scores that differ by this part of the larger are equal: rounding is no evidence."""
 POWER = 1 / 8
 """Of the mean over a unit's slices that says how strongly it reads a place; no single strong slice rules it."""
 ROUNDS = 100
@@ -61,7 +60,7 @@ class Scored(Brief):
 
         It is for one that was chosen before looking. The first of hundreds, sorted, has a small one by chance.
         """
-        return p_value(self.score, self.null)
+        return among(self.score, self.null)
 
     @property
     def z(self) -> float:
@@ -70,11 +69,6 @@ class Scored(Brief):
         if abs(above) <= TIE * abs(self.score):
             return 0.0
         return above / spread if spread else float(np.copysign(np.inf, above))
-
-
-def p_value(score: float, null: np.ndarray) -> float:
-    """How often scores of shuffled weights, (shuffles,), are as high, counting the weights themselves."""
-    return float((1 + np.sum(null >= score - TIE * abs(score))) / (1 + len(null)))
 
 
 def against_search(scores: np.ndarray, nulls: np.ndarray) -> np.ndarray:

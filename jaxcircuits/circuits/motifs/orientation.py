@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxcircuits.circuits.motifs.equivariance import best_permutations
-from jaxcircuits.circuits.motifs.null import Scored, across, check_weights, null_scores, p_value
+from jaxcircuits.circuits.motifs.null import Scored, across, check_weights, null_scores
 from jaxcircuits.circuits.motifs.transforms import rotation
 from jaxcircuits.errors import InputError
+from jaxcircuits.p_values import among
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Integer, Num
@@ -69,7 +70,7 @@ def orientations(
     return Orientations(
         score=score,
         null=null,
-        adjusted_p_value=p_value(score, null),
+        adjusted_p_value=among(score, null),
         radians=(radians - radians[0]) % (2 * np.pi),
     )
 
