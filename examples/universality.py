@@ -16,8 +16,8 @@ than the first. Two networks agree on depth by the rank correlation of a layer's
 
 Families: as `universality.FAMILIES` define them, by drawn stimuli alone. By chance: in the same network with every
 unit's weights in random arrangement, see `jaxcircuits.universality.rearranged`; p-values are corrected for all layers,
-and adjusted ones for all families in all networks (Holm, 1979). Of the layers that pass, the one with the largest share
-of members beyond chance is told of.
+and adjusted ones for all families in all networks (Holm, 1979). Of the layers that pass, the first is told of that
+has at least half of the largest share of members beyond chance.
 
 Circuits: curves (`universality.family_circuit`), and from photographs of dogs and of vehicles, for `slide` its own
 scenes of heads and of cars, `universality.head_circuit` and `car_circuit`.

@@ -110,7 +110,9 @@ class Families(Brief, Lookup[tuple[str, str], Found]):
                     for kind in one.members.kinds[one.in_order]
                 ],
                 "in_other_layers": {
-                    layer: len(own.units) for layer, own in one.layers.items() if layer != one.layer and own.excess >= 1
+                    layer: {"count": len(own.units), "in_each_by_chance": list(own.rearranged)}
+                    for layer, own in one.layers.items()
+                    if layer != one.layer and own.excess >= 1
                 },
             }
             for one in self.found.values()

@@ -19,6 +19,8 @@ LEAST = 0.05
 """The corrected p-value from which on a family is not said to be found."""
 FEWEST = 3
 """Members, of which fewer are single units and no family."""
+MOST = 0.5
+"""Of the largest share of members beyond chance: the first layer with so much of it is where the family begins."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -30,7 +32,7 @@ class Found(Brief):
       network: its name.
       layers: layer -> its `Members`, of all layers that were looked at.
       depths: layer -> its depth, see `jaxcircuits.universality.depths`.
-      layer: that which has most of the family, see `corrected`.
+      layer: where the family begins, see `corrected`.
       p_value: how often chance gives any layer as many as `layer` has, see `Members.p_value`; corrected for the number
         of layers (Bonferroni).
       adjusted_p_value: the same, corrected for all families and networks that were looked at together, see `corrected`.
@@ -88,8 +90,10 @@ def corrected(found: Mapping[tuple[str, str], Found]) -> dict[tuple[str, str], F
     """Families with p-values that are corrected for all of them being looked for (Holm, 1979).
 
     Of a family's layers with `FEWEST` members or more whose p-value passes Bonferroni's correction for all layers and
-    all families in networks, that is chosen which has the largest share beyond chance. The smallest p-value would favor
-    layers of many units, so it decides only where no layer passes.
+    all families in networks, the first by depth is chosen that has at least `MOST` of the largest share of members
+    beyond chance. Later layers read it, and of the latest many units are for things that the pictures do not show,
+    which lets them count as members too (see `family.REACHED`). The smallest p-value would favor layers of many units,
+    so it decides only where no layer passes.
 
     Args:
       found: all that were looked for, by (family, network), whatever calls of `families` they are from.
@@ -117,7 +121,10 @@ def in_best_layer(one: Found, looks: int) -> Found:
     shares = {layer: own.excess / own.looked_at for layer, own in one.layers.items()}
     passing = [name for name, p in p_values.items() if p * looks < LEAST and len(one.layers[name].units) >= FEWEST]
     if passing:
-        layer = max(passing, key=lambda name: shares[name])
+        least = MOST * max(shares[name] for name in passing)
+        layer = min(
+            (name for name in passing if shares[name] >= least), key=lambda name: (one.depths[name], -shares[name])
+        )
     else:
         # Of layers with enough members, if there are any.
         few = {name: len(own.units) < FEWEST for name, own in one.layers.items()}

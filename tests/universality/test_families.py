@@ -178,7 +178,7 @@ def expected_p(count, units, chance):
     return t.sf((count - np.mean(chance)) / np.sqrt(1 + 1 / len(chance)), len(chance) - 1)
 
 
-def test_of_layers_that_pass_that_with_the_largest_share_is_chosen():
+def test_of_layers_that_pass_the_first_with_most_of_the_family_is_chosen():
     rng = np.random.default_rng(0)
     chance = [tuple(rng.binomial(units, p, 16).tolist()) for units, p in ((60, 0.03), (1000, 0.01), (2, 0))]
     small, large, few = (("small", 16, 60, chance[0]), ("large", 90, 1000, chance[1]), ("few", 2, 2, chance[2]))
@@ -189,6 +189,13 @@ def test_of_layers_that_pass_that_with_the_largest_share_is_chosen():
     assert got.layer == "small" and got.depth == pytest.approx(2 / 3) and got.there
     assert got.p_value == pytest.approx(3 * expected_p(*small[1:]))
     assert got.adjusted_p_value == pytest.approx(5 * 3 * expected_p(*small[1:]))
+    # A later layer with not twice the share does not win, wherever it stands in the mapping.
+    first, later = ("first", 16, 60, chance[0]), ("later", 27, 60, chance[0])
+    by_depth = in_layers(first, later)
+    turned = dataclasses.replace(by_depth, layers=dict(reversed(by_depth.layers.items())))
+    for one in (by_depth, turned):
+        assert universality.corrected({key: one} | others)[key].layer == "first"
+    assert universality.corrected({key: in_layers(first, ("later", 40, 60, chance[0]))} | others)[key].layer == "later"
     # For so many families in networks the smaller layer does not pass, and must not hide that the larger one does.
     many = {("cars", str(i)): nothing for i in range(int(0.05 / expected_p(*small[1:])))}
     got = universality.corrected({key: in_layers(large, few, small)} | many)[key]
