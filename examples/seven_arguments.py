@@ -9,8 +9,8 @@ Result:    examples/results/seven_arguments.json
 
 What is finished is in the result; the same command does the rest.
 
-Layers are the first ones in which curve detectors tile the circle: mixed3b and its counterparts. The family of each is
-found by stimuli alone: units that answer the best orientation of a curve three times better than the opposite one, no
+Layers are where curve detectors begin, see examples/universality.py: mixed3b and its counterparts. The family of each
+is found by stimuli alone: units that answer the best orientation of a curve three times better than the opposite one, no
 line and no corner more than 0.7 times as well, and are strong. Curves have three radii and are dark and light; the
 smallest and the largest radius choose the family, and the third argument is measured with the one between them.
 
@@ -40,7 +40,7 @@ LAYERS = {
     "inceptionv1": "mixed3b",
     "inceptionv1-2015": "mixed3b",
     "googlenet": "inception_3b/output",
-    "squeezenet": "fire4/concat",
+    "squeezenet": "fire5/concat",
     "slide": "mixed4e",
 }
 """In the order in which they are told."""

@@ -18,11 +18,13 @@ def among(value: float, draws: Sequence[float] | np.ndarray) -> float:
       draws: (n,), the same by chance: of shuffles, or of the others that it is compared with.
 
     Returns:
-      From 1 / (1 + n) to 1. The p-value of the value being no larger than by chance, if it could have been any of them
+      From 1 / (1 + n) to 1; what is no number counts as large. It is the p-value of what could have been any of them
       (Phipson and Smyth, Permutation p-values should never be zero, 2010).
     """
-    as_large = np.asarray(draws) >= value - TIE * abs(value)
-    return float((1 + as_large.sum()) / (1 + as_large.size))
+    drawn = np.asarray(draws, np.float64)
+    tie = TIE * np.maximum(np.abs(drawn), abs(value))
+    smaller = drawn < value - np.where(np.isfinite(tie), tie, 0)
+    return float((1 + np.sum(~smaller)) / (1 + drawn.size))
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

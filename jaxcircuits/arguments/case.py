@@ -18,8 +18,15 @@ from jaxcircuits.network import Network
 
 TURN = 2 * np.pi
 SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
-RADII = (0.15, 0.22, 0.3, 0.4)
-"""Radii of curves, as parts of the picture's side."""
+SCALES = {
+    stimuli.curve: ("radius", (0.15, 0.22, 0.3, 0.4)),
+    stimuli.s_curve: ("radius", (0.1, 0.15, 0.2, 0.27)),
+    stimuli.line: ("length", (0.3, 0.45, 0.6, 0.8)),
+    stimuli.corner: ("length", (0.15, 0.22, 0.3, 0.4)),
+    stimuli.grating: ("wavelength", (0.04, 0.06, 0.09, 0.13)),
+    stimuli.spiral: ("pitch", (0.08, 0.11, 0.15, 0.2)),
+}
+"""Stimulus -> a parameter and its values, as parts of the picture's side."""
 SELECTIVE, STRONG, UNLIKE = 3.0, 1 / 3, 0.7
 """A unit is of the family that answers its best value so many times better than the opposite one, at least so strongly
 as the layer's 95th percentile, and no other figure more than so well."""
@@ -104,7 +111,7 @@ class Case:
 
 
 def default_grid(stimulus: Stimulus, size: int) -> dict[str, ArrayLike]:
-    """All orientations, dark and light; of curves four radii.
+    """All orientations, dark and light, and four sizes of stimuli in `SCALES`.
 
     Raises:
       InputError: for a stimulus without an orientation.
@@ -113,8 +120,9 @@ def default_grid(stimulus: Stimulus, size: int) -> dict[str, ArrayLike]:
     if "orientation" not in takes:
         raise InputError(f"a stimulus of {', '.join(takes)} has no orientation; give a grid")
     grid: dict[str, ArrayLike] = {"orientation": np.arange(24) * TURN / 24}
-    if getattr(stimulus, "func", stimulus) is stimuli.curve:
-        grid["radius"] = np.array(RADII) * size
+    scale = SCALES.get(getattr(stimulus, "func", stimulus))
+    if scale and scale[0] in takes:
+        grid[scale[0]] = np.array(scale[1]) * size
     return grid | ({"color": SHADES} if "color" in takes else {})
 
 
@@ -148,11 +156,12 @@ def halves(found: Tuning, parameter: str) -> tuple[Tuning, Tuning | None]:
       parameter: the one that both parts have all values of.
 
     Returns:
-      The first, third, fifth ... value of the first other parameter with more than one, and the values between them;
-      all, and None, where no other parameter has more than one.
+      The first, third, fifth ... value of the first other parameter that has several and is a number, and the values
+      between them; all, and None, where there is no such parameter. Colors are none, since of units that answer dark
+      figures alone light ones would find nothing.
     """
     for name, values in found.grid.items():
-        if name != parameter and len(values) > 1:
+        if name != parameter and values.ndim == 1 and len(values) > 1:
             first, second = (_every_second(found, name, start) for start in (0, 1))
             return first, second
     return found, None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Sequence
 from typing import TypedDict
 
@@ -56,13 +58,17 @@ def exchanged(values: np.ndarray, own: np.ndarray, rng: np.random.Generator) -> 
       rng: of the lot.
 
     Returns:
-      (DRAWS,).
+      (DRAWS,); or fewer, of all orders but the units' own, where there are no more.
     """
     count, sources = values.shape
     if len(np.unique(own)) < count or count > sources:
         raise ValueError(f"{count} units with {len(np.unique(own))} sources of their own, of {sources}")
-    orders = rng.permuted(np.tile(np.arange(sources), (DRAWS, 1)), axis=1)
-    return values[np.arange(count), orders[:, :count]].mean(1)
+    if math.perm(sources, count) <= DRAWS:
+        every = itertools.permutations(range(sources), count)
+        orders = np.array([order for order in every if order != tuple(own)]).reshape(-1, count)
+    else:
+        orders = rng.permuted(np.tile(np.arange(sources), (DRAWS, 1)), axis=1)[:, :count]
+    return values[np.arange(count), orders].mean(1)
 
 
 def interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float] | None:

@@ -61,22 +61,22 @@ def arguments(
     7 by hand         what a circuit written by hand restores in the family's place
 
     The family is found by the stimulus: units of the layer that are selective, strong, and answer no other figure. Of
-    the first parameter beside `parameter` that has several values, every second one serves for that and says what
-    units prefer; the third argument is measured on the others. Answers are those at a unit's best place in the map (1,
-    3, 6), or where the examples lie (4).
+    the first number beside `parameter` that has several values, such as the radius of curves, every second one serves
+    for that and says what units prefer; the third argument is measured on the others. Answers are those
+    at a unit's best place in the map (1, 3, 6), or where the examples lie (4).
 
     Chance is the same value, a mean over as many units, of what stands for chance, drawn again and again; the p-value
     is how often it is as large. An argument holds where its p-value, corrected for the arguments that were made (Holm,
     1979), is at most 0.05. A single unit cannot surpass chance as clearly as a family: of the second argument no
-    p-value of one unit is far below a quarter.
+    p-value of one unit is far below a quarter, and of the third none is below 1 in the size of the family.
 
     Args:
       network: whose units.
       units: of one layer; or a layer's name, for all of the family.
       pictures: of the world: `Pictures`, or what `open_pictures` takes.
       stimulus: what the units are said to detect, a function as for `evidence.tuning`.
-      grid: of its parameters; by default all orientations, and of curves four radii, dark and light. With `parameter`
-        alone the third argument is not made.
+      grid: of its parameters; by default all orientations, dark and light, and four radii of curves or sizes of other
+        figures. Without a second parameter that is a number the third argument is not made.
       parameter: of the grid, that goes evenly round a circle and that the family shares out.
       period: of it.
       others: figure -> a stimulus and its grid, which the units should not answer; lines and corners by default.

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from jaxcircuits.arguments.argument import Argument
 from jaxcircuits.arguments.case import STRONG, Case
 from jaxcircuits.arguments.chance import DRAWS, Judged, exchanged, interval, judged
+
+FEWEST = 4
+"""Units of a family: of three there are six orders, which show nothing."""
 
 
 def synthetic(case: Case) -> Argument:
@@ -16,9 +21,12 @@ def synthetic(case: Case) -> Argument:
     each prefers. The contrast is that of the others: measured on the same ones it would be high for units that are
     tuned to nothing, as they were chosen by it.
 
-    It has to surpass two kinds of chance, and the p-value is the larger one: units of the layer that were not chosen,
-    which answer unlike values unlike, too; and the same units with the preferred values exchanged among the family, as
-    if what is preferred of some stimuli said nothing about others.
+    It has to surpass three kinds of chance, and the p-value is the largest one. As many units of the layer, the chosen
+    ones among them, since others answer unlike values unlike, too. The same units with the preferred values exchanged
+    among the family, as a direction may be answered best by all. And the same units where every held-out stimulus, such
+    as a radius in a shade, is turned round the circle by a lot of its own, the same for all units: units that share
+    their inputs prefer alike by chance, too. So no family of fewer than `FEWEST` can be judged, and p is at least 1 in
+    the number of orders of the family, and 1 in the number of turns.
     """
     meaning = (
         "Contrast of the answers to the value that a unit prefers and to the opposite one, of stimuli that did not "
@@ -28,19 +36,23 @@ def synthetic(case: Case) -> Argument:
     if case.held_out is None:
         missing = f"the grid varies {case.parameter} alone, so no stimuli are left that did not choose the units"
         return Argument("synthetic", meaning, missing=missing)
-    chosen_by, answers = (
-        np.maximum(one.along(case.layer, case.parameter), 0) for one in (case.chosen_by, case.held_out)
-    )
+    if len(case.family) < FEWEST:
+        missing = f"{len(case.family)} units are too few to exchange what they prefer; expected {FEWEST} or more"
+        return Argument("synthetic", meaning, missing=missing)
+    chosen_by = np.maximum(case.chosen_by.along(case.layer, case.parameter), 0)
+    answers = np.moveaxis(case.held_out[case.layer], case.held_out.axis(case.parameter) + 1, 1)
+    answers = answers.reshape(*answers.shape[:2], -1)
     # Silent units have no contrast, and would make chance too easy to surpass.
     rest = np.setdiff1d(np.flatnonzero(chosen_by.max(1) > 0), case.family)
     if not rest.size:
         return Argument("synthetic", meaning, missing=f"no unit of {case.layer} is outside the family")
-    own, others, by_exchange = carried_over(chosen_by, answers, case.units, case.family, rest, case.rng())
+    own, others, exchange, turned = carried_over(chosen_by, answers, case.units, case.family, rest, case.rng())
     width = case.tuning.half_width(case.layer, case.parameter, case.period)
     figures = {
         "best_over_opposite_of_what_chose": case.named(case.selectivity[case.layer][case.units]),
         "p_value_against_others": others["p_value"],
-        "p_value_with_values_exchanged": by_exchange["p_value"],
+        "p_value_with_values_exchanged": exchange["p_value"],
+        "p_value_with_stimuli_turned": turned["p_value"],
         "half_width": case.named(width[case.units]),
         "of_best_answer": {name: case.named(part[case.units]) for name, part in case.others.items()},
         "values_answered_half_as_well": {
@@ -49,14 +61,14 @@ def synthetic(case: Case) -> Argument:
             if name != case.parameter
         },
     }
-    others["p_value"] = max(others["p_value"], by_exchange["p_value"])
+    others["p_value"] = max(others["p_value"], exchange["p_value"], turned["p_value"])
     return Argument(
         "synthetic",
         meaning,
         **others,
         against=(
-            f"as many of the {len(rest)} other units of the layer that answer the stimulus; for the p-value also the "
-            "units themselves with the family's preferred values exchanged"
+            f"as many of these and the {len(rest)} other units of the layer that answer the stimulus; for the p-value "
+            "also the units themselves with preferred values exchanged, and with each held-out stimulus turned"
         ),
         count=len(own),
         interval=interval(own, case.rng()),
@@ -72,38 +84,49 @@ def carried_over(
     family: np.ndarray,
     rest: np.ndarray,
     rng: np.random.Generator,
-) -> tuple[np.ndarray, Judged, Judged]:
+) -> tuple[np.ndarray, Judged, Judged, Judged]:
     """Whether units prefer of some stimuli what they prefer of others.
 
     Args:
       chosen_by: (channels, values), not negative, answers to the stimuli that say what is preferred.
-      answers: (channels, values), likewise, to the others.
+      answers: (channels, values, stimuli), to each of the others.
       units: (n,), of the family.
       family: (m,), whose preferred values are exchanged.
       rest: (k,), the units outside it.
       rng: of the draws.
 
     Returns:
-      The contrast of each unit (n,), and its mean compared with that of as many of the rest, and with that of the units
-      at the preferred values of the family, by lot.
+      The contrast of each unit (n,), and its mean compared with that of as many of the units and the rest; with that of
+      the units at the preferred values of the family, by lot; and with that of the units where each stimulus is turned.
     """
-    best, count = chosen_by.argmax(1), len(units)
-    contrast = _contrast(answers, best)
-    own = contrast[units]
-    # As many others each time; where there are fewer others than units, some of them twice.
-    others = [contrast[rng.choice(rest, count, replace=count > len(rest))].mean() for _ in range(DRAWS)]
-    at_value = np.stack([_contrast(answers, np.full_like(best, value)) for value in range(answers.shape[1])], axis=1)
-    places = np.array([np.flatnonzero(family == unit)[0] for unit in units])
-    elsewhere = exchanged(at_value[np.ix_(units, best[family])], places, rng)
-    return own, judged(own.mean(), np.array(others)), judged(own.mean(), elsewhere)
-
-
-def _contrast(answers: np.ndarray, best: np.ndarray) -> np.ndarray:
-    """(units,), of answers (units, values) to the value with the number `best` (units,) and to the opposite one; of an
-    odd number of values that is the mean of two."""
-    units, count = np.arange(len(answers)), answers.shape[1]
-    peak = answers[units, best]
-    opposite = (answers[units, (best + count // 2) % count] + answers[units, (best + (count + 1) // 2) % count]) / 2
+    best, count, values = chosen_by.argmax(1), len(units), answers.shape[1]
     # What a unit that hardly answers leaves out says nothing.
-    strong = STRONG * np.percentile(answers.max(1), 95)
-    return (peak - opposite) / np.maximum(peak + opposite, max(strong, 1e-12))
+    strong = max(STRONG * np.percentile(np.maximum(answers.mean(2), 0).max(1), 95), 1e-12)
+
+    def contrast(of: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """(..., units), of units `of` (units,) whose preferred value is `at` (..., units, stimuli) in each stimulus."""
+        unit, stimulus = of[:, None], np.arange(answers.shape[2])
+        # The opposite one of an odd number of values lies between two, whose mean it is.
+        peak, one, two = (
+            np.maximum(answers[unit, (at + turn) % values, stimulus].mean(-1, dtype=np.float64), 0)
+            for turn in (0, values // 2, (values + 1) // 2)
+        )
+        return (peak - (one + two) / 2) / np.maximum(peak + (one + two) / 2, strong)
+
+    both = np.concatenate([units, rest])
+    of_both = contrast(both, best[both, None])
+    own = of_both[:count]
+    others = rng.permuted(np.tile(of_both, (DRAWS, 1)), axis=1)[:, :count].mean(1)
+    at_value = np.stack([contrast(units, np.full((count, 1), value)) for value in best[family]], axis=1)
+    places = np.array([np.flatnonzero(family == unit)[0] for unit in units])
+    turned = contrast(units, best[units, None] + _turns(values, answers.shape[2], rng)[:, None]).mean(1)
+    drawn = others, exchanged(at_value, places, rng), turned
+    first, second, third = (judged(own.mean(), draws) for draws in drawn)
+    return own, first, second, third
+
+
+def _turns(values: int, stimuli: int, rng: np.random.Generator) -> np.ndarray:
+    """(draws, stimuli): by how many values each stimulus is turned; all ways but none at all, where they are few."""
+    if values**stimuli <= DRAWS:
+        return np.array(list(itertools.product(range(values), repeat=stimuli)))[1:]
+    return rng.integers(0, values, (DRAWS, stimuli))

@@ -46,7 +46,7 @@ SETTINGS = {
         "no straight line more than 0.7 times as well",
         "within 30°", "150° to 180° apart", "90° by chance", "turned by 180°",
         "0.6 times as well upside down",
-        "5th to 95th percentile", "in shuffles, 5th", "below 0.05", "50 % by chance",
+        "5th to 95th percentile", "in shuffles, 5th", "below 0.05", "50 % by chance", "each, 95 % intervals",
     ),
     "drawing.md": ("3D", "4 crops a step", "steps 0 to", "counts as 0,"),
     "examples.md": (
@@ -72,7 +72,7 @@ SETTINGS = {
     "microscope.md": (
         "2,000 scenes", "above 0", "2020)", "6 by default", "at most 16 MiB", "28 units of", "12 examples of",
     ),
-    "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval"),
+    "how_we_know.md": ("below 0.05", "1993)", "1979; 1,000 resamples", "95 % interval", "Wilson (1927)"),
 }  # fmt: skip
 """Phrases in which a template may write a number itself: settings, names, years, levels; nothing measured."""
 
@@ -98,7 +98,7 @@ WORDS = {
     ),
     "universality.md": (
         "from four networks", "the five best matches", "at least a third as strong", "half as strong",
-        "half of the pictures", "the other half",
+        "half of the pictures", "the other half", "at least half of the largest share",
     ),
 }  # fmt: skip
 """Likewise in words."""

@@ -129,3 +129,7 @@ def test_an_interval_is_that_of_both_sets_and_repeats():
     assert low == pytest.approx(middle - width, abs=0.05) and high == pytest.approx(middle + width, abs=0.05)
     assert (low, high) == difference_interval(first, second) != difference_interval(first, second, seed=1)
     assert among(2.0, np.array([1.0, 2.0, 3.0])) == 0.75 and among(9.0, np.zeros(0)) == 1.0
+    # What is no number is as large as anything; equal but for rounding is equal; infinity is a value.
+    assert among(np.nan, np.zeros(9)) == 1.0 and among(1.0, np.full(9, np.nan)) == 1.0
+    assert among(1 / 3, np.full(9, 1 / 3 - 1e-12)) == 1.0 and among(0.0, np.full(9, -1e-9)) == 0.1
+    assert among(np.inf, np.full(9, np.inf)) == 1.0 and among(np.inf, np.zeros(9)) == 0.1
