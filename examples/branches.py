@@ -11,7 +11,8 @@ branch (p = 2.5e-9), and all 30 curve-related units of mixed3b in its own (p = 1
 units answer (`examples.families`), without regard to branches: curve units of mixed3b, and of mixed3a black-and-white
 units and high-low frequency units. Black-and-white units are those that answer gray photographs three times better than
 the same in strong colors, on photographs of even numbers; how many do so on those of odd numbers is told. p-values are
-hypergeometric, of the fullest branch as against chance, times the number of branches.
+hypergeometric, of the fullest branch as against chance, times the number of branches. Units of a 1x1 or pool branch see
+too little to be for curves or boundaries; so p-values are given among the branches with a kernel, too.
 """
 
 from __future__ import annotations
@@ -27,6 +28,31 @@ from jaxcircuits import evidence
 
 PHOTOGRAPHS = 200
 """Of either half, for black-and-white units."""
+
+
+KERNELS = ("3x3", "5x5")
+"""What the names of branches with a kernel end with."""
+
+
+def with_a_kernel(of_layer: tuple[evidence.Branch, ...], units: np.ndarray) -> dict[str, Any]:
+    """The same of the branches with a kernel and the family's units in them."""
+    kept, places, start = [], [], 0
+    for branch in of_layer:
+        if branch.name.endswith(KERNELS):
+            own = units[(units >= branch.start) & (units < branch.stop)]
+            places += (own - branch.start + start).tolist()
+            kept.append(branch._replace(start=start, stop=start + branch.stop - branch.start))
+            start = kept[-1].stop
+    if not places:
+        return {"count": 0}
+    found = evidence.branch_test(kept, places)
+    return {
+        "count": len(places),
+        "fullest": found.best.name,
+        "units": int(found.counts[found.p_values.argmin()]),
+        "by_chance": round(len(places) * (found.best.stop - found.best.start) / start, 1),
+        "p_value": float(f"{found.p_value:.2g}"),
+    }
 
 
 def tested(network: jc.Network, layer: str, units: np.ndarray) -> dict[str, Any]:
@@ -46,7 +72,12 @@ def tested(network: jc.Network, layer: str, units: np.ndarray) -> dict[str, Any]
             "by_chance": round(len(units) * size / channels, 1),
             "p_value": float(f"{p_value:.2g}"),
         }
-    return result | {"branches": rows, "fullest": found.best.name, "p_value": float(f"{found.p_value:.2g}")}
+    return result | {
+        "branches": rows,
+        "fullest": found.best.name,
+        "p_value": float(f"{found.p_value:.2g}"),
+        "with_a_kernel": with_a_kernel(of_layer, units),
+    }
 
 
 def measure(network: jc.Network, pictures: jc.Pictures) -> dict[str, Any]:

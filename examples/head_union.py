@@ -15,8 +15,9 @@ what dogs raise, on photographs with an even number; all figures are of the dogs
 What is left under a change of the pictures is the sum over dogs of the smaller of the two answers over that of the
 larger: 1 where nothing changes. Pictures are mirrored, turned by 20 degrees either way, made a quarter smaller and
 moved by 16 pixels, on a ground of their mean color. Intervals are of the bootstrap over dogs, and of medians of units
-over units. By chance: the other units of mixed4c that dogs raise by as much as the least of the unions; and how many
-pairs of units of mixed4b are as high among the inputs of any unit that dogs raise.
+over units. By chance: the other units of mixed4c that dogs raise by as much as the least of the unions, and those
+of mixed4b that dogs raise; and how many pairs of units of mixed4b are as high among the inputs of any unit that dogs
+raise.
 """
 
 from __future__ import annotations
@@ -126,6 +127,15 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
         )
     least = min((shift[UNIONS][union] for union in unions), default=np.inf)
     alike = np.setdiff1d(np.flatnonzero(shift[UNIONS] >= least), unions)
+    others = np.setdiff1d(np.flatnonzero(raised[PARTS]), np.ravel(found))
+
+    def medians(layer: str, units: np.ndarray) -> dict[str, Any]:
+        return {
+            name: figure(np.median, np.array([share(before[layer][:, u], after[layer][:, u]) for u in units]))
+            for name, after in changed.items()
+            if len(units)
+        }
+
     return {
         "network": network.name,
         "photographs": len(pictures),
@@ -135,13 +145,9 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
         "other_units_that_dogs_raise": {
             "units": len(alike),
             "raised_by_sd_at_least": round(float(least), 2) if unions else None,
-            "left_median": {
-                name: figure(np.median, np.array([share(before[UNIONS][:, u], after[UNIONS][:, u]) for u in alike]))
-                for name, after in changed.items()
-            }
-            if len(alike)
-            else {},
+            "left_median": medians(UNIONS, alike),
         },
+        "other_units_of_the_parts_layer": {"units": len(others), "left_median": medians(PARTS, others)},
     }
 
 

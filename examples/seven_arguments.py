@@ -10,8 +10,8 @@ Result:    examples/results/seven_arguments.json
 What is finished is in the result; the same command does the rest.
 
 Layers are where curve detectors begin, see examples/universality.py: mixed3b and its counterparts. The family of each
-is found by stimuli alone: units that answer the best orientation of a curve three times better than the opposite one, no
-line and no corner more than 0.7 times as well, and are strong. Curves have three radii and are dark and light; the
+is found by stimuli alone: units that answer the best orientation of a curve three times better than the opposite one,
+no line and no corner more than 0.7 times as well, and are strong. Curves have three radii and are dark and light; the
 smallest and the largest radius choose the family, and the third argument is measured with the one between them.
 
 Each argument is one figure with its interval, what it would be by chance, a p-value, and that corrected for the seven
