@@ -30,6 +30,8 @@ sys.path.insert(0, str(ROOT))
 import jaxcircuits as jc  # noqa: E402
 from examples.figures import figure  # noqa: E402
 from jaxcircuits.p_values import holm  # noqa: E402
+from jaxcircuits.universality.found import FEWEST  # noqa: E402
+from jaxcircuits.universality.rearranged import more_than_by_chance  # noqa: E402
 
 TEMPLATES = ROOT / "docs" / "templates"
 WIDTH = 120
@@ -99,6 +101,7 @@ def environment() -> jinja2.Environment:
         degrees,
         of_scenes,
         corrected,
+        left_out,
     )
     made.filters |= {function.__name__: function for function in filters}
     slide = json.loads((ROOT / "jaxcircuits" / "zoo" / "weights" / "slide.json").read_text())
@@ -198,6 +201,20 @@ def corrected(rows: Iterable[dict[str, Any]], key: str = "p_value") -> list[floa
     found = [row.get(key) for row in rows]
     adjusted = iter(holm([value for value in found if value is not None]))
     return [None if value is None else float(next(adjusted)) for value in found]
+
+
+def left_out(rows: Iterable[dict[str, Any]], level: float) -> dict[str, int]:
+    """How often rearranged networks have a family, each held against the others: with a p-value below a level, three
+    members and more than any other; and of how many, over families in networks."""
+    below = total = 0
+    for row in rows:
+        counts = row["in_each_by_chance"]
+        for i, count in enumerate(counts):
+            others = tuple(counts[:i] + counts[i + 1 :])
+            many = count >= FEWEST and count > max(others)
+            below += many and more_than_by_chance(count, row["units_of_layer"], others) < level
+            total += 1
+    return {"below": int(below), "of": total}
 
 
 def listed(values: Iterable[Any]) -> str:

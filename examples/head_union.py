@@ -34,8 +34,9 @@ from benchmarks.measuring import arguments_of, report
 from examples.answers import answers, baseline, best, moved, moved_by
 from examples.circuits_objects import DOGS
 from examples.figures import figure, halves, open_photographs, read
-from examples.heads import MOVED, pairs_of, united_by_chance, uniting
+from examples.heads import united_by_chance, uniting
 from jaxcircuits import circuits
+from jaxcircuits.universality.objects import MOVED, facing_pairs
 
 PARTS, UNIONS = "mixed4b", "mixed4c"
 
@@ -92,7 +93,9 @@ def measure(network: jc.Network, folder: Path) -> dict[str, Any]:
         return best(answers(network, np.ascontiguousarray(images), layers))
 
     choosing = read(pictures, np.flatnonzero(dogs & choice))
-    found = pairs_of(*(answered(images)[PARTS] for images in (choosing, choosing[:, :, ::-1])), raised[PARTS])
+    found = facing_pairs(
+        *(answered(images)[PARTS] for images in (choosing, choosing[:, :, ::-1])), shift[PARTS]
+    ).tolist()
     weights = circuits.direct_weights(network, PARTS, UNIONS)
     measuring = read(pictures, np.flatnonzero(dogs & ~choice))
     before = answered(measuring)

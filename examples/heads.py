@@ -11,12 +11,9 @@ from examples.answers import answers, best, moved, moved_by
 from examples.figures import figure, read, rounded
 from jaxcircuits import circuits
 from jaxcircuits.circuits import motifs
-from jaxcircuits.universality.objects import same_side
+from jaxcircuits.universality.objects import MOVED, facing_pairs, same_side
 
 LAYERS = ("mixed4a", "mixed4b", "mixed4c")
-MIRRORED, MOVED, ALIKE = 0.3, 0.5, 0.5
-"""Of the units of a pair: how much their answers change under mirroring, at least; by how many standard deviations dogs
-raise them, and the units that unite them; the correlation of one's answers with the other's to mirrored dogs."""
 CHANCE = 20
 """Times that the mirrored dogs are exchanged for other dogs, for the number of pairs by chance."""
 
@@ -41,26 +38,7 @@ def mirrored_correlation(plain: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
     return np.corrcoef(both.T, swapped.T)[: both.shape[1], both.shape[1] :]
 
 
-def pairs_of(plain: np.ndarray, mirrored: np.ndarray, raised: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs that face either way, most alike under mirroring first.
-
-    Args:
-      plain, mirrored: answers (N, units).
-      raised: bool (units,), those that may be in a pair.
-    """
-    units = np.flatnonzero((change(plain, mirrored) >= MIRRORED) & raised)
-    if len(units) < 2:
-        return []
-    likeness = mirrored_correlation(plain[:, units], mirrored[:, units])
-    found = [
-        (-likeness[i, j], int(units[i]), int(units[j]))
-        for i, j in zip(*np.triu_indices(len(units), 1))
-        if likeness[i, j] > ALIKE and likeness[i].argmax() == j and likeness[j].argmax() == i
-    ]
-    return [(first, second) for _, first, second in sorted(found)]
-
-
-def facing_pairs(
+def pairs_by_layer(
     choosing: dict[str, tuple[np.ndarray, np.ndarray]],
     measuring: dict[str, tuple[np.ndarray, np.ndarray]],
     raised_by_dogs: dict[str, np.ndarray],
@@ -69,14 +47,14 @@ def facing_pairs(
 
     Args:
       choosing, measuring: of either half of the dogs, see `both_ways`.
-      raised_by_dogs: layer -> bool (units,).
+      raised_by_dogs: layer -> (units,), by how many standard deviations.
     """
     result = {}
     for layer in LAYERS:
         raised, (plain, mirrored) = raised_by_dogs[layer], choosing[layer]
-        found = pairs_of(plain, mirrored, raised)
+        found = facing_pairs(plain, mirrored, raised).tolist()
         rng = np.random.default_rng(0)
-        chance = [len(pairs_of(plain, mirrored[rng.permutation(len(mirrored))], raised)) for _ in range(CHANCE)]
+        chance = [len(facing_pairs(plain, mirrored[rng.permutation(len(mirrored))], raised)) for _ in range(CHANCE)]
         first, second = measuring[layer]
         rows = []
         for pair in found:
@@ -90,14 +68,14 @@ def facing_pairs(
             of = first[:, pair], second[:, pair]
             rows.append(
                 {
-                    "units": list(pair),
+                    "units": pair,
                     "mirrored_correlation": figure(alike, *of),
                     "correlation": figure(plainly, *of),
                     "change_under_mirroring": [figure(change, *(part[:, i] for part in of)) for i in (0, 1)],
                 }
             )
         result[layer] = {
-            "tried": {"units": len(raised), "raised_by_dogs": int(raised.sum())},
+            "tried": {"units": len(raised), "raised_by_dogs": int((raised > MOVED).sum())},
             "pairs_by_chance": rounded(np.mean(chance), 1),
             "pairs": rows,
         }
@@ -209,8 +187,9 @@ def heads(
     choosing, measuring = (
         both_ways(network, read(pictures, np.flatnonzero(dogs & half))) for half in (choice, ~choice)
     )
-    raised = {layer: moved(seen[layer][choice], dogs[choice]) > MOVED for layer in LAYERS}
-    by_layer = facing_pairs(choosing, measuring, raised)
+    shift = {layer: moved(seen[layer][choice], dogs[choice]) for layer in LAYERS}
+    raised = {layer: values > MOVED for layer, values in shift.items()}
+    by_layer = pairs_by_layer(choosing, measuring, shift)
     pairs = {layer: [row["units"] for row in of["pairs"]] for layer, of in by_layer.items()}
     first = circuits.direct_weights(network, "mixed4a", "mixed4b")
     second = circuits.direct_weights(network, "mixed4b", "mixed4c")

@@ -46,7 +46,7 @@ SETTINGS = {
         "no straight line more than 0.7 times as well",
         "within 30°", "150° to 180° apart", "90° by chance", "turned by 180°",
         "0.6 times as well upside down",
-        "5th to 95th percentile", "in shuffles, 5th", "below 0.05", "50 % by chance", "each, 95 % intervals",
+        "5th to 95th percentile", "in shuffles, 5th", "below 0.05", "50 % by chance", "each, 95 % intervals of Wilson",
     ),
     "drawing.md": ("3D", "4 crops a step", "steps 0 to", "counts as 0,"),
     "examples.md": (

@@ -26,6 +26,7 @@ from examples import (
     renew,
 )
 from jaxcircuits import circuits
+from jaxcircuits.universality import objects
 from support.data import ROOT
 
 RNG = np.random.default_rng(0)
@@ -131,9 +132,9 @@ def test_pairs_that_face_either_way_are_found():
     plain, mirrored = rng.gamma(2, size=(40, 9)), rng.gamma(2, size=(40, 9))
     plain[:, 2], plain[:, 5] = mirrored[:, 5] + 0.01, mirrored[:, 2]
     plain[:, 7] = mirrored[:, 7]
-    assert heads.pairs_of(plain, mirrored, np.ones(9, bool)) == [(2, 5)]
-    assert heads.pairs_of(plain, mirrored, np.arange(9) != 2) == []
-    assert heads.pairs_of(plain, mirrored[rng.permutation(40)], np.ones(9, bool)) == []
+    assert objects.facing_pairs(plain, mirrored, np.ones(9)).tolist() == [[2, 5]]
+    assert not len(objects.facing_pairs(plain, mirrored, np.ones(9) - (np.arange(9) == 2)))
+    assert not len(objects.facing_pairs(plain, mirrored[rng.permutation(40)], np.ones(9)))
 
 
 @pytest.mark.parametrize("swapped", [False, True])
