@@ -203,7 +203,7 @@ def corrected(rows: Iterable[dict[str, Any]], key: str = "p_value") -> list[floa
     return [None if value is None else float(next(adjusted)) for value in found]
 
 
-def left_out(rows: Iterable[dict[str, Any]], level: float) -> dict[str, int]:
+def left_out(rows: Iterable[dict[str, Any]], level: float = 0.01) -> dict[str, float]:
     """How often rearranged networks have a family, each held against the others: with a p-value below a level, three
     members and more than any other; and of how many, over families in networks."""
     below = total = 0
@@ -214,7 +214,7 @@ def left_out(rows: Iterable[dict[str, Any]], level: float) -> dict[str, int]:
             many = count >= FEWEST and count > max(others)
             below += many and more_than_by_chance(count, row["units_of_layer"], others) < level
             total += 1
-    return {"below": int(below), "of": total}
+    return {"level": level, "below": int(below), "of": total}
 
 
 def listed(values: Iterable[Any]) -> str:

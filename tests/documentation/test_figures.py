@@ -93,7 +93,7 @@ WORDS = {
         "four classes",
     ),
     "tuning.md": (
-        "seven arguments", "Seven arguments", "are seven tests", "of seven hold", "an eighth of the",
+        "seven arguments", "Seven arguments", "are seven tests", "all seven values", "at least four units", "of seven hold", "an eighth of the",
         "at least a third as strongly", "over a third of", "once in four times", "The third does so",
     ),
     "universality.md": (
