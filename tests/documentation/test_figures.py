@@ -93,8 +93,8 @@ WORDS = {
         "four classes",
     ),
     "tuning.md": (
-        "seven arguments", "Seven arguments", "are seven tests", "all seven values", "at least four units", "of seven hold", "an eighth of the",
-        "at least a third as strongly", "over a third of", "once in four times", "The third does so",
+        "seven arguments", "Seven arguments", "are seven tests", "all seven values", "at least four units",
+        "an eighth of the", "at least a third as strongly", "over a third of", "once in four times",
     ),
     "universality.md": (
         "from four networks", "the five best matches", "at least a third as strong", "half as strong",
