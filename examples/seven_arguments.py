@@ -11,8 +11,8 @@ What is finished is in the result; the same command does the rest.
 
 Layers are where curve detectors begin, see examples/universality.py: mixed3b and its counterparts. The family of each
 is found by stimuli alone: units that answer the best orientation of a curve three times better than the opposite one,
-no line and no corner more than 0.7 times as well, and are strong. Curves have three radii and are dark and light; the
-smallest and the largest radius choose the family, and the third argument is measured with the one between them.
+no line and no corner more than 0.7 times as well, and are strong. Curves have five radii and are dark and light; three
+radii choose the family, and the third argument is measured with the two between them.
 
 Each argument is one figure with its interval, what it would be by chance, a p-value, and that corrected for the seven
 (Holm); it fails where the latter is above 0.05. What each compares is in the result, in words. Invariance to pose:
@@ -46,8 +46,8 @@ LAYERS = {
 """In the order in which they are told."""
 AROUND = np.arange(24) * 2 * np.pi / 24
 SHADES = np.repeat([[0.1], [0.9]], 3, axis=1)
-SIZE, RADII = 128, (25.0, 40.0, 60.0)
-SCENES, OF_SCENES = 800, {"size": 96, "radii": (12.0, 20.0, 30.0)}
+SIZE, RADII = 128, (25.0, 32.0, 40.0, 49.0, 60.0)
+SCENES, OF_SCENES = 800, {"size": 96, "radii": (12.0, 16.0, 20.0, 25.0, 30.0)}
 COUNT, SAMPLE, STEPS = 8, 48, 64
 SEED = 0
 
