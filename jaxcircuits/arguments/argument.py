@@ -90,10 +90,11 @@ class Arguments:
     shown: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __repr__(self) -> str:
-        what = f"{self.layer}:{self.units[0]}" if len(self.units) == 1 else f"{len(self.units)} units of {self.layer}"
+        one = len(self.units) == 1
+        what = f"Does {self.layer}:{self.units[0]}" if one else f"Do {len(self.units)} units of {self.layer}"
         holding = sum(bool(one.holds) for one in self)
         verdict = f"{holding} of {len(self)} arguments hold"
-        lines = [f"Does {what} of {self.network} detect {self.stimulus} by {self.parameter}? {verdict}"]
+        lines = [f"{what} of {self.network} detect {self.stimulus} by {self.parameter}? {verdict}"]
         for one in self:
             if one.value is None or one.adjusted_p_value is None:
                 lines.append(f"{one.name:14}  not measured: {one.missing}")

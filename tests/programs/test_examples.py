@@ -235,6 +235,15 @@ def test_pages_name_the_same_unions():
     assert all(row["raised_by_dogs_sd"]["interval"][0] > 0 for row in pairs)
 
 
+def test_arguments_are_made_where_curves_begin():
+    """One program says where the family begins, the other measures there."""
+    begins = {
+        row["network"]: row["layer"] for row in pages.result("universality")["families"] if row["family"] == "curves"
+    }
+    for name, found in pages.result("seven_arguments")["networks"].items():
+        assert found["layer"] == begins[name]
+
+
 def test_like_excites_like_by_the_cosine():
     early, late = np.linspace(0, 2 * np.pi, 12, endpoint=False), np.linspace(0, 6, 9)
     weights = np.cos(late[:, None] - early)[:, None, None, :]
