@@ -1,13 +1,14 @@
-"""Renews the results of examples/ and the pages that state them: every figure again, by one command.
+"""Renews results of examples/ and the pages that state them: of `slide` and inceptionv1-2015, by one command.
 
 Command:   python -m examples.renew                                     (of slide, which comes with the package)
            python -m examples.renew WEIGHTS.safetensors PHOTOGRAPHS     (of inceptionv1-2015 too)
 Hardware:  two CPU cores
-Cost:      1 minute for slide, 12 more with weights and photographs; with --figures 13 more
+Cost:      1 minute for slide, 20 more with weights and photographs; with --figures 13 more
 Result:    examples/results/, docs/*.md and README.md; with --figures also docs/{curves,car,heads}.NETWORK.jpg and
            docs/edits.jpg
 
-Each program runs in a process of its own and writes its result only when it is done.
+Each program runs in a process of its own and writes its result only when it is done. Programs that compare networks
+(many_meanings, seven_arguments, slide_seeds, universality) need the others' weights, and have commands of their own.
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ def commands(weights: Path | None, photographs: Path | None, figures: bool) -> l
             program("handwritten_curves", f"handwritten_curves.{name}", weights, "--photographs", photographs),
             program("circuits_objects", f"circuits_objects.{name}", weights, photographs),
             program("edits_predicted", "edits_predicted", weights, photographs, *plots),
+            program("head_union", "head_union", weights, photographs),
+            program("high_low_frequency", f"high_low_frequency.{name}", weights),
+            program("branches", f"branches.{name}", weights, photographs),
+            program("density_tails", f"density_tails.{name}", weights, photographs),
         ]
     if figures:
         asked += [["-m", "examples.circuit_figures", str(network), "--out", str(DOCS)] for network in networks]
