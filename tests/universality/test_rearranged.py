@@ -86,7 +86,8 @@ def looked(family, layers, by_chance):
 def no_depths(monkeypatch):
     import sys
 
-    monkeypatch.setattr(sys.modules["jaxcircuits.universality.families"], "depths", lambda network, layers: np.linspace(0, 1, len(layers)))
+    module = sys.modules["jaxcircuits.universality.families"]
+    monkeypatch.setattr(module, "depths", lambda network, layers: np.linspace(0, 1, len(layers)))
 
 
 @pytest.mark.parametrize("units", [40, 150])
