@@ -160,8 +160,8 @@ def car_circuit(
       pictures. Things stand in other places of pictures than the rest, so that the difference of many units is above 0:
       `difference_by_chance` and `difference_p_value` compare it with that of the other units, as above. It cannot be
       large for a unit whose parts are arranged so wherever it answers. `found`: the p-value is below 0.05 and the
-      interval above 0. `tried`: units of all layers but the first, of these less active upside
-      down, and how many of those that cars raise more have no kernel. Without such a unit `why` says so.
+      interval above 0. `tried`: units of all layers but the first, of these less active upside down, and how many of
+      those that cars raise more have no kernel. Without such a unit `why` says so.
     """
     choosing, measuring = ((cars[start::2], others[start::2]) for start in (0, 1))
     row = {
