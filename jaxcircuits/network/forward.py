@@ -79,7 +79,7 @@ class Forward:
         pictures: Float[jax.Array, "pictures height width channels"],
         layers: Sequence[str] | None = None,
         dtype: str = "float32",
-        redirect: Bool[jax.Array, " pictures"] | None = None,
+        redirect: Bool[jax.Array, " pictures"] | bool | None = None,
     ) -> dict[str, Float[jax.Array, "pictures *positions units"]]:
         """What layers answer to pictures.
 
@@ -88,7 +88,8 @@ class Forward:
           pictures: (N, H, W, channels), RGB in [0, 1].
           layers: names; None for all.
           dtype: of the network's arithmetic.
-          redirect: bool (N,), the pictures whose silent activation functions hand a redirected gradient on.
+          redirect: bool (N,), the pictures whose silent activation functions hand a redirected gradient on; False for
+            none of them, which costs nothing; None for JAX's own gradients.
 
         Returns:
           name -> (N, ..., channels).
@@ -101,7 +102,7 @@ class Forward:
         x: Float[jax.Array, "pictures height width channels"],
         layers: Sequence[str] | None = None,
         given: Mapping[str, Float[jax.Array, "pictures *positions units"]] = {},
-        redirect: Bool[jax.Array, " pictures"] | None = None,
+        redirect: Bool[jax.Array, " pictures"] | bool | None = None,
     ) -> dict[str, Float[jax.Array, "pictures *positions units"]]:
         """What layers answer to the network's input, where some layers' activations are given.
 
@@ -122,7 +123,7 @@ class Forward:
         if located is None:
             # A model that drops the axis of a single picture: it is shown two.
             x, given = jnp.repeat(x, 2, axis=0), {name: jnp.repeat(value, 2, axis=0) for name, value in given.items()}
-            redirect = None if redirect is None else jnp.repeat(redirect, 2)
+            redirect = redirect if redirect is None or isinstance(redirect, bool) else jnp.repeat(redirect, 2)
             located = self.located(inner, x)
         if located is None:
             raise InputError(
@@ -133,7 +134,7 @@ class Forward:
         values = dict(zip(program.parameters, jax.tree.leaves(inner)))
         values[program.image] = self.laid_out(x)
         values.update((located.value(name), located.restored(name, value)) for name, value in given.items())
-        exchange = exchanged_on_tpu(program) if on_tpu() else rules.max_pools(program)
+        exchange = exchanged_on_tpu(program, redirect is not None) if on_tpu() else rules.max_pools(program)
         if self.linear:
             exchange = rules.linear(program)
         elif redirect is not None:

@@ -18,16 +18,16 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.platforms import by_platform
-
+from jaxcircuits.platforms import on_tpu
 
 @jax.custom_vjp
-def redirected_relu(x: jax.Array, redirect: jax.Array) -> jax.Array:
+def redirected_relu(x: jax.Array, redirect: jax.Array | None) -> jax.Array:
     """ReLU of (N, ...), whose gradient may pass where it would vanish for a whole picture.
 
     Args:
       x: the leading axis counts pictures.
-      redirect: bool (N,), one a picture; False is the ordinary gradient, of slope 1 at 0.
+      redirect: bool (N,), one a picture; False is the ordinary gradient, of slope 1 at 0. None for False everywhere,
+        where nothing is asked.
 
     The gradient is that of a loss, to be lowered: a positive one would push x lower.
     """
@@ -40,22 +40,28 @@ def _forward(x, redirect):
 
 def _backward(residuals, gradient):
     x, redirect = residuals
+    if on_tpu():
+        # Else its compiler keeps the answers of `x >= 0` as packed bits beside x, a program for each: a tenth of a step.
+        x = jax.lax.optimization_barrier(x)
+    through = jnp.where(x >= 0, gradient, 0)
+    if redirect is None:
+        return through, None
     otherwise = jnp.where((x >= 0) | (gradient < 0), gradient, 0)
-    return _rule(lambda x, gradient: jnp.where(x >= 0, gradient, 0), x, gradient, otherwise, redirect), None
+    return _silent_or(through, otherwise, redirect), None
 
 
 redirected_relu.defvjp(_forward, _backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def redirected(function: Callable[[jax.Array], jax.Array], x: jax.Array, redirect: jax.Array) -> jax.Array:
+def redirected(function: Callable[[jax.Array], jax.Array], x: jax.Array, redirect: jax.Array | None) -> jax.Array:
     """As `redirected_relu`, for any function of single numbers that is flat somewhere.
 
     Args:
       function: has a `name`, and `middle`, a place in its part that is not flat; values on a flat side are pushed
         toward it only.
       x: the leading axis counts pictures.
-      redirect: bool (N,).
+      redirect: bool (N,), or None.
     """
     return function(x)
 
@@ -69,42 +75,18 @@ def _forward_any(function, x, redirect):
 
 def _backward_any(function, residuals, gradient):
     x, slope, redirect = residuals
+    through = slope * gradient
+    if redirect is None:
+        return through, None
     inward = jnp.where(x < function.middle, gradient < 0, gradient > 0)
-    otherwise = jnp.where(slope != 0, slope * gradient, jnp.where(inward, gradient, 0))
-    return _rule(jnp.multiply, slope, gradient, otherwise, redirect), None
+    otherwise = jnp.where(slope != 0, through, jnp.where(inward, gradient, 0))
+    return _silent_or(through, otherwise, redirect), None
 
 
 redirected.defvjp(_forward_any, _backward_any)
 
 
-def _rule(
-    pass_on: Callable[[jax.Array, jax.Array], jax.Array],
-    first: jax.Array,
-    gradient: jax.Array,
-    otherwise: jax.Array,
-    redirect: jax.Array,
-) -> jax.Array:
-    """The ordinary gradient, or the other for pictures that are to be redirected and have none.
-
-    Args:
-      pass_on: (first, gradient) -> the ordinary gradient.
-      first: (N, ...).
-      gradient: likewise, by the function's value.
-      otherwise: likewise, the other gradient.
-      redirect: bool (N,).
-    """
-
-    def asked(first, gradient, redirect):
-        through = pass_on(first, gradient)
-        silent = ~(through != 0).any(tuple(range(1, through.ndim)), keepdims=True)
-        return redirect.reshape(silent.shape) & silent
-
-    def asked_if_need_be(first, gradient, redirect):
-        nobody = jnp.zeros((len(redirect), *(1,) * (gradient.ndim - 1)), bool)
-        return jax.lax.cond(redirect.any(), asked, lambda *_: nobody, first, gradient, redirect)
-
-    # To read every gradient for the answer takes a TPU a seventh of a step by its compiler, and most steps redirect
-    # nobody. So the branch is given what the gradient is made of, that the gradient itself need not be kept. On other
-    # devices it is computed in both places, which is once to XLA.
-    chosen = by_platform(first, gradient, redirect, tpu=asked_if_need_be, default=asked)
-    return jnp.where(chosen, otherwise, pass_on(first, gradient))
+def _silent_or(through: jax.Array, otherwise: jax.Array, redirect: jax.Array) -> jax.Array:
+    """The ordinary gradient `through` (N, ...), or the other for pictures that are to be redirected and have none."""
+    silent = ~(through != 0).any(tuple(range(1, through.ndim)), keepdims=True)
+    return jnp.where(redirect.reshape(silent.shape) & silent, otherwise, through)

@@ -94,7 +94,7 @@ def not_linear(program: Program, source: int, target: int) -> Operation | None:
 
 
 def redirections(
-    program: Program, axes: Mapping[int, Axes], inside: Mapping[int, tuple[Body, ...]], redirect: jax.Array
+    program: Program, axes: Mapping[int, Axes], inside: Mapping[int, tuple[Body, ...]], redirect: jax.Array | bool
 ) -> dict[int, Exchange]:
     """Activation functions with a flat side, with redirected gradients; see `redirect`.
 
@@ -102,7 +102,7 @@ def redirections(
       program: the model, or what a loop in it runs.
       axes: of its values.
       inside: what its loops and branches run, see `loops`.
-      redirect: bool (N,), one a picture.
+      redirect: bool (N,), one a picture; False for none of them, known beforehand.
     """
     exchange = {}
     for place, parts in inside.items():
@@ -135,8 +135,10 @@ def _once(exchange: Exchange):
     return output
 
 
-def _redirected(function: Pointwise, axes: Axes, redirect: jax.Array, read) -> jax.Array:
+def _redirected(function: Pointwise, axes: Axes, redirect: jax.Array | bool, read) -> jax.Array:
     x = read(function.input)
+    if isinstance(redirect, bool):
+        return _apply_redirected(function, x, None)
     if axes.pictures or axes.cells > 1:
         shape = x.shape
         moved = jnp.moveaxis(x, axes.pictures, 0)
@@ -145,7 +147,7 @@ def _redirected(function: Pointwise, axes: Axes, redirect: jax.Array, read) -> j
     return _apply_redirected(function, x, redirect)
 
 
-def _apply_redirected(function: Pointwise, x: jax.Array, redirect: jax.Array) -> jax.Array:
+def _apply_redirected(function: Pointwise, x: jax.Array, redirect: jax.Array | None) -> jax.Array:
     return redirected_relu(x, redirect) if function.name == "relu" else redirected(function, x, redirect)
 
 

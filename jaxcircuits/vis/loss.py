@@ -89,7 +89,7 @@ def scores(
     batch: Batch,
     pictures: jax.Array,
     drawn: Chance,
-    redirect: jax.Array | None = None,
+    redirect: jax.Array | bool | None = None,
 ) -> jax.Array:
     """Scores (N,) of the pictures under their views.
 
@@ -99,7 +99,7 @@ def scores(
       batch: of N pictures.
       pictures: (N, H, W, channels) in [0, 1].
       drawn: `chance` of their step.
-      redirect: bool (N,), whose gradients pass ReLUs that would stop all of them; None for nobody's.
+      redirect: bool (N,), whose gradients pass ReLUs that would stop all of them; see `Forward`.
     """
     objective, recipe = batch.objective, structure.recipe(batch.numbers)
 
@@ -137,13 +137,13 @@ def scores(
 
 
 def _look(
-    forward: Forward, batch: Batch, dtype: str, views: jax.Array, redirect: jax.Array | None = None
+    forward: Forward, batch: Batch, dtype: str, views: jax.Array, redirect: jax.Array | bool | None = None
 ) -> dict[str, jax.Array]:
     """Activations (N, views, ...) of the objective's layers, for views (N, views, h, w, channels)."""
 
     if not batch.objective.layers:
         return {}
-    if redirect is not None:
+    if redirect is not None and not isinstance(redirect, bool):
         redirect = jnp.repeat(redirect, views.shape[1])
     of_all = views.reshape(-1, *views.shape[2:])
     seen = forward(batch.params, of_all, batch.objective.layers, dtype, redirect)

@@ -22,6 +22,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxcircuits.network import Forward
+from jaxcircuits.platforms import on_tpu
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.loss import Batch, Chance, chance, scores
 from jaxcircuits.vis.numbers import Numbers, Structure
@@ -175,11 +176,19 @@ class Programs:
         # Of a recipe without redirected gradients that is structure: then none are computed.
         redirect = None if isinstance(recipe.redirect_steps, int) else state.step < recipe.redirect_steps
 
-        def loss(parameters):
+        def loss(parameters, redirect):
             found = scores(self.forward, self.structure, batch, self._decode(parameters), drawn, redirect)
             return -found.sum(), found
 
-        gradient, found = jax.grad(loss, has_aux=True)(state.parameters)
+        gradient_of = jax.grad(loss, has_aux=True)
+        if redirect is not None and on_tpu():
+            # To read every gradient for whether it is silent takes a TPU more than a seventh of a step by its compiler.
+            # Most steps redirect nobody's: a program of their own takes no longer to run, but twice as long to compile.
+            gradient, found = jax.lax.cond(
+                redirect.any(), gradient_of, lambda parameters, _: gradient_of(parameters, False), state.parameters, redirect
+            )
+        else:
+            gradient, found = gradient_of(state.parameters, redirect)
         updates, optimizer = jax.vmap(_optimizer(recipe).update)(gradient, state.optimizer)
         return State(optax.apply_updates(state.parameters, updates), optimizer, state.step + 1), found
 

@@ -9,7 +9,8 @@ import pytest
 from jax import lax
 
 import jaxcircuits as jc
-from jaxcircuits.network.on_tpu import FEW, WIDEST_BAND, by_band, by_blocks, exchanged_on_tpu
+from jaxcircuits.network.blocks import by_blocks
+from jaxcircuits.network.on_tpu import FEW, WIDEST_BAND, by_band, exchanged_on_tpu
 from jaxcircuits.network.redirect import redirected_relu
 from jaxcircuits.network.trace import trace
 from jaxcircuits.platforms import traced_for_tpu
@@ -17,16 +18,21 @@ from jaxcircuits.platforms import traced_for_tpu
 RNG = np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_silence_is_asked_for_in_the_first_steps_only(first):
-    """The rule of the other branch: silent pictures that are to be redirected hand on what does not push them lower."""
+@pytest.mark.parametrize("redirect", [[True, True, False, False], [False] * 4, None], ids=str)
+def test_silent_pictures_are_redirected_on_a_tpu(redirect):
+    """Those that are to be redirected hand on what does not push them lower; of nobody, nothing is asked."""
     x, gradient = -np.abs(RNG.normal(size=(4, 3, 3, 2))), RNG.normal(size=(4, 3, 3, 2))
-    x[1, 0, 0, 0] = 1.0
-    redirect = np.array([True, True, False, False]) if first else np.zeros(4, bool)
+    x[1, 0, 0, 0], x[2, 0, 0, 0] = 1.0, 0.0
+    given = None if redirect is None else np.array(redirect)
+
+    def handed_on(x, gradient):
+        return jax.vjp(lambda x: redirected_relu(x, given), x)[1](gradient)[0]
+
     with traced_for_tpu():
-        found = jax.vjp(lambda x: redirected_relu(x, redirect), jnp.float32(x))[1](jnp.float32(gradient))[0]
-    expected = np.where(x > 0, gradient, 0)
-    if first:
+        found = handed_on(jnp.float32(x), jnp.float32(gradient))
+        assert ("reduce_or" in str(jax.make_jaxpr(handed_on)(x, gradient))) == (redirect is not None)
+    expected = np.where(x >= 0, gradient, 0)
+    if redirect is not None and any(redirect):
         expected[0] = np.minimum(gradient[0], 0)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -38,11 +44,15 @@ def test_silence_is_asked_for_in_the_first_steps_only(first):
         ((14, 15), (3, 5), (3, 1), ((0, 0), (1, 2))),
         ((20, 21), (5, 4), (4, 2), ((1, 1), (0, 2))),
         ((9, 9), (1, 2), (2, 2), ((0, 0), (0, 0))),
+        ((37, 10), (4, 4), (4, 4), ((3, 0), (0, 2))),  # rows that no window reads, and blocks of 8 of them
+        ((90, 6), (7, 3), (2, 1), ((3, 3), (1, 1))),  # three blocks of the gradient
     ],
     ids=str,
 )
+@pytest.mark.parametrize("wide_gradient", [False, True])
 @pytest.mark.parametrize("layout", [("NHWC", "HWIO", "NHWC"), ("NCHW", "OIHW", "NCHW"), ("NHWC", "OHWI", "HWNC")])
-def test_strided_convolutions_by_blocks(size, window, stride, padding, layout):
+def test_strided_convolutions_by_blocks(size, window, stride, padding, layout, wide_gradient):
+    """Their answers and both gradients, by a loop over windows in float64."""
     shape = {"N": 2, "C": 3, "H": size[0], "W": size[1]}
     x = RNG.normal(size=[shape[name] for name in layout[0]])
     kernel = RNG.normal(size=[{"I": 3, "O": 5, "H": window[0], "W": window[1]}[name] for name in layout[1]])
@@ -52,13 +62,30 @@ def test_strided_convolutions_by_blocks(size, window, stride, padding, layout):
     by_window = np.pad(np.einsum(f"{layout[0]}->NHWC", x), ((0, 0), *padding, (0, 0)))
     weights = np.einsum(f"{layout[1]}->HWIO", kernel)
     counts = [(by_window.shape[1 + axis] - window[axis]) // stride[axis] + 1 for axis in (0, 1)]
-    expected = np.zeros((2, *counts, 5))
+    expected, gradient = np.zeros((2, *counts, 5)), RNG.normal(size=(2, *counts, 5))
+    by_x, by_kernel = np.zeros_like(by_window), np.zeros_like(weights)
     for i in range(counts[0]):
         for j in range(counts[1]):
-            part = by_window[:, i * stride[0] :, j * stride[1] :][:, : window[0], : window[1]]
+            at = np.s_[:, i * stride[0] :, j * stride[1] :]
+            part = by_window[at][:, : window[0], : window[1]]
             expected[:, i, j] = np.einsum("nhwi,hwio->no", part, weights)
-    found = by_blocks(*given, params=params)
-    np.testing.assert_allclose(found, np.einsum(f"NHWC->{layout[2]}", expected), atol=2e-5)
+            by_x[at][:, : window[0], : window[1]] += np.einsum("no,hwio->nhwi", gradient[:, i, j], weights)
+            by_kernel += np.einsum("no,nhwi->hwio", gradient[:, i, j], part)
+    by_x = by_x[:, padding[0][0] :, padding[1][0] :][:, : size[0], : size[1]]
+    found, transposed = jax.vjp(lambda x, kernel: by_blocks(x, kernel, params, wide_gradient), *given)
+    np.testing.assert_allclose(found, np.einsum(f"NHWC->{layout[2]}", expected), atol=5e-5)
+    found_by_x, found_by_kernel = transposed(jnp.float32(np.einsum(f"NHWC->{layout[2]}", gradient)))
+    np.testing.assert_allclose(found_by_x, np.einsum(f"NHWC->{layout[0]}", by_x), atol=5e-5)
+    np.testing.assert_allclose(found_by_kernel, np.einsum(f"HWIO->{layout[1]}", by_kernel), atol=1e-3)
+
+
+def test_padding_that_a_window_does_not_reach_is_no_block():
+    """More zeros before the input than a window has cells."""
+
+    def convolved(params, x):
+        return lax.conv_general_dilated(x, params, (2, 2), [(3, 0), (0, 0)], dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    assert not exchanged_on_tpu(trace(convolved, jnp.zeros((3, 3, 3, 5)), jnp.zeros((1, 9, 9, 3))))
 
 
 @pytest.mark.parametrize(("window", "padding"), [(5, (2, 2)), (4, (0, 3)), (3, (0, 0))])

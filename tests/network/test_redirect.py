@@ -1,5 +1,7 @@
 """Redirected ReLU gradients: Lucid's rule, in whatever way a network calls its ReLUs."""
 
+import contextlib
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,7 @@ from flax import nnx
 
 import jaxcircuits as jc
 from jaxcircuits.network.redirect import redirected_relu
+from jaxcircuits.platforms import traced_for_tpu
 
 pytestmark = pytest.mark.usefixtures("compiled_quickly")
 
@@ -43,7 +46,7 @@ def test_gradient(redirect):
     np.testing.assert_allclose(transpose(np.float32(gradient))[0], slow_gradient(x, gradient, redirect), rtol=1e-6)
 
 
-@pytest.mark.parametrize("redirect", [True, False])
+@pytest.mark.parametrize("redirect", [True, False, None])
 @pytest.mark.parametrize("name", ["relu", "relu6"])
 def test_gradient_in_a_network(name, redirect):
     """By whatever the network calls it: at the edges of the flat sides, as between them."""
@@ -54,7 +57,8 @@ def test_gradient_in_a_network(name, redirect):
     network = jc.Network.from_function(lambda params, x: function(x), (), jc.InputConvention(size=(5, 4)))
 
     def loss(x):
-        found = network.forward.run((), x, ["output"], redirect=np.full(6, redirect))["output"]
+        of_pictures = False if redirect is None else np.full(6, redirect)  # nobody's, known beforehand
+        found = network.forward.run((), x, ["output"], redirect=of_pictures)["output"]
         return (found * weights).sum()
 
     expected = slow_gradient_between(x, weights, redirect, 0, np.inf if name == "relu" else 6)
@@ -146,7 +150,8 @@ def test_every_way_of_writing_a_flat_function(name, merged):
         network.forward.run((), x, ["output"], redirect=jnp.array([True, True]))["output"], model((), x), rtol=1e-6
     )
     np.testing.assert_allclose(redirected[1], plain[1], rtol=1e-6)
-    np.testing.assert_array_equal(jax.grad(loss)(x, jnp.array([False, False])), plain)
+    for nobody in (jnp.array([False, False]), False):
+        np.testing.assert_array_equal(jax.grad(lambda x, nobody=nobody: loss(x, nobody))(x), plain)
     assert (plain[0] == 0).all() == (name in FLAT)
     assert (redirected[0] < 0).any() and (redirected[0] <= 0).all()
     if name in NOT_FLAT:
@@ -156,8 +161,9 @@ def test_every_way_of_writing_a_flat_function(name, merged):
         assert (pushed_lower[0] == 0).all()
 
 
+@pytest.mark.parametrize("on_a_tpu", [False, True])
 @pytest.mark.parametrize("redirect_steps", [0, 16])
-def test_a_silent_unit_is_drawn_only_with_redirection(redirect_steps):
+def test_a_silent_unit_is_drawn_only_with_redirection(redirect_steps, on_a_tpu):
     """A unit whose bias keeps it silent at any random start, and that a picture can still excite."""
 
     def network(params, x):
@@ -168,6 +174,7 @@ def test_a_silent_unit_is_drawn_only_with_redirection(redirect_steps):
     convention = jc.InputConvention(size=(16, 16), mean=0.5)
     model = jc.Network.from_function(network, kernel, convention)
     recipe = jc.Recipe(size=16, steps=60, redirect_steps=redirect_steps)
-    rendering = jc.render(model, jc.channel("output", 0), recipe, snapshots=[1])
+    with traced_for_tpu() if on_a_tpu else contextlib.nullcontext():
+        rendering = jc.render(model, jc.channel("output", 0), recipe, snapshots=[1])
     assert (rendering.scores[0] > 0) == (redirect_steps > 0)
     assert np.array_equal(rendering.images, rendering.snapshots[1]) == (redirect_steps == 0)
