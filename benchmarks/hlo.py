@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 
 BYTES = {"pred": 1, "s8": 1, "u8": 1, "bf16": 2, "f16": 2, "s16": 2, "u16": 2, "f32": 4, "s32": 4, "u32": 4, "c64": 8}
 
@@ -20,16 +21,26 @@ _FREE = ("get-tuple-element", "tuple", "bitcast", "parameter", "constant", "copy
 """Instructions that move nothing, or whose first half was counted."""
 
 _BRANCH = "conditional"
-"""Moves what its branches move. Those of a drawing's steps do nothing but in the first, redirected ones."""
+"""Moves what its branches move."""
 
 _ASIDE = ("copy-start", "slice-start", "custom-call", "opt-barrier", "while", "async-start", "async-done", "iota")
 """Of instructions for which the compiler gives no cycles: what runs beside others, or takes no time to speak of."""
 
 
 def loop_body(program: str) -> list[str]:
-    """The lines of the longest body of a loop: that of a drawing's steps."""
+    """The lines of the longest body of a loop: that of a drawing's steps.
+
+    Those of the first of a branch's ways follow in its place: the steps that redirect nobody's gradients, which are all
+    but the first few.
+    """
     computations = _computations(program)
-    return max((computations[name] for name in re.findall(r"body=%([\w.\-]+)", program)), key=len)
+
+    def whole(name: str) -> Iterator[str]:
+        for line in computations[name]:
+            way = re.search(r" conditional\(.*(?:branch_computations=\{|false_computation=)%([\w.\-]+)", line)
+            yield from whole(way[1]) if way else [line]
+
+    return max(([*whole(name)] for name in re.findall(r"body=%([\w.\-]+)", program)), key=len)
 
 
 def entry(program: str) -> list[str]:

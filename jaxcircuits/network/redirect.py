@@ -20,6 +20,7 @@ import jax.numpy as jnp
 
 from jaxcircuits.platforms import on_tpu
 
+
 @jax.custom_vjp
 def redirected_relu(x: jax.Array, redirect: jax.Array | None) -> jax.Array:
     """ReLU of (N, ...), whose gradient may pass where it would vanish for a whole picture.
@@ -41,7 +42,7 @@ def _forward(x, redirect):
 def _backward(residuals, gradient):
     x, redirect = residuals
     if on_tpu():
-        # Else its compiler keeps the answers of `x >= 0` as packed bits beside x, a program for each: a tenth of a step.
+        # Else its compiler packs the answers of `x >= 0` into bits, each in a loop of its own: a twentieth of a step.
         x = jax.lax.optimization_barrier(x)
     through = jnp.where(x >= 0, gradient, 0)
     if redirect is None:

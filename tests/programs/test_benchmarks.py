@@ -47,6 +47,14 @@ def test_weights_go_back_to_their_published_names(small):
 
 
 PROGRAM = """
+%seldom (s: f32[8,3]) -> f32[8,3] {
+  %s = f32[8,3]{1,0:T(8,128)} parameter(0)
+  ROOT %long = f32[64,128]{1,0:T(8,128)} copy(%s)
+}
+%mostly (m: f32[8,3]) -> f32[8,3] {
+  %m = f32[8,3]{1,0:T(8,128)} parameter(0)
+  ROOT %short = f32[16,128]{1,0:T(8,128)S(1)} copy(%m)
+}
 %body (p: (f32[8,3])) -> (f32[8,3]) {
   %p = (f32[8,3]{1,0:T(8,128)}) parameter(0)
   %x = f32[8,3]{1,0:T(8,128)} get-tuple-element(%p), index=0
@@ -54,6 +62,7 @@ PROGRAM = """
   %far = bf16[2,5,130]{2,0,1:T(8,128)(2,1)} copy(%near)
   %begun = (f32[8,3]{1,0:T(8,128)}, f32[8,3]{1,0:T(8,128)S(1)}, u32[]{:S(2)}) copy-start(%x)
   %done = f32[8,3]{1,0:T(8,128)S(1)} copy-done(%begun)
+  %either = f32[16,128]{1,0:T(8,128)S(1)} conditional(%x, %x, %x), branch_computations={%mostly, %seldom}
   ROOT %out = (f32[8,3]{1,0:T(8,128)S(1)}) tuple(%done)
 }
 ENTRY %main (a: f32[8,3]) -> f32[8,3] {
@@ -64,8 +73,9 @@ ENTRY %main (a: f32[8,3]) -> f32[8,3] {
 
 
 def test_bytes_that_a_tpu_program_moves():
-    """By hand: the fusion reads x, padded to 8 x 128 floats; the copy writes 5 x 8 x 256 halves; x is read again."""
-    assert hlo.moved(hlo.loop_body(PROGRAM)) == 8 * 128 * 4 + 5 * 8 * 256 * 2 + 8 * 128 * 4
+    """By hand: the fusion reads x, padded to 8 x 128 floats; the copy writes 5 x 8 x 256 halves; x is read again, and
+    once more by the first way of the branch."""
+    assert hlo.moved(hlo.loop_body(PROGRAM)) == 8 * 128 * 4 + 5 * 8 * 256 * 2 + 8 * 128 * 4 + 8 * 128 * 4
     assert hlo.size("(f32[8,3]{1,0}, pred[7]{0:T(512)}, s32[]{:T(128)})") == 8 * 3 * 4 + 512 + 4
 
 
