@@ -113,8 +113,8 @@ def _by_input(gradient: jax.Array, kernel: jax.Array, shape: tuple[int, ...], st
     for axis, (size, cell, stride, (low, _), count) in enumerate(
         zip(sizes, cells, steps.strides, steps.padding, counts)
     ):
-        # Position p of the answer reads the cells from stride * p - low on. So cell r of block n, which is cell * n + r,
-        # is read by position step * n + k at r + low - stride * k in its window.
+        # Position p of the answer reads the cells from stride * p - low on. So cell r of block n, which is cell * n +
+        # r, is read by position step * n + k at r + low - stride * k in its window.
         window, step, number = kernel.shape[2 * axis], cell // stride, math.ceil(size / cell)
         first, last = (low - window) // stride + 1, (low + cell - 1) // stride
         starts = [stride * k - low for k in range(first, last + 1)]
