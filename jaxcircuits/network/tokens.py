@@ -58,6 +58,10 @@ def grid(forward: Forward, params: Any, layer: str, size: Sequence[int]) -> Grid
     Returns:
       The `Grid`; None for layers that have no tokens, and where they do not come of a map.
     """
+    known = forward.graph(params).layers.get(layer)
+    if known and len(known.shape) != 2:
+        # A map, as most layers are, at any size of the picture: the model need not be traced at this one.
+        return None
     located = forward.at(params, size)
     value = located.value(layer)
     program, axes = located.program, located.axes[value]

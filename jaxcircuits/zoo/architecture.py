@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -55,7 +55,8 @@ class Architecture:
       name: its name in converted weight files.
       module: `PACKAGE.MODULE:CLASS` of the Flax NNX module that runs it, `CLASS(architecture, rngs=rngs)`; imported
         when it is first built. Its call maps (N, H, W, channels) in the network's own value range to an array, and it
-        marks every published node by `jaxcircuits.naming.named`.
+        marks every published node by `jaxcircuits.naming.named`. Where the class has an attribute `keyless = True`,
+        `rngs` may be None, for shapes in place of weights: see `weights_from`.
       logits: name of the layer whose channels are the classes.
       output: name of what the module returns.
       classes: how many there are.
@@ -66,11 +67,6 @@ class Architecture:
     logits: str
     output: str
     classes: int
-
-    def build(self, rngs: nnx.Rngs) -> nnx.Module:
-        """The module, with random weights."""
-        path, _, cls = self.module.partition(":")
-        return getattr(importlib.import_module(path), cls)(self, rngs=rngs)
 
     def abstract(self) -> nnx.Module:
         """The module with shapes in place of its weights, and no array made: one of the caller's own, to be changed."""
@@ -89,21 +85,45 @@ class Architecture:
 
 @functools.lru_cache(maxsize=64)
 def _abstract(architecture: Architecture) -> tuple[nnx.GraphDef, nnx.State, tuple[str, ...]]:
-    """The module as Flax splits it, with shapes for arrays, and its attributes in the order in which they were made.
-
-    Building takes a second, most of it in Flax's initializers: it is done once for the names and for the network.
-    """
+    """The module as Flax splits it, with shapes for arrays, and its attributes in the order in which they were made."""
     from flax import nnx
 
-    parts: list[str] = []
+    path, _, cls = architecture.module.partition(":")
+    made, parts = getattr(importlib.import_module(path), cls), []
 
-    def build() -> nnx.Module:
-        module = architecture.build(nnx.Rngs(0))
+    def build(rngs: nnx.Rngs | None) -> nnx.Module:
+        module = made(architecture, rngs=rngs)
         parts.extend(vars(module))
         return module
 
-    graphdef, state = nnx.split(nnx.eval_shape(build))
+    keyless = getattr(made, "keyless", False)
+    graphdef, state = nnx.split(build(None) if keyless else nnx.eval_shape(lambda: build(nnx.Rngs(0))))
     return graphdef, state, tuple(parts)
+
+
+def weights_from(rngs: nnx.Rngs | None) -> dict[str, Any]:
+    """How a layer of Flax gets its weights, as arguments of its constructor.
+
+    Args:
+      rngs: keys for random ones, by its own initializers; None for shapes in place of arrays. To trace the initializers
+        for their shapes takes InceptionV1 a second.
+    """
+    if rngs is not None:
+        return {"rngs": rngs}
+
+    import jax
+
+    def shape(key: None, shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, dtype)
+
+    return {"rngs": _NoKeys(), "kernel_init": shape, "bias_init": shape}
+
+
+class _NoKeys:
+    """In place of `nnx.Rngs` where no weight is random."""
+
+    def params(self) -> None:
+        return None
 
 
 @functools.lru_cache(maxsize=64)

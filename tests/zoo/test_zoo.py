@@ -1,6 +1,7 @@
 """The zoo: modules that mark what is published, and how little one more network takes."""
 
 import dataclasses
+import importlib
 import math
 import subprocess
 import sys
@@ -195,6 +196,18 @@ def test_tensors_come_in_the_order_of_the_module_by_their_paths():
         ("head/kernel", (4, 3)),
         ("head/bias", (3,)),
     ]
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES.values(), ids=lambda one: one.name)
+def test_modules_without_keys_have_the_shapes_of_those_with_keys(architecture):
+    package, _, name = architecture.module.partition(":")
+    module = getattr(importlib.import_module(package), name)
+    state = nnx.state(nnx.eval_shape(lambda: module(architecture, rngs=nnx.Rngs(0))))
+    with_keys, without = (
+        {path: (type(leaf), leaf.get_value()) for path, leaf in nnx.to_flat_state(one)}
+        for one in (state, nnx.state(architecture.abstract()))
+    )
+    assert module.keyless and without == with_keys
 
 
 def test_a_third_network_is_told_converted_verified_and_run(third, tensors, tmp_path):

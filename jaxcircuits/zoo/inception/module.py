@@ -11,6 +11,7 @@ from flax import nnx
 
 from jaxcircuits.naming import named
 from jaxcircuits.zoo import ops
+from jaxcircuits.zoo.architecture import weights_from
 from jaxcircuits.zoo.inception.names import Inception
 
 
@@ -21,24 +22,27 @@ class InceptionV1(nnx.Module):
     `model.mixed3a_3x3_bottleneck.bias`.
     """
 
-    def __init__(self, architecture: Inception, *, rngs: nnx.Rngs):
+    keyless = True
+
+    def __init__(self, architecture: Inception, *, rngs: nnx.Rngs | None):
         """Creates the module with random weights (Flax's default initializers).
 
         Args:
           architecture: what to build, such as `jaxcircuits.zoo.INCEPTIONV1`.
-          rngs: keys for the weights.
+          rngs: keys for the weights; None for shapes in place of weights.
         """
-        self.architecture = architecture
+        self.architecture, weights = architecture, weights_from(rngs)
         for layer in architecture.layers:
             if layer.op == "conv":
                 size, strides = (layer.kernel, layer.kernel), (layer.stride, layer.stride)
                 # Caffe's convolutions are padded alike on all sides, whatever the picture's size.
                 padding = "SAME" if architecture.padding == "SAME" else layer.kernel // 2
                 fan_in = architecture.fan_in(layer)
-                conv = nnx.Conv(fan_in, layer.channels, size, strides, padding=padding, rngs=rngs)
+                conv = nnx.Conv(fan_in, layer.channels, size, strides, padding=padding, **weights)
                 setattr(self, layer.weights, conv)
             elif layer.op == "dense":
-                setattr(self, layer.weights, nnx.Linear(architecture.fan_in(layer), layer.channels, rngs=rngs))
+                dense = nnx.Linear(architecture.fan_in(layer), layer.channels, **weights)
+                setattr(self, layer.weights, dense)
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """The probabilities of the classes.

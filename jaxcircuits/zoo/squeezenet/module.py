@@ -12,6 +12,7 @@ from flax import nnx
 
 from jaxcircuits.naming import named
 from jaxcircuits.zoo import ops
+from jaxcircuits.zoo.architecture import weights_from
 from jaxcircuits.zoo.squeezenet.names import SqueezeNetArchitecture
 
 POOLED = ("fire3", "fire5")
@@ -25,19 +26,22 @@ class SqueezeNet(nnx.Module):
     place, so that a name means after the ReLU; what is before it is marked as `X_pre_relu`.
     """
 
-    def __init__(self, architecture: SqueezeNetArchitecture, *, rngs: nnx.Rngs):
+    keyless = True
+
+    def __init__(self, architecture: SqueezeNetArchitecture, *, rngs: nnx.Rngs | None):
         """Creates the module with random weights (Flax's default initializers).
 
         Args:
           architecture: what to build, such as `jaxcircuits.zoo.SQUEEZENET`.
-          rngs: keys for the weights.
+          rngs: keys for the weights; None for shapes in place of weights.
         """
+        weights = weights_from(rngs)
 
         def conv(
             name: str, inputs: int, channels: int, kernel: int, strides: int = 1, padding: int | None = None
         ) -> int:
             padding = kernel // 2 if padding is None else padding
-            setattr(self, name, nnx.Conv(inputs, channels, (kernel, kernel), strides, padding=padding, rngs=rngs))
+            setattr(self, name, nnx.Conv(inputs, channels, (kernel, kernel), strides, padding=padding, **weights))
             return channels
 
         self.fires = tuple(f"fire{number}" for number in range(2, 2 + len(architecture.fires)))
