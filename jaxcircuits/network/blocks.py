@@ -5,8 +5,8 @@ all of both idle. So the cells that one step of the window passes, a block, are 
 window moves by one: a 7x7 window with a step of 2 over 3 channels becomes a 4x4 window over 12.
 
 The gradient by the input is again a convolution, of the output's gradient, whose channels are the cells of a block.
-There, blocks of many rows are better: of 2 x 2 cells that of InceptionV1's stem has 12 channels, and takes 0.60 ms for
-64 pictures by the compiler for v5e; of 20 x 2 cells it has 120, and takes 0.29 ms.
+There, blocks of many rows are better: of 2 x 2 cells that of InceptionV1's stem has 12 channels, of 20 x 2 cells 120.
+By the compiler for v5e all convolutions of a step of 64 pictures to mixed4b take 2.3 ms with these, 2.9 with those.
 """
 
 from __future__ import annotations

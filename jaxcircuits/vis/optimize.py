@@ -182,9 +182,9 @@ class Programs:
 
         gradient_of = jax.grad(loss, has_aux=True)
         if redirect is not None and on_tpu():
-            # To read every gradient for whether it is silent takes a sixth of a step by a TPU's compiler, and most
-            # steps redirect nobody. A branch in each activation function would cost them a tenth, since it keeps
-            # gradients from being fused; one for the whole step costs nothing but time to compile it.
+            # To read every gradient for whether it is silent takes a fifth of a step by a TPU's compiler, and most
+            # steps redirect nobody. A branch in each activation function would cost them a twentieth, since it keeps
+            # gradients from being fused; one for the whole step costs nothing but a little time to compile it.
             def of_nobody(parameters, _):
                 return gradient_of(parameters, False)
 
