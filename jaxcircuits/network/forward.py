@@ -21,6 +21,7 @@ from jaxcircuits.network.loops import loops
 from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.on_tpu import exchanged_on_tpu
 from jaxcircuits.network.patches import Patch, hooks
+from jaxcircuits.network.pools import max_pools
 from jaxcircuits.network.run import Run
 from jaxcircuits.network.trace import Model, Program, signature, trace
 from jaxcircuits.platforms import on_tpu
@@ -134,10 +135,11 @@ class Forward:
         values = dict(zip(program.parameters, jax.tree.leaves(inner)))
         values[program.image] = self.laid_out(x)
         values.update((located.value(name), located.restored(name, value)) for name, value in given.items())
-        exchange = exchanged_on_tpu(program, redirect is not None) if on_tpu() else rules.max_pools(program)
+        drawing = redirect is not None
+        exchange = exchanged_on_tpu(program, drawing) if on_tpu() else max_pools(program, drawing)
         if self.linear:
             exchange = rules.linear(program)
-        elif redirect is not None:
+        elif drawing:
             exchange = exchange | rules.redirections(program, located.axes, graph.loops, redirect)
             if not on_tpu():
                 exchange = exchange | sums_by_slices(program)

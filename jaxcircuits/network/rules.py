@@ -1,4 +1,4 @@
-"""Values of a program that are computed otherwise: faster max-pools, the linearized network, redirected gradients."""
+"""Values of a program that are computed otherwise: the linearized network, redirected gradients."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from jaxcircuits.network.axes import Axes
 from jaxcircuits.network.loops import Body
 from jaxcircuits.network.normalization import normalizations, softmaxes
 from jaxcircuits.network.pointwise import Pointwise, functions
+from jaxcircuits.network.pools import is_plain, slices, windows
 from jaxcircuits.network.redirect import redirected, redirected_relu
 from jaxcircuits.network.run import Exchange
 from jaxcircuits.network.trace import Operation, Program
-
-LARGEST_WINDOW = 5
-"""Side of the largest max-pool that is written as shifted slices."""
 
 _LINEAR = (
     "add", "add_any", "sub", "neg", "mul", "div", "convert_element_type", "copy", "reduce_precision", "stop_gradient",
@@ -27,23 +25,6 @@ _LINEAR = (
     "reduce_sum", "reduce_window_sum", "cumsum", "dot_general", "conv_general_dilated", "gather", "dynamic_slice",
     "select_n", "real",
 )  # fmt: skip
-
-
-@functools.lru_cache(maxsize=256)
-def max_pools(program: Program) -> dict[int, Exchange]:
-    """Max-pools as maxima over shifted slices, which say the same; TPUs keep what is written.
-
-    The gradient of `reduce_window` is a select-and-scatter, which makes a whole step to mixed4b of InceptionV1 1.6
-    times slower on a CPU. Of equals in a window the gradient goes to the one in the leftmost column, and there to the
-    topmost; TensorFlow's and XLA's own go to the topmost row first. Behind a ReLU it makes no difference where the
-    equals are its zeros, which have no gradient to hand on. By a TPU's compiler the slices are what takes longer
-    (`benchmarks/PLAN.md`).
-    """
-    return {
-        operation.outputs[0]: _of(operation, _largest)
-        for operation in program.flat
-        if operation.name == "reduce_window_max" and _is_plain(operation)
-    }
 
 
 @functools.lru_cache(maxsize=256)
@@ -160,54 +141,16 @@ def _of(operation: Operation, compute) -> Exchange:
     return Exchange(operation.reads, lambda read: compute(operation, read(operation.inputs[0])))
 
 
-def _is_plain(operation: Operation) -> bool:
-    params = operation.params
-    dilated = any(n != 1 for key in ("base_dilation", "window_dilation") for n in params[key])
-    return (
-        not dilated
-        and max(params["window_dimensions"]) <= LARGEST_WINDOW
-        and min(n for pair in params["padding"] for n in pair) >= 0
-    )
-
-
-def _windows(operation: Operation):
-    """Axis by axis: (axis, window's size, stride, padding)."""
-    params = operation.params
-    for axis, (size, stride, padding) in enumerate(
-        zip(params["window_dimensions"], params["window_strides"], params["padding"])
-    ):
-        if size > 1 or stride > 1 or any(padding):
-            yield axis, size, stride, padding
-
-
-def _slices(x: jax.Array, fill: float, axis: int, size: int, stride: int, padding: tuple[int, int]) -> list[jax.Array]:
-    """The shifted, strided slices of which every window takes one cell each."""
-    config = [(0, 0, 0)] * x.ndim
-    config[axis] = (*padding, 0)
-    x = lax.pad(x, jnp.asarray(fill, x.dtype), config)
-    count = (x.shape[axis] - size) // stride + 1
-    return [lax.slice_in_dim(x, shift, shift + (count - 1) * stride + 1, stride, axis) for shift in range(size)]
-
-
-def _largest(operation: Operation, x: jax.Array) -> jax.Array:
-    for window in _windows(operation):
-        x, *others = _slices(x, -jnp.inf, *window)
-        for other in others:
-            # The gradient goes to one of equals, the first along this axis; `maximum` would halve it, at more cost.
-            x = jnp.where(other > x, other, x)
-    return x
-
-
 def _mean(operation: Operation, x: jax.Array) -> jax.Array:
     """The mean of each window over the cells that lie inside the map, as TensorFlow counts them."""
-    if not _is_plain(operation):
+    if not is_plain(operation):
         keys = ("window_dimensions", "window_strides", "padding", "base_dilation", "window_dilation")
         settings = [operation.params[key] for key in keys]
         total, count = (lax.reduce_window(a, 0.0, lax.add, *settings) for a in (x, jnp.ones_like(x)))
         return total / count
-    for window in _windows(operation):
+    for window in windows(operation):
         ones = jnp.ones([n if axis == window[0] else 1 for axis, n in enumerate(x.shape)], x.dtype)
-        x = _total(_slices(x, 0, *window)) / _total(_slices(ones, 0, *window))
+        x = _total(slices(x, 0, window)) / _total(slices(ones, 0, window))
     return x
 
 

@@ -37,7 +37,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from jaxcircuits.errors import InputError
 from jaxcircuits.files import check_file, damaged, replacing
 from jaxcircuits.network import load
-from jaxcircuits.network.rules import max_pools
+from jaxcircuits.network.pools import max_pools
 from jaxcircuits.network.run import Run
 from jaxcircuits.network.trace import trace
 from jaxcircuits.slide import scenes
