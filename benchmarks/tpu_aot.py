@@ -18,9 +18,10 @@ One step for 64 pictures in bfloat16, in milliseconds by the compiler:
 
 For mixed4b on v5e it was 12.95 at first, besides thirteen gathers and scatters that had no cycles; 9.46 where views
 are products, and pools, the stem and LRN a TPU's own; 7.72 where the lines of views lie side by side; 6.93 where the
-stem's gradient is of blocks of rows; 6.56 where steps that redirect nobody are a branch of their own, and 6.18 where the
-signs of pre-activations are not packed. On v4 24.4 at first, 14.7 before the last three. The programs of the table took
-112 to 224 s to compile beside other work; that of mixed4b on v5e took 106 to 128 alone. A million directions: PLAN.md.
+stem's gradient is of blocks of rows; 6.56 where steps that redirect nobody are a branch of their own, and 6.18 where
+the signs of pre-activations are not packed. On v4 24.4 at first, 14.7 before the last three. The programs of the
+table took 112 to 224 s to compile beside other work; that of mixed4b on v5e took 106 to 128 alone. A million
+directions: PLAN.md.
 
 A pass of `evidence.examples` over 128 pictures to mixed4b: 9.3 ms by the compiler on v5e and 20.1 on v4, the counts of
 12.8 million activations included. Without cycles are what finds the strongest pictures and those of every interval:
