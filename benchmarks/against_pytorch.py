@@ -12,13 +12,13 @@ how many are drawn together; in brackets, how many times ours:
 
 | tool | 1 picture | 4 | 16 |
 | --- | --- | --- | --- |
-| ours | 30.8 | 22.1 | 24.0 |
-| Lucent at its defaults | 429 (13.3) | 247 (11.1) | 214 (8.9) |
-| Lucent at our view | 255 (8.1) | 124 (5.5) | 90.8 (3.9) |
-| baseline | 74.9 (2.4) | 37.3 (1.7) | 29.9 (1.1) |
-| baseline, compiled | 88.2 (2.8) | 48.6 (2.2) | 41.6 (1.7) |
+| ours | 26.2 | 22.4 | 22.7 |
+| Lucent at its defaults | 463 (17.3) | 256 (10.9) | 212 (9.6) |
+| Lucent at our view | 283 (10.1) | 126 (5.8) | 93.7 (3.9) |
+| baseline | 95.0 (3.6) | 38.2 (1.7) | 30.2 (1.3) |
+| baseline, compiled | 98.2 (3.8) | 52.1 (2.5) | 42.1 (1.9) |
 
-At the best batch size of each, ours is 1.4 times as fast as the baseline (1.2 by the least of the calls). The baseline
+At the best batch size of each, ours is 1.3 times as fast as the baseline, also by the least of the calls. The baseline
 computes the same activations of mixed4b as ours, to 1e-6 of the largest.
 
 All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process

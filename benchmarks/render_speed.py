@@ -10,11 +10,11 @@ Milliseconds a picture and step (JAX 0.10, float32, medians of 9), and a step's 
 
 | layer | 1 picture | 4 | 8 | 16 | over convolutions | compilation, cold | warm |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| conv2d2 | 16.1 | 14.0 | 13.3 | 15.0 | 1.37 to 1.47 | 8.3 s | 3.2 s |
-| mixed3b | 21.1 | 25.2 | 22.2 | 22.8 | 1.30 to 1.62 | 16.0 s | 4.3 s |
-| mixed4b | 43.5 | 31.5 | 22.6 | 23.9 | 1.25 to 1.53 | 18.6 s | 3.9 s |
-| mixed4d | 43.2 | 32.3 | 32.4 | 25.6 | 1.10 to 1.52 | 19.4 s | 5.2 s |
-| mixed5b | 60.6 | 45.8 | 39.4 | 37.4 | 1.11 to 1.50 | 27.6 s | 5.2 s |
+| conv2d2 | 15.5 | 12.3 | 10.9 | 11.0 | 1.32 to 1.48 | 9.6 s | 3.3 s |
+| mixed3b | 31.9 | 27.5 | 24.9 | 23.3 | 1.25 to 1.63 | 12.4 s | 4.1 s |
+| mixed4b | 39.1 | 31.7 | 23.8 | 27.9 | 1.27 to 1.46 | 18.8 s | 4.7 s |
+| mixed4d | 48.5 | 34.8 | 32.3 | 25.4 | 1.21 to 1.47 | 21.7 s | 4.8 s |
+| mixed5b | 55.8 | 31.4 | 37.0 | 31.5 | 0.97 to 1.32 | 24.5 s | 4.8 s |
 
 Freed memory is kept (`jaxcircuits.keep_memory`). Times vary by a fifth and more from process to process, ratios less.
 

@@ -58,7 +58,7 @@ def grid(forward: Forward, params: Any, layer: str, size: Sequence[int]) -> Grid
     Returns:
       The `Grid`; None for layers that have no tokens, and where they do not come of a map.
     """
-    known = forward.graph(params).layers.get(layer)
+    known = forward.at(params, forward.convention.size).graph.layers.get(layer)
     if known and len(known.shape) != 2:
         # A map, as most layers are, at any size of the picture: the model need not be traced at this one.
         return None
