@@ -58,7 +58,8 @@ def by_blocks(x: jax.Array, kernel: jax.Array, params: dict, wide_gradient: bool
     kernel = jnp.transpose(kernel, (*axes.rhs_spec[2:], axes.rhs_spec[1], axes.rhs_spec[0]))
     padding = tuple((low, high) for low, high in params["padding"])
     steps = Steps(tuple(params["window_strides"]), padding, params["precision"], params["preferred_element_type"])
-    answer = (_with_wide_gradient if wide_gradient else _convolved)(x, kernel, steps)
+    convolved: Any = _with_wide_gradient if wide_gradient else _convolved
+    answer = convolved(x, kernel, steps)
     order = (axes.out_spec[0], *axes.out_spec[2:], axes.out_spec[1])
     return jnp.transpose(answer, tuple(map(order.index, range(len(order)))))
 

@@ -54,11 +54,13 @@ def max_pools(program: Program, drawing: bool = False) -> dict[int, Exchange]:
       Value -> its other computation.
     """
 
+    def along(x: jax.Array, window: Window) -> jax.Array:
+        if drawing:
+            return _with_gradient(x, window, x.shape[window.axis])  # pyright: ignore[reportReturnType]
+        return _largest(x, window)
+
     def pooled(operation: Operation, read) -> jax.Array:
-        x = read(operation.inputs[0])
-        for window in windows(operation):
-            x = _with_gradient(x, window, x.shape[window.axis]) if drawing else _largest(x, window)
-        return x
+        return functools.reduce(along, windows(operation), read(operation.inputs[0]))
 
     return {
         operation.outputs[0]: Exchange(operation.reads, functools.partial(pooled, operation))
