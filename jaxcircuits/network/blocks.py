@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxcircuits.network.padding import padded
+
 LANES = 128
 """Channels of a tile, which is as many as blocks may have in the gradient."""
 
@@ -74,11 +76,11 @@ def _convolved(x: jax.Array, kernel: jax.Array, steps: Steps) -> jax.Array:
         # single rows of cells would have to be moved.
         before = -low % stride
         blocks = math.ceil((before + window) / stride)
-        kernel = _padded(kernel, axis, before, blocks * stride - before - window)
+        kernel = padded(kernel, axis, before, blocks * stride - before - window)
         # As far as the last window reaches; a row or column that none of them reads is cropped.
         low, reach = (low + before) // stride, count + blocks - 1
         held = min(math.ceil(size / stride), reach - low)
-        x = _padded(x, axis + 1, 0, held * stride - size)
+        x = padded(x, axis + 1, 0, held * stride - size)
         padding.append((low, reach - low - held))
     x, kernel = _in_blocks(x, steps.strides, 1), _in_blocks(kernel, steps.strides, 0)
     return _convolution(x, kernel, (1,) * len(padding), padding, steps)
@@ -119,7 +121,7 @@ def _by_input(gradient: jax.Array, kernel: jax.Array, shape: tuple[int, ...], st
         window, step, number = kernel.shape[2 * axis], cell // stride, math.ceil(size / cell)
         first, last = (low - window) // stride + 1, (low + cell - 1) // stride
         starts = [stride * k - low for k in range(first, last + 1)]
-        placed = [_padded(kernel, 2 * axis, start, cell - window - start) for start in starts]
+        placed = [padded(kernel, 2 * axis, start, cell - window - start) for start in starts]
         kernel = jnp.stack(placed, 2 * axis)
         strides.append(step)
         padding.append((-first, step * (number - 1) + last + 1 - count))
@@ -149,12 +151,6 @@ def _convolution(x, kernel, strides, padding, steps: Steps) -> jax.Array:
     layout = f"N{places}C", f"{places}IO", f"N{places}C"
     settings = {"precision": steps.precision, "preferred_element_type": steps.dtype}
     return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=layout, **settings)
-
-
-def _padded(x: jax.Array, axis: int, low: int, high: int) -> jax.Array:
-    """Zeros before and after along an axis; less than none crop."""
-    config = [(low, high, 0) if i == axis else (0, 0, 0) for i in range(x.ndim)]
-    return lax.pad(x, jnp.zeros((), x.dtype), config)
 
 
 def _in_blocks(x: jax.Array, strides: tuple[int, ...], first: int) -> jax.Array:

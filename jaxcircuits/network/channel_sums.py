@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxcircuits.network.padding import padded
 from jaxcircuits.network.run import Exchange
 from jaxcircuits.network.trace import Operation, Program
 
@@ -68,9 +69,10 @@ def by_slices(x: jax.Array, window: int, padding: tuple[int, int]) -> jax.Array:
       (..., n + padding - window + 1).
     """
     low, high = padding
-    padded = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0)] * (x.ndim - 1) + [(low, high, 0)])
-    count = padded.shape[-1] - window + 1
-    slices = (lax.slice_in_dim(padded, i, i + count, axis=x.ndim - 1) for i in range(window))
+    axis = x.ndim - 1
+    x = padded(x, axis, low, high)
+    count = x.shape[axis] - window + 1
+    slices = (lax.slice_in_dim(x, i, i + count, axis=axis) for i in range(window))
     return functools.reduce(jnp.add, slices)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ from jaxcircuits.network.normalization import softmaxes
 from jaxcircuits.network.on_tpu import exchanged_on_tpu
 from jaxcircuits.network.patches import Patch, hooks
 from jaxcircuits.network.pools import max_pools
+from jaxcircuits.network.redirect import repeated
 from jaxcircuits.network.run import Run
 from jaxcircuits.network.trace import Model, Program, signature, trace
 from jaxcircuits.platforms import on_tpu
@@ -80,7 +81,7 @@ class Forward:
         pictures: Float[jax.Array, "pictures height width channels"],
         layers: Sequence[str] | None = None,
         dtype: str = "float32",
-        redirect: Bool[jax.Array, " pictures"] | bool | None = None,
+        redirect: Bool[jax.Array, " pictures"] | Literal[False] | None = None,
     ) -> dict[str, Float[jax.Array, "pictures *positions units"]]:
         """What layers answer to pictures.
 
@@ -103,7 +104,7 @@ class Forward:
         x: Float[jax.Array, "pictures height width channels"],
         layers: Sequence[str] | None = None,
         given: Mapping[str, Float[jax.Array, "pictures *positions units"]] = {},
-        redirect: Bool[jax.Array, " pictures"] | bool | None = None,
+        redirect: Bool[jax.Array, " pictures"] | Literal[False] | None = None,
     ) -> dict[str, Float[jax.Array, "pictures *positions units"]]:
         """What layers answer to the network's input, where some layers' activations are given.
 
@@ -124,7 +125,7 @@ class Forward:
         if located is None:
             # A model that drops the axis of a single picture: it is shown two.
             x, given = jnp.repeat(x, 2, axis=0), {name: jnp.repeat(value, 2, axis=0) for name, value in given.items()}
-            redirect = redirect if redirect is None or isinstance(redirect, bool) else jnp.repeat(redirect, 2)
+            redirect = repeated(redirect, 2)
             located = self.located(inner, x)
         if located is None:
             raise InputError(

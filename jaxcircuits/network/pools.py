@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxcircuits.network.padding import padded
 from jaxcircuits.network.run import Exchange
 from jaxcircuits.network.trace import Operation, Program
 
@@ -93,17 +94,26 @@ def windows(operation: Operation) -> Iterator[Window]:
 def slices(x: jax.Array, fill: float, window: Window) -> list[jax.Array]:
     """The shifted, strided slices of which every window takes one cell each; `fill` lies beyond the array."""
     axis, size, stride, padding = window
-    x = _padded(x, fill, axis, *padding)
+    x = padded(x, axis, *padding, fill)
     count = (x.shape[axis] - size) // stride + 1
     return [lax.slice_in_dim(x, shift, shift + (count - 1) * stride + 1, stride, axis) for shift in range(size)]
 
 
 def _largest(x: jax.Array, window: Window) -> jax.Array:
-    x, *others = slices(x, -jnp.inf, window)
-    for other in others:
-        # The gradient goes to one of equals, the first along this axis; `maximum` would halve it, at more cost.
-        x = jnp.where(other > x, other, x)
-    return x
+    return _chosen(x, window)[0]
+
+
+def _chosen(x: jax.Array, window: Window) -> tuple[jax.Array, jax.Array]:
+    """The largest of each window, and which cell of it that is: of equals the first along this axis.
+
+    The gradient goes to that one; `maximum` would halve it, at more cost.
+    """
+    largest, *others = slices(x, -jnp.inf, window)
+    which = jnp.zeros(largest.shape, jnp.int8)
+    for k, other in enumerate(others, 1):
+        larger = other > largest
+        largest, which = jnp.where(larger, other, largest), jnp.where(larger, jnp.int8(k), which)
+    return largest, which
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -116,12 +126,7 @@ def _with_gradient(x: jax.Array, window: Window, cells: int) -> jax.Array:
 
 
 def _forward(x, window, cells):
-    largest, *others = slices(x, -jnp.inf, window)
-    which = jnp.zeros(largest.shape, jnp.int8)
-    for k, other in enumerate(others, 1):
-        which = jnp.where(other > largest, jnp.int8(k), which)
-        largest = jnp.where(other > largest, other, largest)
-    return largest, which
+    return _chosen(x, window)
 
 
 def _backward(window, cells, which, gradient):
@@ -129,7 +134,7 @@ def _backward(window, cells, which, gradient):
     # Cell stride * j + r of the padded array, 0 <= r < stride, is the cell r + stride * t of window j - t. So j and r
     # are axes of their own, and each t reads one slice of what the windows chose and of their gradients.
     most = math.ceil(size / stride) - 1
-    gradient, which = _padded(gradient, 0, axis, most, most), _padded(which, -1, axis, most, most)
+    gradient, which = padded(gradient, axis, most, most), padded(which, axis, most, most, -1)
     count = gradient.shape[axis] - most
     r = jnp.arange(stride, dtype=which.dtype).reshape(-1, *(1,) * (which.ndim - axis - 1))
     total = jnp.zeros((), gradient.dtype)
@@ -140,13 +145,7 @@ def _backward(window, cells, which, gradient):
         )
         total += jnp.where(chose == r + stride * t, of, 0)
     total = total.reshape(*gradient.shape[:axis], count * stride, *gradient.shape[axis + 1 :])
-    return (_padded(total, 0, axis, -low, cells + low - count * stride),)
+    return (padded(total, axis, -low, cells + low - count * stride),)
 
 
 _with_gradient.defvjp(_forward, _backward)
-
-
-def _padded(x: jax.Array, fill: float, axis: int, low: int, high: int) -> jax.Array:
-    """With values before and after along an axis; less than none crop."""
-    config = [(low, high, 0) if i == axis else (0, 0, 0) for i in range(x.ndim)]
-    return lax.pad(x, jnp.asarray(fill, x.dtype), config)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -91,3 +92,8 @@ def _silent_or(through: jax.Array, otherwise: jax.Array, redirect: jax.Array) ->
     """The ordinary gradient `through` (N, ...), or the other for pictures that are to be redirected and have none."""
     silent = ~(through != 0).any(tuple(range(1, through.ndim)), keepdims=True)
     return jnp.where(redirect.reshape(silent.shape) & silent, otherwise, through)
+
+
+def repeated(redirect: jax.Array | Literal[False] | None, times: int) -> jax.Array | Literal[False] | None:
+    """Whom to redirect, see `Forward`, where each picture is there `times` times, one after the other."""
+    return redirect if redirect is None or redirect is False else jnp.repeat(redirect, times)

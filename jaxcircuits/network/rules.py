@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +76,10 @@ def not_linear(program: Program, source: int, target: int) -> Operation | None:
 
 
 def redirections(
-    program: Program, axes: Mapping[int, Axes], inside: Mapping[int, tuple[Body, ...]], redirect: jax.Array | bool
+    program: Program,
+    axes: Mapping[int, Axes],
+    inside: Mapping[int, tuple[Body, ...]],
+    redirect: jax.Array | Literal[False],
 ) -> dict[int, Exchange]:
     """Activation functions with a flat side, with redirected gradients; see `redirect`.
 
@@ -116,9 +120,9 @@ def _once(exchange: Exchange):
     return output
 
 
-def _redirected(function: Pointwise, axes: Axes, redirect: jax.Array | bool, read) -> jax.Array:
+def _redirected(function: Pointwise, axes: Axes, redirect: jax.Array | Literal[False], read) -> jax.Array:
     x = read(function.input)
-    if isinstance(redirect, bool):
+    if redirect is False:
         return _apply_redirected(function, x, None)
     if axes.pictures or axes.cells > 1:
         shape = x.shape

@@ -10,7 +10,7 @@ Fourier transform and the resample are a few percent of it at mixed4b.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,7 @@ import numpy as np
 
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import Forward
+from jaxcircuits.network.redirect import repeated
 from jaxcircuits.network.tokens import Grid, grids
 from jaxcircuits.vis.keys import typed
 from jaxcircuits.vis.numbers import Numbers, Structure
@@ -89,7 +90,7 @@ def scores(
     batch: Batch,
     pictures: jax.Array,
     drawn: Chance,
-    redirect: jax.Array | bool | None = None,
+    redirect: jax.Array | Literal[False] | None = None,
 ) -> jax.Array:
     """Scores (N,) of the pictures under their views.
 
@@ -137,16 +138,14 @@ def scores(
 
 
 def _look(
-    forward: Forward, batch: Batch, dtype: str, views: jax.Array, redirect: jax.Array | bool | None = None
+    forward: Forward, batch: Batch, dtype: str, views: jax.Array, redirect: jax.Array | Literal[False] | None = None
 ) -> dict[str, jax.Array]:
     """Activations (N, views, ...) of the objective's layers, for views (N, views, h, w, channels)."""
 
     if not batch.objective.layers:
         return {}
-    if redirect is not None and not isinstance(redirect, bool):
-        redirect = jnp.repeat(redirect, views.shape[1])
-    of_all = views.reshape(-1, *views.shape[2:])
-    seen = forward(batch.params, of_all, batch.objective.layers, dtype, redirect)
+    of_all, of_views = views.reshape(-1, *views.shape[2:]), repeated(redirect, views.shape[1])
+    seen = forward(batch.params, of_all, batch.objective.layers, dtype, of_views)
     return {name: value.reshape(*views.shape[:2], *value.shape[1:]) for name, value in seen.items()}
 
 

@@ -73,9 +73,9 @@ def test_strided_convolutions_by_blocks(size, window, stride, padding, layout, w
             by_kernel += np.einsum("no,nhwi->hwio", gradient[:, i, j], part)
     by_x = by_x[:, padding[0][0] :, padding[1][0] :][:, : size[0], : size[1]]
     found, transposed = jax.vjp(lambda x, kernel: by_blocks(x, kernel, params, wide_gradient), *given)
-    np.testing.assert_allclose(found, np.einsum(f"NHWC->{layout[2]}", expected), atol=5e-5)
+    np.testing.assert_allclose(found, np.einsum(f"NHWC->{layout[2]}", expected), atol=2e-5)
     found_by_x, found_by_kernel = transposed(jnp.float32(np.einsum(f"NHWC->{layout[2]}", gradient)))
-    np.testing.assert_allclose(found_by_x, np.einsum(f"NHWC->{layout[0]}", by_x), atol=5e-5)
+    np.testing.assert_allclose(found_by_x, np.einsum(f"NHWC->{layout[0]}", by_x), atol=2e-5)
     np.testing.assert_allclose(found_by_kernel, np.einsum(f"HWIO->{layout[1]}", by_kernel), atol=1e-3)
 
 
