@@ -33,6 +33,7 @@ import time
 from collections.abc import Iterator
 
 import jax
+import numpy as np
 
 import jaxcircuits as jc
 from benchmarks import floor
@@ -91,17 +92,12 @@ def first_picture(network: jc.Network, layer: str, batch_size: int, recipe: jc.R
         ("start", lambda: None),
         ("step", drawing.advance),
         ("pictures", lambda: jax.block_until_ready(drawing.programs.pictures(drawing.state))),
-        ("score", lambda: _score(drawing)),
+        ("score", lambda: drawing.programs.score(drawing.batch, drawing.state, np.zeros(batch_size, np.int32))),
     ):
         run()
         times[name] = round(time.perf_counter() - began, 2)
         began = time.perf_counter()
     return times | {"all": round(sum(times.values()), 2), "cores": round(time.process_time() - cores, 2)}
-
-
-def _score(drawing: Drawing) -> None:
-    pictures = drawing.programs.pictures(drawing.state)
-    jax.block_until_ready(drawing.programs.score(drawing.batch, pictures, drawing.chance()))
 
 
 def rows(arguments: argparse.Namespace, network: jc.Network) -> Iterator[dict]:

@@ -200,7 +200,9 @@ class Drawings(Product):
 
             def tell(finished: int, drawing: int, taken: int) -> None:
                 check()
-                ahead.begin_after(shard)
+                # A CPU compiles with the cores that draw: the first sheet is there a third sooner where they do that.
+                if done or jax.default_backend() != "cpu":
+                    ahead.begin_after(shard)
                 # Those that fill up the last batch are not counted.
                 bar.update(before + done + min(finished, len(shard.units)), drawing, taken)
 

@@ -167,18 +167,16 @@ class Table:
         done = [group for group in self._active() if self._is_finished(group)]
         if not due and not done:
             return
-        on_device = self.programs.pictures(self.state)
-        pictures = jax.device_get(on_device)
+        pictures = jax.device_get(self.programs.pictures(self.state))
         for group in due:
             self.kept[group][self._step(group)] = pictures[self._columns([group])]
         if done:
-            yield self._finish(done, on_device, pictures)
+            yield self._finish(done, pictures)
 
-    def _finish(self, done: list[int], on_device: jax.Array, pictures: np.ndarray) -> tuple[list[int], Rendering]:
-        score, steps = self.programs.score, self.recipe.steps
-        views = [np.full(len(pictures), steps + i, np.int32) for i in range(SCORE_VIEWS)]
-        drawn = (self.programs.chance(self.batch, self.programs.put(step)) for step in views)
-        found = [jax.device_get(score(self.batch, on_device, one)) for one in drawn]
+    def _finish(self, done: list[int], pictures: np.ndarray) -> tuple[list[int], Rendering]:
+        steps = self.recipe.steps
+        fresh = [np.full(len(pictures), steps + i, np.int32) for i in range(SCORE_VIEWS)]
+        found = [self.programs.score(self.batch, self.state, step) for step in fresh]
         scores = np.asarray(found).mean(axis=0, dtype=np.float32)
         columns, rows = self._columns(done), self.task.rows(done)
         history, taken = np.full((len(rows), steps), np.nan, np.float32), np.zeros(len(rows), int)

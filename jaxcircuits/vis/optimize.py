@@ -1,4 +1,4 @@
-"""Gradient ascent on pictures: the compiled functions of a drawing: start, chance, step and score.
+"""Gradient ascent on pictures: the compiled functions of a drawing: start, chance, step and pictures.
 
 One set serves a (network, layers, structure of a recipe, batch size), whatever the units and the recipe's numbers,
 which are arguments. A step of a picture is the same in any batch, to float tolerance; over many steps what is rounded
@@ -92,7 +92,6 @@ class Programs:
         state, rows = OF_PICTURES, OF_PICTURES
         self.start = self._compiled(self._start, (P(), rows, rows), state, quickly=True)
         self.pictures = self._compiled(lambda state: self._decode(state.parameters), (state,), rows)
-        self.score = self._compiled(self._scores, (OF_BATCH, rows, rows), rows)
         self.step = self._compiled(self._step, (OF_BATCH, state, rows), (state, rows), donate_argnums=1)
         history = P(None, PICTURES)
         self.steps = self._compiled(self._steps, (OF_BATCH, state, P()), (state, history), donate_argnums=1)
@@ -139,12 +138,21 @@ class Programs:
         drawn = self.chance_of_groups(batch.objective.group).lower(batch.numbers, batch.keys, state.step)
         views = self.shapes(drawn.out_info)
         step = self.step.lower(batch, state, views) if self.on_cpu else self.steps.lower(batch, state, count)
-        score = self.score.lower(batch, self.shapes(pictures.out_info), views)
-        return {"start": start, "chance": drawn, "step": step, "pictures": pictures, "score": score}
+        return {"start": start, "chance": drawn, "step": step, "pictures": pictures}
 
     def chance(self, batch: Batch, step: jax.Array) -> Chance:
         """What chance decides of the views of a batch's pictures at their step, int32 (N,)."""
         return self.chance_of_groups(batch.objective.group)(batch.numbers, batch.keys, step)
+
+    def score(self, batch: Batch, state: State, step: np.ndarray) -> np.ndarray:
+        """Scores (N,) of a state's pictures under the views of a step, int32 (N,), whichever step they are at.
+
+        The program that steps tells them: one of its own would run in a third of the time, and take seconds to compile
+        for each layer. A step takes its state's place in memory, so it is given a copy.
+        """
+        copied = jax.tree.map(jnp.copy, state)._replace(step=self.put(step))
+        _, found = next(self.advance(batch, copied, 1))
+        return found[0]
 
     def _chance(self, group: int) -> Callable[[Numbers, Rows, jax.Array], Chance]:
         return functools.partial(chance, self.structure, self.structure.form.size, group)
@@ -166,9 +174,6 @@ class Programs:
         """Pictures (N, H, W, channels)."""
         pictures = jax.vmap(lambda p: self.parametrization.picture(p, self.shape))(parameters)
         return pictures if self.parametrization.group == 1 else pictures.reshape(-1, *pictures.shape[2:])
-
-    def _scores(self, batch: Batch, pictures: jax.Array, drawn: Chance) -> jax.Array:
-        return scores(self.forward, self.structure, batch, pictures, drawn)
 
     def _step(self, batch: Batch, state: State, drawn: Chance) -> tuple[State, jax.Array]:
         """The next state, and the scores (N,) of the pictures before it."""

@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcircuits.errors import InputError
-from jaxcircuits.network import Network
+from jaxcircuits.network import Forward, Network
 from jaxcircuits.vis.arguments import as_network, as_objective, as_recipe, as_seeds
 from jaxcircuits.vis.failure import likely_cause
 from jaxcircuits.vis.keys import picture_keys
-from jaxcircuits.vis.loss import Batch, chance
-from jaxcircuits.vis.numbers import divided
+from jaxcircuits.vis.loss import Batch, chance, scores
+from jaxcircuits.vis.numbers import Structure, divided
 from jaxcircuits.vis.objectives import Objective
 from jaxcircuits.vis.objectives.base import check_finite
 from jaxcircuits.vis.objectives.pictures import as_pictures
-from jaxcircuits.vis.optimize import Programs, cast, programs
+from jaxcircuits.vis.optimize import cast
 from jaxcircuits.vis.recipe import Recipe
 from jaxcircuits.vis.settings import compiled
 
@@ -63,13 +63,11 @@ def relevance(
     objective.check(network, recipe)
     check_finite(objective)
     structure, numbers = divided(recipe)
-    # Not for CPUs: the score is traced into a program of its own, which takes their options as little as their loop.
-    program = programs(network.forward, structure, None, on_cpu=False)
     keys = picture_keys(objective, as_seeds(seed, len(pictures)))
     batch = Batch(cast(network.params, recipe.dtype), *jax.device_put((numbers, objective, keys)))
     pictures = jax.device_put(pictures)
     steps = [jax.device_put(np.full(len(pictures), recipe.steps + i, np.int32)) for i in range(VIEWS)]
-    seen = (jax.device_get(_gradient(program, batch, pictures, step)) for step in steps)
+    seen = (jax.device_get(_gradient(network.forward, structure, batch, pictures, step)) for step in steps)
     gradients = functools.reduce(np.add, seen)
     for i in np.flatnonzero(~np.isfinite(gradients).all((1, 2))).tolist():
         cause = likely_cause(network, objective.take([i]), recipe, 0)
@@ -93,11 +91,13 @@ def transparent(
     return np.concatenate([images[..., :3], alpha[..., None]], -1)
 
 
-@functools.partial(compiled, static_argnums=0)
-def _gradient(program: Programs, batch: Batch, pictures: jax.Array, step: jax.Array) -> jax.Array:
+@functools.partial(compiled, static_argnums=(0, 1))
+def _gradient(
+    forward: Forward, structure: Structure, batch: Batch, pictures: jax.Array, step: jax.Array
+) -> jax.Array:
     """(N, H, W)"""
-    drawn = chance(program.structure, pictures.shape[1:3], batch.objective.group, batch.numbers, batch.keys, step)
-    gradient = jax.grad(lambda pictures: program.score(batch, pictures, drawn).sum())(pictures)
+    drawn = chance(structure, pictures.shape[1:3], batch.objective.group, batch.numbers, batch.keys, step)
+    gradient = jax.grad(lambda pictures: scores(forward, structure, batch, pictures, drawn).sum())(pictures)
     return jnp.abs(gradient).sum(-1)
 
 

@@ -67,7 +67,7 @@ def test_eight_devices_draw_the_pictures_of_one(drawn):
 
 @pytest.mark.parametrize("count", [1, 8])
 def test_programs_compiled_ahead_are_not_compiled_again(drawn, count):
-    facts, programs = drawn[count][1], {"jit(_step)", "jit(_scores)"}
+    facts, programs = drawn[count][1], {"jit(_step)", "jit(chance)"}
     assert programs <= set(facts["ahead"])
     assert not programs & set(facts["drawing"])
 
