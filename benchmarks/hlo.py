@@ -1,7 +1,7 @@
-"""What a compiled TPU program moves through its chip's memory, counted from its text.
+"""What a compiled program moves through its chip's memory, counted from its text.
 
-The compiler's own count of bytes charges a gather with its whole operand for every row that it takes, hundreds of times
-too much for a random view.
+The TPU compiler's own count of bytes charges a gather with its whole operand for every row that it takes, hundreds of
+times too much for a random view.
 """
 
 from __future__ import annotations
@@ -83,6 +83,12 @@ def moved(lines: list[str]) -> int:
             operands = re.findall(r"%([\w.\-]+)", rest.split("), ")[0])
             total += size(shape) + sum(size(shapes.get(operand, "")) for operand in operands)
     return total
+
+
+def launched(lines: list[str]) -> list[str]:
+    """What instructions do that are no mere names of others: of a GPU's program its kernels and calls of libraries."""
+    found = (_INSTRUCTION.match(line) for line in lines)
+    return [parts[3] for parts in found if parts and parts[3] not in (*_FREE, _BRANCH)]
 
 
 def without_cycles(lines: list[str]) -> Counter[str]:

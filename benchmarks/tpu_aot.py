@@ -46,26 +46,17 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
-import numpy as np
 from jax.experimental import topologies
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxcircuits as jc
 from benchmarks import hlo
+from benchmarks.ahead_of_time import compiled_pass, compiled_step
 from benchmarks.measuring import arguments_of, report
-from jaxcircuits.evidence.tally import Tallying
 from jaxcircuits.network import stream
 from jaxcircuits.platforms import traced_for_tpu
-from jaxcircuits.vis.keys import picture_keys
-from jaxcircuits.vis.loss import Batch
-from jaxcircuits.vis.numbers import divided
-from jaxcircuits.vis.optimize import PICTURES, Programs, cast
-
-CLASSES, COUNT = 1000, 100
-"""Of pictures in a pass, and how many of the strongest are kept of each unit."""
 
 
 class Chip(NamedTuple):
@@ -92,39 +83,6 @@ CHIPS = {
     "v5e": Chip(197e12, 819e9, 16e9, 1.5e9, "2x2", "cloud.google.com/tpu/docs/v5e"),
     "v4": Chip(275e12, 1228e9, 32e9, 1.05e9, "2x2x1", "cloud.google.com/tpu/docs/v4"),
 }
-
-
-def compiled_step(
-    network: jc.Network, layer: str, pictures: int, recipe: jc.Recipe, devices: list[Any]
-) -> jax.stages.Compiled:
-    """The program that draws `pictures` on those devices, all of them or one; nothing runs."""
-    objective = jc.channel(layer, [0] * pictures)
-    keys = picture_keys(objective, [0] * pictures, 1)
-    with traced_for_tpu():
-        structure, numbers = divided(recipe)
-        programs = Programs(network.forward, structure, Mesh(np.array(devices), (PICTURES,)), on_cpu=False)
-        batch = Batch(cast(network.params, recipe.dtype), numbers, objective, keys)
-        return programs.lowered(batch)["step"].compile()
-
-
-def compiled_pass(network: jc.Network, layers: tuple[str, ...], pictures: int, device: Any) -> jax.stages.Compiled:
-    """The program that `evidence.examples` shows a batch of pictures by, bytes at the native size; nothing runs."""
-    with traced_for_tpu():
-        mesh = Mesh(np.array([device]), (PICTURES,))
-        view = network.forward, layers, 1
-        programs = stream.programs((view,), stream.OfOne(Tallying(COUNT, CLASSES)), mesh)
-        everywhere, shared = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec(PICTURES)))
-
-        def held(kind, *shape, sharding=shared):
-            return jax.ShapeDtypeStruct(shape, kind, sharding=sharding)
-
-        params = jax.tree.map(lambda leaf: held(leaf.dtype, *leaf.shape, sharding=everywhere), network.params)
-        size = network.convention.size
-        start = programs.start.lower(((*network.shapes(size, layers).items(),),)).out_info
-        state = jax.tree.map(lambda leaf: held(leaf.dtype, *leaf.shape), start)
-        images = held(np.uint8, pictures, *size, network.convention.channels)
-        which = stream.Held(held(np.int32, pictures), held(np.int32, pictures), held(bool, pictures))
-        return programs.step.lower([params], state, [[(images, which)]]).compile()
 
 
 def figures(
@@ -173,13 +131,15 @@ def rows(network: jc.Network, arguments) -> Iterator[dict]:
         counts = (1, len(topology.devices))
         for chips, dtype, pictures in itertools.product(counts, arguments.dtypes, arguments.batch_sizes):
             recipe, began = jc.Recipe(size=arguments.size, dtype=dtype), time.time()
-            compiled = compiled_step(network, layer, chips * pictures, recipe, list(topology.devices[:chips]))
+            with traced_for_tpu():
+                compiled = compiled_step(network, layer, chips * pictures, recipe, list(topology.devices[:chips]))
             body = hlo.loop_body(compiled.as_text())
             row = {"program": "step", "layer": layer, "chip": kind, "chips": chips, "dtype": dtype}
             row |= {"pictures_a_chip": pictures} | figures(compiled, body, CHIPS[kind], pictures, recipe.steps)
             yield _done(row, began)
         began, pictures = time.time(), stream.LARGE_BATCH
-        compiled = compiled_pass(network, (layer,), pictures, topology.devices[0])
+        with traced_for_tpu():
+            compiled = compiled_pass(network, (layer,), pictures, topology.devices[0])
         row = {"program": "pass", "layer": layer, "chip": kind, "chips": 1, "pictures_a_chip": pictures}
         yield _done(row | figures(compiled, hlo.entry(compiled.as_text()), CHIPS[kind], pictures, 1), began)
 

@@ -92,9 +92,7 @@ def transparent(
 
 
 @functools.partial(compiled, static_argnums=(0, 1))
-def _gradient(
-    forward: Forward, structure: Structure, batch: Batch, pictures: jax.Array, step: jax.Array
-) -> jax.Array:
+def _gradient(forward: Forward, structure: Structure, batch: Batch, pictures: jax.Array, step: jax.Array) -> jax.Array:
     """(N, H, W)"""
     drawn = chance(structure, pictures.shape[1:3], batch.objective.group, batch.numbers, batch.keys, step)
     gradient = jax.grad(lambda pictures: scores(forward, structure, batch, pictures, drawn).sum())(pictures)

@@ -120,14 +120,19 @@ def matrix_of(linear: jax.Array, shift: jax.Array) -> jax.Array:
     return jnp.concatenate([jnp.column_stack([linear, shift]), jnp.array([[0.0, 0.0, 1.0]])])
 
 
+def inverse(matrix: jax.Array) -> jax.Array:
+    """The inverse of a (3, 3) affine matrix.
+
+    By its formula: a GPU would call a library for the factors of each, and do nothing else meanwhile.
+    """
+    (a, b), (c, d) = matrix[0, :2], matrix[1, :2]
+    linear = jnp.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    return matrix_of(linear, -(linear * matrix[:2, 2]).sum(1))
+
+
 def product(*matrices: jax.Array) -> jax.Array:
-    """The product of float32 matrices, which a TPU by itself would round to bfloat16 first."""
-
-    def chained(*matrices: jax.Array, precision: str | None = None) -> jax.Array:
-        return functools.reduce(functools.partial(jnp.matmul, precision=precision), matrices)
-
-    unrounded = functools.partial(chained, precision="highest")
-    return by_platform(*matrices, tpu=unrounded, default=chained)
+    """The product of float32 matrices, which by themselves a TPU would round to bfloat16 first and a GPU to TF32."""
+    return functools.reduce(functools.partial(jnp.matmul, precision="highest"), matrices)
 
 
 Range = tuple[float, float]

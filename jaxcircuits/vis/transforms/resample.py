@@ -15,7 +15,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxcircuits.vis.transforms.base import Size, moved
+from jaxcircuits.vis.transforms.base import Size, inverse, moved
 
 GRAY = 0.5
 """What lies around a picture."""
@@ -65,7 +65,7 @@ def _forward(picture, to_picture, size, reach):
 
 def _backward(size, reach, residuals, gradient):
     to_picture, shape = residuals
-    y, x = moved(jnp.linalg.inv(to_picture), *grid(shape[:2]))
+    y, x = moved(inverse(to_picture), *grid(shape[:2]))
     y, x = y + (size[0] - 1) / 2, x + (size[1] - 1) / 2
     first_row, first_column = jnp.ceil(y - reach), jnp.ceil(x - reach)
     taps = math.floor(2 * reach) + 1
