@@ -18,8 +18,10 @@ how many are drawn together; in brackets, how many times ours:
 | baseline | 95.0 (3.6) | 38.2 (1.7) | 30.2 (1.3) |
 | baseline, compiled | 98.2 (3.8) | 52.1 (2.5) | 42.1 (1.9) |
 
-At the best batch size of each, ours is 1.3 times as fast as the baseline, also by the least of the calls. The baseline
-computes the same activations of mixed4b as ours, to 1e-6 of the largest.
+At the best batch size of each, ours is 1.3 times as fast as the baseline, also by the least of the calls. That was an
+EPYC without AVX-512. On a Xeon with it (results/against_pytorch_avx512.json) ours took 26.9, 19.8 and 21.7 ms and the
+baseline 1.5, 1.2 and 1.2 times that: at the best batch size of each 1.2, and by the least of the calls 1.03. The
+baseline computes the same activations of mixed4b as ours, to 1e-6 of the largest.
 
 All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process
 of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the

@@ -8,6 +8,7 @@ import pytest
 
 from jaxcircuits import zoo
 from jaxcircuits.circuits import direct_weights, expanded_weights, motifs
+from jaxcircuits.circuits.motifs import superposition
 from jaxcircuits.circuits.motifs.null import shuffled
 from jaxcircuits.errors import InputError
 from jaxcircuits.network import load
@@ -223,6 +224,46 @@ def test_superposition():
     assert second.p_value > 0.1
     chance, *_ = motifs.superpositions(shuffled(weights, rng), shuffles=20)
     assert chance.adjusted_p_value > 1 / 21
+
+
+def contexts_by_loops(inputs, source):
+    """Score, units and agreement of one source, from the angles between what each pair of its readers reads besides."""
+    readers = sorted(np.flatnonzero(inputs[:, source]), key=lambda unit: -inputs[unit, source])
+    rest = inputs[readers].copy()
+    rest[:, source] = 0
+    lengths = np.linalg.norm(rest, axis=1)
+    cosines = np.zeros((len(readers),) * 2)
+    for i, j in np.ndindex(cosines.shape):
+        if min(lengths[i] / inputs[readers[i], source], lengths[j] / inputs[readers[j], source]) > 1e-5:
+            cosines[i, j] = rest[i] @ rest[j] / lengths[i] / lengths[j]
+    apart = [cosines[i, j] for i, j in np.ndindex(cosines.shape) if i != j]
+    squares = (cosines**2).sum()
+    score = np.trace(cosines) ** 2 / squares if squares else float(len(readers) > 0)
+    return score, readers, np.mean(apart) if apart else 1.0
+
+
+@pytest.mark.parametrize("most", [1, 60, 1 << 22])
+@pytest.mark.parametrize("kind", ["noise", "sparse", "equal", "one input each"])
+def test_superposition_of_every_channel(kind, most, monkeypatch):
+    """Against loops in float64; also where few or no units read a channel, and a few channels at a time."""
+    monkeypatch.setattr(superposition, "LARGEST", most)
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(14, 3, 3, 11)).astype(np.float32)
+    if kind == "sparse":
+        weights *= rng.random((14, 1, 1, 11)) < 0.2
+    if kind == "equal":
+        weights = np.ones_like(weights)
+    if kind == "one input each":
+        weights *= np.arange(11) == np.arange(14)[:, None, None, None] % 5
+    strongest = 4
+    excitation = np.sqrt(np.square(np.maximum(weights, 0), dtype=np.float64).sum((1, 2)))
+    least = np.sort(excitation)[:, [-strongest]]
+    inputs = np.where(excitation >= least, excitation, 0)
+    for source, found in enumerate(motifs.superpositions(weights, np.arange(11), strongest=strongest, shuffles=3)):
+        score, readers, agreement = contexts_by_loops(inputs, source)
+        assert (found.source, found.units.tolist()) == (source, readers)
+        assert found.score == pytest.approx(score, rel=1e-6)
+        assert found.agreement == pytest.approx(agreement, abs=1e-6)
 
 
 @pytest.mark.parametrize("degrees", [0, 30, 135, 260])

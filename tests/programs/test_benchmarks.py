@@ -76,6 +76,7 @@ def test_bytes_that_a_tpu_program_moves():
     """By hand: the fusion reads x, padded to 8 x 128 floats; the copy writes 5 x 8 x 256 halves; x is read again, and
     once more by the first way of the branch."""
     assert hlo.moved(hlo.loop_body(PROGRAM)) == 8 * 128 * 4 + 5 * 8 * 256 * 2 + 8 * 128 * 4 + 8 * 128 * 4
+    assert hlo.launched(hlo.loop_body(PROGRAM)) == ["fusion", "copy", "copy-start", "copy"]
     assert hlo.size("(f32[8,3]{1,0}, pred[7]{0:T(512)}, s32[]{:T(128)})") == 8 * 3 * 4 + 512 + 4
 
 
@@ -153,6 +154,17 @@ def test_compiles_for_a_tpu(tmp_path):
     assert shown["program"] == "pass" and shown["compiler_ms"] > 0
     assert (one["chips"], several["chips"]) == (1, 4)
     assert several["gigaflops"] == pytest.approx(one["gigaflops"], rel=0.02)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax_plugins") is None, reason="needs jax-cuda12-plugin")
+def test_compiles_for_a_gpu(tmp_path):
+    """With nothing there to run on; the step calls no library but cuDNN, and returns what it was given."""
+    options = ["--layers", "conv2d1", "--batch-sizes", "2", "--dtypes", "bfloat16"]
+    step, shown = run(tmp_path, "gpu_aot", *options, JAX_PLATFORMS="cpu")["rows"]
+    assert (step["program"], step["convolutions"], step["others"], step["waits"]) == ("step", 4, {}, 2)
+    assert step["donated"] > 0.9 and step["launches"] > step["convolutions"]
+    assert shown["program"] == "pass" and shown["convolutions"] == 2
 
 
 @pytest.mark.slow

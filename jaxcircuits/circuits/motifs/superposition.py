@@ -7,7 +7,7 @@ mixed4d, most of which are dog detectors besides.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from jaxcircuits.errors import InputError
 
 if TYPE_CHECKING:
     from jaxtyping import Int, Integer, Num
+
+
+LARGEST = 1 << 22
+"""Cosines of units that are held at once, together for all sources."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -43,6 +47,15 @@ class Superposition(Scored):
     source: int
     units: Int[np.ndarray, " units"]
     agreement: float
+
+
+class _Measured(NamedTuple):
+    """Of each source: its contexts, how many units read it, these before others, and how far they agree."""
+
+    contexts: np.ndarray
+    numbers: np.ndarray
+    units: np.ndarray
+    agreements: np.ndarray
 
 
 def superpositions(
@@ -85,13 +98,10 @@ def superpositions(
         raise InputError(f"strongest {strongest}; expected 1 to {channels} inputs")
 
     def of_shuffled(weights: np.ndarray) -> np.ndarray:
-        return np.array([found[0] for found in _measure(weights, chosen, strongest)])
+        return _measure(weights, chosen, strongest).contexts
 
     measured = _measure(weights, chosen, strongest)
-    scores, nulls = (
-        np.array([found[0] for found in measured]),
-        null_scores(of_shuffled, across(weights), shuffles, seed),
-    )
+    scores, nulls = measured.contexts, null_scores(of_shuffled, across(weights), shuffles, seed)
     adjusted = against_search(scores, nulls)
     order = best_first(scores, adjusted) if sources is None else range(len(chosen))
     return [
@@ -100,33 +110,45 @@ def superpositions(
             null=nulls[:, i],
             adjusted_p_value=float(adjusted[i]),
             source=int(chosen[i]),
-            units=measured[i][1],
-            agreement=measured[i][2],
+            units=measured.units[i, : measured.numbers[i]],
+            agreement=float(measured.agreements[i]),
         )
         for i in order
     ]
 
 
-def _measure(weights: np.ndarray, sources: np.ndarray, strongest: int) -> list[tuple[float, np.ndarray, float]]:
-    """Score, units and agreement of each source."""
+def _measure(weights: np.ndarray, sources: np.ndarray, strongest: int) -> _Measured:
+    """What `superpositions` says of each source."""
     excitation = np.sqrt(np.square(np.maximum(weights, 0), dtype=np.float64).sum((1, 2)))  # (units, channels)
     least = np.partition(excitation, -strongest, axis=1)[:, [-strongest]]
     # What a unit is for: its strongest inputs.
     inputs = np.where((excitation >= least) & (excitation > 0), excitation, 0)
     common = inputs @ inputs.T
-    found = []
-    for source in sources:
-        by = inputs[:, source]
-        units = np.flatnonzero(by)
-        units = units[np.argsort(-by[units])]
-        # What else it is for: without the source.
-        cosines = common[np.ix_(units, units)] - np.outer(by[units], by[units])
-        energy = np.diag(cosines)
-        # The rest of units that read nothing else is rounding.
-        lengths = np.sqrt(np.where(energy > 1e-10 * by[units] ** 2, energy, np.inf))
-        cosines = cosines / np.outer(lengths, lengths)
-        number, total = len(units), np.trace(cosines)
-        contexts = float(total**2 / np.sum(cosines**2)) if total else float(number > 0)
-        agreement = float((cosines.sum() - total) / (number * (number - 1))) if number > 1 else 1.0
-        found.append((contexts, units, agreement))
-    return found
+    by = inputs[:, sources].T
+    numbers = np.count_nonzero(by, axis=1)
+    # As many units for each source as the one has that most units read; those beyond a source's own read 0 of it.
+    units = np.argsort(-by, axis=1, kind="stable")[:, : max(numbers.max(), 1)]
+    by = np.take_along_axis(by, units, axis=1)
+    together = max(LARGEST // units.shape[1] ** 2, 1)
+    parts = [slice(start, start + together) for start in range(0, len(sources), together)]
+    contexts, agreements = np.concatenate([_compared(common, units[part], by[part]) for part in parts], axis=1)
+    return _Measured(np.where(contexts, contexts, numbers > 0), numbers, units, np.where(numbers > 1, agreements, 1.0))
+
+
+def _compared(common: np.ndarray, units: np.ndarray, by: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many contexts the units of each source have, 0 where they read nothing else, and their mean cosine.
+
+    Args:
+      common: (units, units), products of what they read.
+      units: (sources, most).
+      by: (sources, most), how strongly these read the source, 0 for those that do not.
+    """
+    # What else they are for: without the source.
+    cosines = common[units[:, :, None], units[:, None]] - by[:, :, None] * by[:, None]
+    energy = np.diagonal(cosines, axis1=1, axis2=2)
+    # The rest of units that read nothing else is rounding.
+    lengths = np.sqrt(np.where((by > 0) & (energy > 1e-10 * by**2), energy, np.inf))
+    cosines = cosines / (lengths[:, :, None] * lengths[:, None])
+    number, total = np.count_nonzero(by, axis=1), np.trace(cosines, axis1=1, axis2=2)
+    contexts = total**2 / np.maximum(np.square(cosines).sum((1, 2)), np.finfo(float).tiny)
+    return contexts, (cosines.sum((1, 2)) - total) / np.maximum(number * (number - 1), 1)
