@@ -200,7 +200,7 @@ class Drawings(Product):
 
             def tell(finished: int, drawing: int, taken: int) -> None:
                 check()
-                # A CPU compiles with the cores that draw: the first sheet is there a third sooner where they do that.
+                # A CPU compiles with the cores that draw: the first sheet is there a quarter sooner if they only draw.
                 if done or jax.default_backend() != "cpu":
                     ahead.begin_after(shard)
                 # Those that fill up the last batch are not counted.
