@@ -189,7 +189,7 @@ HARD = {
     "rotation_order": ("channels of unlike mean",),
     "orientations": ("channels of unlike profile",),
 }
-"""Of the motifs that take longer: kinds of weights that are always tried; all are tried in many draws, under `slow`."""
+"""Of the motifs that take longer: kinds of weights that are always tried, the others under `slow`."""
 ALIGNED = [("boundaries", "few templates"), ("boundaries_of_few_channels", "few templates")]
 """Where there is something to find: templates have poses, and slices that share them lie alike."""
 PAIRS = [(motif, kind) for motif in MOTIFS for kind in WEIGHTS if (motif, kind) not in ALIGNED]
@@ -206,7 +206,13 @@ def assert_not_too_small(p_values):
     assert np.sum(np.array(p_values) <= 0.05) <= stats.binom.ppf(1 - LEAST, len(p_values), 0.05)
 
 
-@pytest.mark.parametrize(("motif", "kind"), [pair for pair in PAIRS if pair[1] in HARD.get(pair[0], WEIGHTS)])
+@pytest.mark.parametrize(
+    ("motif", "kind"),
+    [
+        pytest.param(*pair, marks=() if pair[1] in HARD.get(pair[0], WEIGHTS) else pytest.mark.slow, id="-".join(pair))
+        for pair in PAIRS
+    ],
+)
 def test_not_too_small_without_arrangement(motif, kind):
     """Of one chosen before looking, and of the best of all."""
     draws = np.random.default_rng(7).spawn(DRAWS)
@@ -215,7 +221,7 @@ def test_not_too_small_without_arrangement(motif, kind):
         assert_not_too_small(p)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("motif", "kind"), PAIRS)
 def test_not_too_small_in_many_draws(motif, kind):
     draws = np.random.default_rng(11).spawn(200)

@@ -24,6 +24,8 @@ ROUNDS = 20
 """Rounds of the search from one start, at most; it ends as soon as nothing changes."""
 LARGEST = 2**31
 """Bytes of the largest array that is made."""
+STAYS = 1e6
+"""What it costs that a unit stays where it is, where none may."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -174,7 +176,9 @@ def best_permutations(
     units, channels = len(weights), weights.shape[3]
     before, after = (_normalized(w) for w in (transform(weights), weights))
     if sources is not None:
-        permuted, cosines = _assign_units(np.tensordot(before, after[..., sources], ((1, 2, 3), (1, 2, 3))), exchange)
+        of_units = np.tensordot(before, after[..., sources], ((1, 2, 3), (1, 2, 3)))
+        permuted = _assign(of_units - STAYS * np.eye(units) if exchange else of_units)
+        cosines = of_units[np.arange(units), permuted]
         return Permutations(float(cosines.mean()), permuted, sources, cosines)
     if 4 * (units * channels) ** 2 > LARGEST:
         raise InputError(f"{units} units that read {channels} channels; give fewer units, or sources")
@@ -182,6 +186,7 @@ def best_permutations(
     likeness = np.tensordot(before, after, ((1, 2), (1, 2)))
     strongest = int(np.square(weights).sum((1, 2, 3)).argmax())
     each_unit, each_channel = np.arange(units), np.arange(channels)
+    stays = STAYS * np.eye(units) if exchange else 0
     best = None
     for start in range(units):
         if exchange and start == strongest:
@@ -189,21 +194,19 @@ def best_permutations(
         order, permuted = _assign(likeness[strongest, :, start]), None
         for _ in range(ROUNDS):
             old = permuted
-            permuted, cosines = _assign_units(likeness[:, each_channel, :, order].sum(0), exchange)
-            if best is None or cosines.mean() > best.score:
-                best = Permutations(float(cosines.mean()), permuted, order, cosines)
-            if old is not None and np.array_equal(old, permuted):
+            of_units, of_order = likeness[:, each_channel, :, order].sum(0), order
+            permuted = _assign(of_units - stays)
+            if old is not None and (old == permuted).all():
                 break
             order = _assign(likeness[each_unit, :, permuted].sum(0))
+        # Neither assignment makes it worse, so the last is the best of this start.
+        cosines = of_units[each_unit, permuted]
+        score = float(cosines.mean())
+        if best is None or score > best.score:
+            best = Permutations(score, permuted, of_order, cosines)
     if best is None:
         raise ValueError("1 unit cannot become another")
     return best
-
-
-def _assign_units(likeness: np.ndarray, exchange: bool) -> tuple[np.ndarray, np.ndarray]:
-    """The permutation of units, and each unit's cosine with what it becomes."""
-    units = _assign(likeness - 1e6 * np.eye(len(likeness)) if exchange else likeness)
-    return units, likeness[np.arange(len(units)), units]
 
 
 def _assign(likeness: np.ndarray) -> np.ndarray:
