@@ -191,12 +191,12 @@ def best_permutations(
     for start in range(units):
         if exchange and start == strongest:
             continue
-        order, permuted = _assign(likeness[strongest, :, start]), None
+        order, permuted = _assign(likeness[strongest, :, start]), np.full(units, -1)
         for _ in range(ROUNDS):
             old = permuted
             of_units, of_order = likeness[:, each_channel, :, order].sum(0), order
             permuted = _assign(of_units - stays)
-            if old is not None and (old == permuted).all():
+            if (old == permuted).all():
                 break
             order = _assign(likeness[each_unit, :, permuted].sum(0))
         # Neither assignment makes it worse, so the last is the best of this start.
