@@ -175,9 +175,10 @@ def best_permutations(
     """The permutations that suit best; for `exchange` no unit becomes itself, so there have to be two or more."""
     units, channels = len(weights), weights.shape[3]
     before, after = (_normalized(w) for w in (transform(weights), weights))
+    stays = STAYS * np.eye(units) if exchange else 0
     if sources is not None:
         of_units = np.tensordot(before, after[..., sources], ((1, 2, 3), (1, 2, 3)))
-        permuted = _assign(of_units - STAYS * np.eye(units) if exchange else of_units)
+        permuted = _assign(of_units - stays)
         cosines = of_units[np.arange(units), permuted]
         return Permutations(float(cosines.mean()), permuted, sources, cosines)
     if 4 * (units * channels) ** 2 > LARGEST:
@@ -186,7 +187,6 @@ def best_permutations(
     likeness = np.tensordot(before, after, ((1, 2), (1, 2)))
     strongest = int(np.square(weights).sum((1, 2, 3)).argmax())
     each_unit, each_channel = np.arange(units), np.arange(channels)
-    stays = STAYS * np.eye(units) if exchange else 0
     best = None
     for start in range(units):
         if exchange and start == strongest:
