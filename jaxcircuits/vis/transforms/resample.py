@@ -67,16 +67,21 @@ def _backward(size, reach, residuals, gradient):
     to_picture, shape = residuals
     y, x = moved(inverse(to_picture), *grid(shape[:2]))
     y, x = y + (size[0] - 1) / 2, x + (size[1] - 1) / 2
-    first_row, first_column = jnp.ceil(y - reach), jnp.ceil(x - reach)
     taps = math.floor(2 * reach) + 1
-    total = 0.0
+    # A border of zeros takes in all taps beyond the view. All below is done again for each tap and channel of a pixel,
+    # so it is kept short: a tap adds its place in the window to what the window's first one has.
+    row, column = (
+        jnp.clip(jnp.ceil(place - reach), -taps, side) for place, side in zip((y, x), size, strict=True)
+    )
+    bordered = jnp.pad(gradient, ((taps, taps), (taps, taps), (0, 0)))
+    width = bordered.shape[1]
+    first = (row.astype(jnp.int32) + taps) * width + column.astype(jnp.int32) + taps
+    away = [by_row * (row - y) + by_column * (column - x) for by_row, by_column in to_picture[:2, :2]]
+    pixels, total = bordered.reshape(-1, shape[2]), 0.0
     for i in range(taps):
         for j in range(taps):
-            row, column = first_row + i, first_column + j
-            weight = 1.0
-            for axis in (0, 1):
-                weight *= _tent(to_picture[axis, 0] * (row - y) + to_picture[axis, 1] * (column - x))
-            total += _pick(gradient, row, column, weight)
+            weight = math.prod(_tent(away[axis] + (i * to_picture[axis, 0] + j * to_picture[axis, 1])) for axis in (0, 1))
+            total += weight[..., None] * pixels.at[first + (i * width + j)].get(mode="promise_in_bounds")
     return total, None
 
 
