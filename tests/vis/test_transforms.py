@@ -33,7 +33,7 @@ from jaxcircuits.vis.transforms import (
     view_size,
 )
 from jaxcircuits.vis.transforms.geometric import Native
-from jaxcircuits.vis.transforms.resample import resample
+from jaxcircuits.vis.transforms.resample import resample, sample
 
 RNG = np.random.default_rng(0)
 KEY = jax.random.key(5)
@@ -130,6 +130,23 @@ def test_resample_and_its_gradient(degrees, scale, size):
     # The gradient is the transpose: <R^T g, v> = <g, R v> for any g and v.
     moved = slow_sample(picture + v, y, x) - slow_sample(picture, y, x)
     np.testing.assert_allclose((np.asarray(pulled, np.float64) * v).sum(), (gradient * moved).sum(), atol=2e-3)
+
+
+def test_pixels_are_found_beyond_those_that_float32_can_number():
+    """The last of 4,101 x 4,101, forward and backward: from 2^24 on float32 has every other whole number only."""
+    side = 4101
+    large, end = RNG.uniform(size=(side, side, 1)).astype(np.float32), (side - 1) / 2
+    place = jnp.float32([[end - 4, end - 3, end - 2, end - 1, end]])
+    np.testing.assert_allclose(jit(sample)(large, place.T, place), large[-5:, -5:], atol=1e-6)
+    matrix = jnp.float32([[1, 0, 2 - end], [0, 1, 2 - end], [0, 0, 1]])  # a picture of 5 x 5 pixels in the last corner
+
+    @jit
+    def pulled(gradient):
+        return jax.vjp(lambda picture: resample(picture, matrix, (side, side), 1.0), jnp.zeros((5, 5, 1)))[1](gradient)[
+            0
+        ]
+
+    np.testing.assert_allclose(pulled(large), large[-5:, -5:], atol=1e-6)
 
 
 @functools.partial(jit, static_argnums=0)

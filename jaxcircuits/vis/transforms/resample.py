@@ -70,9 +70,7 @@ def _backward(size, reach, residuals, gradient):
     taps = math.floor(2 * reach) + 1
     # A border of zeros takes in all taps beyond the view. All below is done again for each tap and channel of a pixel,
     # so it is kept short: a tap adds its place in the window to what the window's first one has.
-    row, column = (
-        jnp.clip(jnp.ceil(place - reach), -taps, side) for place, side in zip((y, x), size, strict=True)
-    )
+    row, column = (jnp.clip(jnp.ceil(place - reach), -taps, side) for place, side in zip((y, x), size, strict=True))
     bordered = jnp.pad(gradient, ((taps, taps), (taps, taps), (0, 0)))
     width = bordered.shape[1]
     first = (row.astype(jnp.int32) + taps) * width + column.astype(jnp.int32) + taps
@@ -80,7 +78,9 @@ def _backward(size, reach, residuals, gradient):
     pixels, total = bordered.reshape(-1, shape[2]), 0.0
     for i in range(taps):
         for j in range(taps):
-            weight = math.prod(_tent(away[axis] + (i * to_picture[axis, 0] + j * to_picture[axis, 1])) for axis in (0, 1))
+            weight = math.prod(
+                _tent(away[axis] + (i * to_picture[axis, 0] + j * to_picture[axis, 1])) for axis in (0, 1)
+            )
             total += weight[..., None] * pixels.at[first + (i * width + j)].get(mode="promise_in_bounds")
     return total, None
 
@@ -101,5 +101,6 @@ def _pick(picture: jax.Array, row: jax.Array, column: jax.Array, weight: jax.Arr
     """`weight * picture[row, column]`, 0 outside: (h, w, C)."""
     height, width, channels = picture.shape
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    index = jnp.clip(row, 0, height - 1) * width + jnp.clip(column, 0, width - 1)
-    return jnp.where(inside, weight, 0)[..., None] * picture.reshape(-1, channels)[index.astype(jnp.int32)]
+    # Whole numbers: float32 has no odd ones beyond 2^24, where a picture of 4,097 x 4,097 pixels ends.
+    index = jnp.clip(row, 0, height - 1).astype(jnp.int32) * width + jnp.clip(column, 0, width - 1).astype(jnp.int32)
+    return jnp.where(inside, weight, 0)[..., None] * picture.reshape(-1, channels)[index]
