@@ -53,7 +53,7 @@ from weights_convert.naming import LUCENT, slots
 
 WORKER = Path(__file__).with_name("torch_worker.py")
 
-KEPT = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647:glibc.malloc.arena_max=1"
+KEPT = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=2147483647"
 """What `jaxcircuits.keep_memory` sets, for processes that do not know it."""
 
 

@@ -6,7 +6,7 @@ import ctypes
 import os
 
 # Of glibc's malloc.h.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 _LARGEST_INT = 2**31 - 1
 
 
@@ -29,9 +29,9 @@ def keep_memory() -> bool:
     if told or not _on_glibc():
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    # No block is a mapping of its own, none at the heap's end is given back, and threads share the one heap: those of
-    # their own are given back whole.
-    return all(mallopt(*setting) for setting in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST_INT), (_ARENA_MAX, 1)))
+    # No block is a mapping of its own, and none at a heap's end is given back. Threads keep heaps of their own: in one
+    # for all they wait for each other, and search among what compiling left there.
+    return all(mallopt(*setting) for setting in ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, _LARGEST_INT)))
 
 
 def _on_glibc() -> bool:
