@@ -2,7 +2,7 @@
 
 Command:   python -m benchmarks.kept_memory WEIGHTS.safetensors --out RESULT.json
 Hardware:  two CPU cores with nothing else running
-Cost:      6 minutes
+Cost:      8 minutes
 Result:    benchmarks/results/kept_memory.json
 
 Processes compile and draw in turns, without `jaxcircuits.keep_memory`, with it, and with one heap for all threads
@@ -10,9 +10,18 @@ besides: seconds to the first step, milliseconds of the clock a step takes for o
 that the system takes, and the pages that it hands out in a step; and the most memory that the process held. Medians of
 the processes' medians; `gain` is how many times faster steps are than without, turn by turn.
 
-mixed4b on a virtual machine with two cores, medians of five turns and their range: 4 pictures together 1.19 times as
-fast (1.14 to 1.29), 16 pictures 1.24 times (1.14 to 1.40), where the system took a fifth of the cores' time before. One
-picture alone, whose memory is small, gains nothing: 0.95 (0.87 to 1.08).
+mixed4b on a Xeon with AVX-512, medians of three turns:
+
+| pictures | first step: given back | kept | one heap | a step: given back | kept | one heap |
+| --- | --- | --- | --- | --- | --- | --- |
+| 1 | 7.4 s | 8.0 | 9.4 | 19.8 ms | 20.5 | 26.3 |
+| 4 | 8.1 | 8.0 | 9.9 | 20.8 | 17.5 | 19.3 |
+| 16 | 8.1 | 8.0 | 10.1 | 21.6 | 20.6 | 19.4 |
+
+4 pictures together gain 1.19 times (1.18 to 1.27): the system had taken a sixth of the cores' time. One alone, whose
+memory is small, gains nothing, and 16 little: a block of theirs is larger than a thread's heap, and so a mapping of its
+own whatever is set. In one heap it is kept too; but there the threads that compile wait for each other, and all later
+steps search among what compiling left.
 """
 
 from __future__ import annotations
@@ -90,9 +99,7 @@ def main() -> None:
         steps = options.steps * max(options.batch_sizes) // batch_size
         drawn = [options.network, "--layer", options.layer, "--size", options.size, "--steps", steps]
         arguments = [*map(str, drawn), "--batch-sizes", str(batch_size)]
-        rounds = [
-            {way: alone(*arguments, "--way", way) for way in WAYS} for _ in range(options.rounds)
-        ]
+        rounds = [{way: alone(*arguments, "--way", way) for way in WAYS} for _ in range(options.rounds)]
         rows.append({"pictures": batch_size, "steps": steps} | compared(rounds))
     report({"network": jc.load(options.network).name, "layer": options.layer, "rows": rows}, options.out)
 

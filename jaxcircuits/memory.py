@@ -14,9 +14,9 @@ def keep_memory() -> bool:
     """Makes this process keep the memory that it frees: on CPUs, drawing many pictures at once gets faster.
 
     A step takes some hundred megabytes and frees them. The GNU C library gives such large blocks back to the system at
-    once, which zeroes every page of them when the next step asks for as much: about a fifth of a step of 4 or 16
-    pictures (`benchmarks/kept_memory.py`). Kept memory costs that the process holds, to its end, the most that it ever
-    needed.
+    once, which zeroes every page of them when the next step asks for as much: a sixth of a step of 4 pictures
+    (`benchmarks/kept_memory.py`). Blocks of more than 64 MB, as 16 pictures want, are given back all the same. Kept
+    memory costs that the process holds, to its end, the most that it ever needed.
 
     The `jaxcircuits` command does this by itself. In a script or a notebook call it first, before JAX computes
     anything: threads that run already have pools of memory of their own. It is a setting of the whole process.

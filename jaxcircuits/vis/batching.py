@@ -36,7 +36,7 @@ ON_ACCELERATOR = 64
 
 ON_CPU = 16
 """Views that a CPU looks at together by default, at most, and two for each of its cores: more leave its caches. On two
-cores a picture of mixed4b takes an eighth longer at 16 than at 4, one of conv2d2 half as long again."""
+cores a picture of mixed4b takes a sixth longer at 16 than at 4."""
 
 SCORE_VIEWS = 8
 """Fresh random views over which a finished picture's score is the mean."""
