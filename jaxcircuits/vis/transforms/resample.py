@@ -78,10 +78,8 @@ def _backward(size, reach, residuals, gradient):
     pixels, total = bordered.reshape(-1, shape[2]), 0.0
     for i in range(taps):
         for j in range(taps):
-            weight = math.prod(
-                _tent(away[axis] + (i * to_picture[axis, 0] + j * to_picture[axis, 1])) for axis in (0, 1)
-            )
-            total += weight[..., None] * pixels.at[first + (i * width + j)].get(mode="promise_in_bounds")
+            down, right = (_tent(away[axis] + (i * to_picture[axis, 0] + j * to_picture[axis, 1])) for axis in (0, 1))
+            total += (down * right)[..., None] * pixels.at[first + (i * width + j)].get(mode="promise_in_bounds")
     return total, None
 
 
