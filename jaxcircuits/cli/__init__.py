@@ -20,9 +20,6 @@ def main() -> None:
     signal.signal(signal.SIGINT, _Interrupt())
     # Nothing is imported before this: whoever stops a command while JAX is being imported is told so too.
     try:
-        from jaxcircuits.memory import keep_memory
-
-        keep_memory()  # before JAX starts its threads
         from jaxcircuits.cli.app import run
 
         run()

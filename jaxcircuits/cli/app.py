@@ -10,7 +10,7 @@ import typer
 
 from jaxcircuits import __version__
 from jaxcircuits.cli.circuit import circuit
-from jaxcircuits.cli.common import Stopped, stoppable
+from jaxcircuits.cli.common import Stopped, computing, stoppable
 from jaxcircuits.cli.compare import compare
 from jaxcircuits.cli.examples import examples
 from jaxcircuits.cli.layers import layers
@@ -30,8 +30,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (render, circuit, examples, compare, microscope, serve, networks, layers):
-    app.command()(stoppable(command))
+for command in (render, circuit, examples, compare, microscope, serve, layers):
+    app.command()(stoppable(computing(command)))
+app.command()(stoppable(networks))  # at once, without JAX
 
 
 def _print_version(wanted: bool) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "Process",
     "Processes",
     "Stopped",
+    "computing",
     "met",
     "opened",
     "say",
@@ -64,6 +65,19 @@ def stoppable(command: Callable[..., Any]) -> Callable[..., Any]:
             raise Stopped(str(interrupt)) from None
 
     return stopped
+
+
+def computing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command, in a process that keeps the memory that it frees: it is told so before JAX starts its threads."""
+
+    @functools.wraps(command)
+    def computed(*arguments: Any, **options: Any) -> Any:
+        from jaxcircuits.memory import keep_memory
+
+        keep_memory()
+        return command(*arguments, **options)
+
+    return computed
 
 
 def opened(images: str, split: str | None) -> Pictures:
