@@ -12,18 +12,17 @@ how many are drawn together; in brackets, how many times ours:
 
 | tool | 1 picture | 4 | 16 |
 | --- | --- | --- | --- |
-| ours | 22.3 | 18.0 | 29.8 |
-| Lucent at its defaults | 278 (12.5) | 203 (11.2) | 222 (7.8) |
-| Lucent at our view | 145 (6.6) | 91.6 (5.0) | 97.3 (3.6) |
-| baseline | 40.5 (1.8) | 24.3 (1.4) | 26.7 (0.9) |
-| baseline, compiled | 49.0 (2.3) | 33.2 (1.9) | 40.1 (1.3) |
+| ours | 30.7 | 27.4 | 23.3 |
+| Lucent at its defaults | 458 (14.9) | 320 (11.9) | 251 (10.9) |
+| Lucent at our view | 243 (8.0) | 145 (5.5) | 106 (4.8) |
+| baseline | 62.3 (2.1) | 44.6 (1.6) | 27.2 (1.2) |
+| baseline, compiled | 72.3 (2.4) | 54.8 (2.1) | 41.5 (1.8) |
 
-At the best batch size of each, ours is 1.35 times as fast as the baseline, and 1.18 by the least of the calls. That was
-a Xeon with AVX-512. 16 pictures ask for blocks of more than 64 MB, which threads give back whatever is set
-(`jaxcircuits.keep_memory`); with one heap for all threads, which slows smaller batches and compiling, ours took 26.9,
-19.8 and 21.7 ms there and the baseline 1.5, 1.2 and 1.2 times that. On an EPYC without AVX-512
-(results/against_pytorch_without_avx512.json, one heap too) ours took 26.2, 22.4 and 22.7 ms and the baseline 3.6, 1.7
-and 1.3 times that. The baseline computes the same activations of mixed4b as ours, to 1e-6 of the largest.
+At the best batch size of each, ours is 1.17 times as fast as the baseline, and 1.19 by the least of the calls. That was
+a Xeon with AVX-512, whose time others took much of; what disturbs both least, the time of all cores, says 1.5, 1.3 and
+1.2 times at 1, 4 and 16 pictures. On an EPYC without AVX-512 (results/against_pytorch_without_avx512.json, an earlier
+version) ours took 26.2, 22.4 and 22.7 ms and the baseline 3.6, 1.7 and 1.3 times that. The baseline computes the same
+activations of mixed4b as ours, to 1e-6 of the largest.
 
 All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process
 of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the

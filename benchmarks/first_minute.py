@@ -6,8 +6,18 @@ Hardware:  two CPU cores with nothing else running
 Cost:      1 to 2.5 minutes a round and commit
 Result:    benchmarks/results/first_minute.json
 
-Three rounds beside the commit before threads kept heaps of their own, and a view's gradient became shorter (seconds; a
-Xeon with AVX-512):
+Two rounds beside the commit before the main thread kept large blocks (seconds; a Xeon with AVX-512, whose time others
+took much of):
+
+| | first sheet | the command | processor time |
+| --- | --- | --- | --- |
+| first, before | 32.8 | 92.2 | 123.3 |
+| first, now | 29.2 | 71.7 | 109.9 |
+| second, before | 22.5 | 51.4 | 54.7 |
+| second, now | 17.3 | 40.3 | 51.0 |
+
+Three rounds beside the commit before threads kept heaps of their own, and a view's gradient became shorter (the same
+processor, a quieter hour):
 
 | | first sheet | the command | processor time |
 | --- | --- | --- | --- |

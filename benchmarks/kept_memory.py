@@ -11,18 +11,19 @@ for one picture, the part of the cores' time that the system takes, and the page
 most memory that the process held. Medians of the processes' medians; `gain` is how many times faster steps are than
 without, turn by turn.
 
-mixed4b on a Xeon with AVX-512, medians of three turns:
+mixed4b on a Xeon with AVX-512, medians of three turns; others used the machine while 4 and 16 were drawn:
 
-| pictures | first step: given back | kept | one heap | a step: given back | kept | one heap |
+| pictures | first step: given back | kept | kept, another thread | a step: given back | kept | kept, another thread |
 | --- | --- | --- | --- | --- | --- | --- |
-| 1 | 7.4 s | 8.0 | 9.4 | 19.8 ms | 20.5 | 26.3 |
-| 4 | 8.1 | 8.0 | 9.9 | 20.8 | 17.5 | 19.3 |
-| 16 | 8.1 | 8.0 | 10.1 | 21.6 | 20.6 | 19.4 |
+| 1 | 7.7 s | 7.3 | 7.5 | 20.3 ms | 20.7 | 23.0 |
+| 4 | 11.9 | 11.5 | 11.6 | 31.7 | 26.3 | 28.4 |
+| 16 | 10.7 | 9.4 | 9.7 | 27.6 | 18.6 | 25.9 |
 
-4 pictures together gain 1.19 times (1.18 to 1.27): the system had taken a sixth of the cores' time. One alone, whose
-memory is small, gains nothing, and 16 little: a block of theirs is larger than a thread's heap, and so a mapping of its
-own whatever is set. In one heap it is kept too; but there the threads that compile wait for each other, and all later
-steps search among what compiling left.
+4 pictures together gain 1.13 times (0.88 to 1.26) and 16 gain 1.42 (1.32 to 1.60): the system had taken a sixth of the
+cores' time. One alone, whose memory is small, gains nothing. 16 ask for a block of 163 MB: a thread's heap ends at 64,
+and what is larger is mapped, zeroed and unmapped in each step, whatever is set. Only the main thread's heap has no end,
+so it is there that JAX is made to compute. One heap for all threads would keep such blocks too, but there the
+threads that compile wait for each other, and all later steps search among what compiling left.
 """
 
 from __future__ import annotations

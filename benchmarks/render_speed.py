@@ -6,15 +6,16 @@ Hardware:  two CPU cores that others use too
 Cost:      about 30 seconds a layer
 Result:    benchmarks/results/render_speed.json
 
-Milliseconds a picture and step (JAX 0.10, float32, medians of 9), and a step's time over its convolutions' alone:
+Milliseconds a picture and step (JAX 0.10, float32, medians of 9), and a step's time over its convolutions' alone, on a
+Xeon with AVX-512:
 
 | layer | 1 picture | 4 | 8 | 16 | over convolutions | compilation, cold | warm |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| conv2d2 | 15.5 | 12.3 | 10.9 | 11.0 | 1.32 to 1.48 | 9.6 s | 3.3 s |
-| mixed3b | 31.9 | 27.5 | 24.9 | 23.3 | 1.25 to 1.63 | 12.4 s | 4.1 s |
-| mixed4b | 39.1 | 31.7 | 23.8 | 27.9 | 1.27 to 1.46 | 18.8 s | 4.7 s |
-| mixed4d | 48.5 | 34.8 | 32.3 | 25.4 | 1.21 to 1.47 | 21.7 s | 4.8 s |
-| mixed5b | 55.8 | 31.4 | 37.0 | 31.5 | 0.97 to 1.32 | 24.5 s | 4.8 s |
+| conv2d2 | 13.7 | 10.8 | 10.7 | 10.6 | 1.52 to 1.77 | 6.3 s | 3.5 s |
+| mixed3b | 24.4 | 22.9 | 20.5 | 21.7 | 1.47 to 1.79 | 10.6 s | 3.5 s |
+| mixed4b | 28.0 | 29.9 | 27.1 | 26.3 | 1.33 to 1.66 | 12.0 s | 4.8 s |
+| mixed4d | 29.5 | 31.1 | 30.9 | 29.0 | 1.37 to 1.51 | 16.0 s | 4.9 s |
+| mixed5b | 53.4 | 36.3 | 36.9 | 33.8 | 1.30 to 1.46 | 20.0 s | 5.9 s |
 
 Freed memory is kept (`jaxcircuits.keep_memory`). Times vary by a fifth and more from process to process, ratios less.
 
