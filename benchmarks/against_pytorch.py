@@ -12,17 +12,17 @@ how many are drawn together; in brackets, how many times ours:
 
 | tool | 1 picture | 4 | 16 |
 | --- | --- | --- | --- |
-| ours | 30.7 | 27.4 | 23.3 |
-| Lucent at its defaults | 458 (14.9) | 320 (11.9) | 251 (10.9) |
-| Lucent at our view | 243 (8.0) | 145 (5.5) | 106 (4.8) |
-| baseline | 62.3 (2.1) | 44.6 (1.6) | 27.2 (1.2) |
-| baseline, compiled | 72.3 (2.4) | 54.8 (2.1) | 41.5 (1.8) |
+| ours | 20.5 | 17.2 | 17.4 |
+| Lucent at its defaults | 283 (14.0) | 200 (11.5) | 179 (10.2) |
+| Lucent at our view | 164 (7.6) | 88.4 (5.0) | 74.7 (4.2) |
+| baseline | 42.2 (2.0) | 25.4 (1.4) | 21.4 (1.2) |
+| baseline, compiled | 49.9 (2.4) | 34.1 (2.0) | 30.1 (1.7) |
 
-At the best batch size of each, ours is 1.17 times as fast as the baseline, and 1.19 by the least of the calls. That was
-a Xeon with AVX-512, whose time others took much of; what disturbs both least, the time of all cores, says 1.5, 1.3 and
-1.2 times at 1, 4 and 16 pictures. On an EPYC without AVX-512 (results/against_pytorch_without_avx512.json, an earlier
-version) ours took 26.2, 22.4 and 22.7 ms and the baseline 3.6, 1.7 and 1.3 times that. The baseline computes the same
-activations of mixed4b as ours, to 1e-6 of the largest.
+At the best batch size of each, ours is 1.24 times as fast as the baseline, and 1.20 by the least of the calls. That was
+a Xeon with AVX-512 in a quiet hour; the time of all cores says 1.6, 1.3 and 1.2 times at 1, 4 and 16 pictures. On an
+EPYC without AVX-512 (results/against_pytorch_without_avx512.json, an earlier version) ours took 26.2, 22.4 and 22.7 ms
+and the baseline 3.6, 1.7 and 1.3 times that. The baseline computes the same activations of mixed4b as ours, to 1e-6 of
+the largest.
 
 All tools draw the same units of the same network with the same weights, in turns (A B C A B C ...), each in a process
 of its own that waits while the others draw. Lucent stands at its own defaults (a 128 px picture enlarged to 224 px, the
