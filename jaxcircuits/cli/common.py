@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jaxcircuits.errors import InputError
+from jaxcircuits.memory import keep_memory
 from jaxcircuits.printing import plain, say, show
 from jaxcircuits.zoo import ZOO
 
@@ -72,8 +73,6 @@ def computing(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def computed(*arguments: Any, **options: Any) -> Any:
-        from jaxcircuits.memory import keep_memory
-
         keep_memory()
         return command(*arguments, **options)
 
